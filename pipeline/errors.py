@@ -1,0 +1,126 @@
+"""
+Every error that Celeriac raises on purpose: one root, in families by who must act.
+
+A message says what is wrong, which one it is, and what to do. All of them pickle, because Celery carries
+them between processes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class CeleriacError(Exception):
+    """The root. Catch it to catch everything that Celeriac raises on purpose."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Rebuild from the attributes, so that errors with keyword arguments survive pickling."""
+        return _rebuild, (type(self), self.args, self.__dict__.copy())
+
+
+def _rebuild(kind: type[CeleriacError], args: tuple[Any, ...], attributes: dict[str, Any]) -> CeleriacError:
+    error = kind.__new__(kind, *args)
+    error.args = args
+    error.__dict__.update(attributes)
+    return error
+
+
+# -- the author of jobs.yaml must act ---------------------------------------------------------------------
+
+
+class JobsFileError(CeleriacError):
+    """The author of jobs.yaml must act."""
+
+
+class UnknownNameError(JobsFileError):
+    """A name that nothing answers to; `nearest` is the likeliest one that was meant, or None."""
+
+    def __init__(self, what: str, name: str, known: list[str], nearest: str | None = None) -> None:
+        self.what, self.name, self.known, self.nearest = what, name, known, nearest
+        hint = f"; did you mean {nearest!r}?" if nearest else f"; known: {', '.join(known) or 'none'}"
+        super().__init__(f"no {what} named {name!r}{hint}")
+
+
+# -- the author of a plugin must act ----------------------------------------------------------------------
+
+
+class PluginError(CeleriacError):
+    """The author of a strategy or handler must act."""
+
+
+class PluginImportError(PluginError):
+    """A dotted path that cannot be imported, or that is not what it should be."""
+
+
+class MissingExtraError(PluginError):
+    """A strategy or handler needs packages that are not installed."""
+
+    def __init__(self, what: str, name: str, extra: str, missing: str) -> None:
+        self.what, self.name, self.extra, self.missing = what, name, extra, missing
+        super().__init__(f"{what} {name!r} needs: pip install 'celeriac[{extra}]' (no module named {missing!r})")
+
+
+class HandlerContractError(PluginError):
+    """A handler ended in something that is no outcome, or in a result that is not JSON."""
+
+
+# -- the source must act, or time -------------------------------------------------------------------------
+
+
+class SourceError(CeleriacError):
+    """The far end must act: a server, a feed, a file."""
+
+
+class SourceUnavailableError(SourceError):
+    """Nothing could be had now; it may work later. `retry_after_seconds` is the source's own wish, or None."""
+
+    def __init__(self, message: str, retry_after_seconds: float | None = None) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(message)
+
+
+class SourceRejectedError(SourceError):
+    """The source answered, and asking again will not help: gone, forbidden, too large, not what was promised."""
+
+
+class BlockedAddressError(SourceRejectedError):
+    """An address from outside leads into a private network, and is not on the allow-list."""
+
+
+# -- the operator must act --------------------------------------------------------------------------------
+
+
+class OperatorError(CeleriacError):
+    """Whoever runs Celeriac must act."""
+
+
+class TrackerUnusableError(OperatorError):
+    """The database cannot be used as it is: newer than the code, on an unsafe file system, not writable."""
+
+
+class TrackerFullError(OperatorError):
+    """The disk under the tracker is full: nothing is claimed until there is room."""
+
+
+class BrokerUnavailableError(OperatorError):
+    """The broker does not answer, or none can be started."""
+
+
+class NotFoundError(OperatorError):
+    """A job, item or stage that does not exist; `nearest` is the likeliest one that was meant, or None."""
+
+    def __init__(self, what: str, name: str, nearest: str | None = None) -> None:
+        self.what, self.name, self.nearest = what, name, nearest
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        super().__init__(f"no {what} {name!r}{hint}")
+
+
+# -- nobody must act --------------------------------------------------------------------------------------
+
+
+class StaleLeaseError(CeleriacError):
+    """This attempt no longer owns its stage: another took it, or it was reset. Logged and dropped."""
+
+    def __init__(self, item_id: int, stage: str, attempt: int | None) -> None:
+        self.item_id, self.stage, self.attempt = item_id, stage, attempt
+        super().__init__(f"attempt {attempt} of stage {stage!r} of item {item_id} owns it no longer")
