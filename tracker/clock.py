@@ -1,0 +1,28 @@
+"""Instants as the tracker keeps them: UTC Unix milliseconds."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+
+def now_ms() -> int:
+    """Tell the present instant."""
+    return time.time_ns() // 1_000_000
+
+
+def to_ms(instant: datetime) -> int:
+    """Turn an aware datetime into milliseconds; a naive one raises ValueError."""
+    if instant.tzinfo is None:
+        raise ValueError(f"{instant!r} has no time zone")
+    return int(instant.timestamp() * 1000)
+
+
+def to_datetime(at_ms: int) -> datetime:
+    """Turn milliseconds into an aware UTC datetime."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC)
+
+
+def format_ms(at_ms: int | None) -> str:
+    """Write an instant in UTC as people read it, to the second; an absent one is empty."""
+    return "" if at_ms is None else to_datetime(at_ms).strftime("%Y-%m-%d %H:%M:%S")

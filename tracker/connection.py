@@ -1,0 +1,183 @@
+"""
+Connections to the tracker, and its one kind of write transaction.
+
+Every writer first queues on an advisory lock beside the database, which hands over at once and in turn;
+SQLite's own busy handler sleeps and is unfair, and is left for strangers such as the sqlite3 shell.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import apsw
+
+from pipeline.errors import TrackerFullError, TrackerUnusableError
+from pipeline.settings import load_settings
+from tracker import schema
+from tracker.filesystem import check_directory
+from tracker.rows import trace_row
+
+DB_PATH = load_settings().db_path
+"""Where the tracker is when nobody says: `CELERIAC_DB`, else `tracker.db` in `CELERIAC_DATA`."""
+
+BUSY_TIMEOUT_MS = 30_000
+OLDEST_SAFE_SQLITE = (3, 51, 3)
+"""SQLite 3.7.0 to 3.51.2 can lose committed rows when several writers meet a checkpointer."""
+
+_live: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+class Connection(apsw.Connection):
+    """One connection to the tracker. Not for sharing between threads, and never across a fork."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        super().__init__(str(path), flags=flags, statementcachesize=256)
+        self.path = path
+        self.row_trace = trace_row
+        self.set_busy_timeout(BUSY_TIMEOUT_MS)
+        self._lock_file: int | None = None
+        _live.add(self)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait for this connection's turn to write, and give it up at the end. A killed holder's is free."""
+        if self._lock_file is None:
+            self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+
+    def close(self, force: bool = False) -> None:
+        """Close the database and the lock's file. Safe to call twice."""
+        super().close(force)
+        self.forget_lock()
+
+    def forget_lock(self) -> None:
+        """Close the lock's file."""
+        if self._lock_file is not None:
+            os.close(self._lock_file)
+            self._lock_file = None
+
+
+def _forget_connections_in_child() -> None:
+    # A forked child must neither use nor close its parent's connections: closing would drop the parent's
+    # locks on the file. It leaks them on purpose, and lets go of the lock's files, which flock shares.
+    for connection in list(_live):
+        connection.forget_lock()
+        _abandoned.append(connection)
+
+
+_abandoned: list[Connection] = []
+os.register_at_fork(after_in_child=_forget_connections_in_child)
+
+
+@contextmanager
+def open_db(path: Path | str | None = None) -> Iterator[Connection]:
+    """Open the tracker for reading and writing, made and migrated if need be; close it at the end."""
+    conn = open_raw_db(path)
+    try:
+        yield conn
+    finally:
+        conn.close()
+
+
+def open_raw_db(path: Path | str | None = None) -> Connection:
+    """
+    Open the tracker like `open_db`, as a bare connection that the caller closes.
+
+    Raises `TrackerUnusableError` for a file newer than the code, a file that is no tracker, an unsafe file
+    system, a directory that cannot be written, or an SQLite library that loses rows.
+    """
+    where = Path(path or DB_PATH)
+    _check_library()
+    check_directory(where.absolute().parent)
+    try:
+        conn = Connection(where, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
+    except (apsw.CantOpenError, apsw.PermissionsError) as error:
+        raise TrackerUnusableError(f"cannot open {where}: {error}") from error
+    try:
+        _configure(conn)
+        ensure_schema(conn)
+    except BaseException:
+        conn.close()
+        raise
+    return conn
+
+
+@contextmanager
+def open_readonly(path: Path | str | None = None) -> Iterator[Connection]:
+    """Open an existing tracker for reading only; nothing is made or migrated."""
+    where = Path(path or DB_PATH)
+    if not where.exists():
+        raise TrackerUnusableError(f"there is no tracker at {where} yet; `celeriac up` or `celeriac run` makes it")
+    conn = Connection(where, apsw.SQLITE_OPEN_READONLY)
+    try:
+        schema.refuse_foreign(conn)
+        yield conn
+    except apsw.NotADBError as error:
+        raise TrackerUnusableError(f"{where} is not an SQLite database") from error
+    finally:
+        conn.close()
+
+
+def ensure_schema(conn: Connection) -> None:
+    """
+    Bring the file up to this code's schema, once, whoever else starts now. Safe on any older or current file.
+
+    An older file is first copied aside. Raises `TrackerUnusableError` on a newer one and on a stranger's.
+    """
+    try:
+        if schema.is_current(conn):
+            return
+        with conn.turn():
+            schema.migrate(conn)
+    except apsw.NotADBError as error:
+        raise TrackerUnusableError(f"{conn.path} is not an SQLite database") from error
+
+
+@contextmanager
+def write(conn: Connection) -> Iterator[None]:
+    """
+    Run the block as one immediate transaction: all of it is committed, or none of it.
+
+    Inside another `write` it joins that one, as a savepoint. A full disk raises `TrackerFullError`.
+    """
+    if conn.in_transaction:
+        with conn:
+            yield
+        return
+    with conn.turn():
+        conn.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            conn.execute("COMMIT")
+        except BaseException as error:
+            if conn.in_transaction:
+                conn.execute("ROLLBACK")
+            if isinstance(error, apsw.FullError):
+                raise TrackerFullError(f"no room left to write {conn.path}") from error
+            raise
+
+
+def _check_library() -> None:
+    version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
+    if version < OLDEST_SAFE_SQLITE:
+        raise TrackerUnusableError(
+            f"SQLite {apsw.sqlite_lib_version()} can lose committed rows under several writers; "
+            "install apsw 3.54 or newer from its wheel"
+        )
+
+
+def _configure(conn: Connection) -> None:
+    with conn.turn():  # two processes that switch a new file to WAL at once would meet a lock
+        conn.execute("PRAGMA journal_mode = WAL").fetchall()
+    conn.execute("PRAGMA synchronous = NORMAL")
+    conn.execute("PRAGMA foreign_keys = ON")
+    conn.execute("PRAGMA temp_store = MEMORY")

@@ -1,0 +1,196 @@
+"""What dispatch reads and stamps: runways, ready stages, unopened items. Its cost is that of what it sends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tracker.clock import now_ms
+from tracker.connection import Connection
+from tracker.moves import RESEND_AFTER_MS
+
+RESEND_AT_MOST_MS = 3_600_000
+
+
+@dataclass(frozen=True, slots=True)
+class Runway:
+    """How much of one stage is on its way: stamped but not claimed, and running."""
+
+    queued: int
+    running: int
+
+    @property
+    def outstanding(self) -> int:
+        """Count the messages and the attempts that are out."""
+        return self.queued + self.running
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Candidate:
+    """A stage that could be sent now. Sorts as dispatch sends: priority, then far on, then oldest."""
+
+    minus_priority: int
+    minus_position: int
+    item_id: int
+    stage: str
+    unopened: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """What a worker must be told to run one attempt of one stage, and what a person wants to see of it."""
+
+    item_id: int
+    job_id: str
+    stage: str
+    attempt: int
+    key: str
+    countdown_seconds: float | None = None
+
+
+READ_RUNWAYS = "SELECT stage, queued, in_progress FROM stage_counts WHERE job_id = :job_id"
+
+
+def read_runways(conn: Connection, job_id: str) -> dict[str, Runway]:
+    """Read a job's runways by stage, from the counters; a stage that never ran is absent."""
+    rows = conn.execute(READ_RUNWAYS, {"job_id": job_id})
+    return {stage: Runway(queued, running) for stage, queued, running in rows}
+
+
+LIST_READY = """
+SELECT priority, position, item_id
+  FROM item_stages INDEXED BY idx_item_stages_ready
+ WHERE job_id = :job_id AND stage = :stage
+   AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
+ ORDER BY priority DESC, item_id
+ LIMIT :limit
+"""
+
+
+def list_ready(conn: Connection, job_id: str, stage: str, limit: int) -> list[Candidate]:
+    """List the first `limit` ready stages of one name, highest priority first, then oldest item."""
+    rows = conn.execute(LIST_READY, {"job_id": job_id, "stage": stage, "limit": limit})
+    return [Candidate(-priority, -position, item_id, stage) for priority, position, item_id in rows]
+
+
+LIST_UNOPENED = """
+SELECT priority, item_id
+  FROM work_items INDEXED BY idx_work_items_unopened
+ WHERE job_id = :job_id AND opened_at IS NULL
+ ORDER BY priority DESC, item_id
+ LIMIT :limit
+"""
+
+
+def list_unopened(conn: Connection, job_id: str, root: str, limit: int) -> list[Candidate]:
+    """List the first `limit` items that have no stage rows yet, as candidates for the root stage."""
+    rows = conn.execute(LIST_UNOPENED, {"job_id": job_id, "limit": limit})
+    return [Candidate(-priority, 0, item_id, root, unopened=True) for priority, item_id in rows]
+
+
+LIST_READY_AMONG = """
+SELECT s.priority, s.position, s.item_id
+  FROM json_each(:item_ids) chosen
+  JOIN item_stages s ON s.item_id = chosen.value AND s.stage = :stage
+ WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
+ LIMIT :limit
+"""
+
+LIST_UNOPENED_AMONG = """
+SELECT i.priority, i.item_id
+  FROM json_each(:item_ids) chosen
+  JOIN work_items i ON i.item_id = chosen.value
+ WHERE i.opened_at IS NULL AND i.job_id = :job_id
+ LIMIT :limit
+"""
+
+
+def list_ready_among(conn: Connection, item_ids: str, stage: str, limit: int) -> list[Candidate]:
+    """List ready stages like `list_ready`, of the items in a JSON list only; for a run over a few items."""
+    rows = conn.execute(LIST_READY_AMONG, {"item_ids": item_ids, "stage": stage, "limit": limit})
+    return [Candidate(-priority, -position, item_id, stage) for priority, position, item_id in rows]
+
+
+def list_unopened_among(
+    conn: Connection, job_id: str, item_ids: str, root: str, limit: int
+) -> list[Candidate]:
+    """List unopened items like `list_unopened`, of those in a JSON list only."""
+    rows = conn.execute(LIST_UNOPENED_AMONG, {"job_id": job_id, "item_ids": item_ids, "limit": limit})
+    return [Candidate(-priority, 0, item_id, root, unopened=True) for priority, item_id in rows]
+
+
+STAMP_STAGE = """
+UPDATE item_stages
+   SET queued_at = :now, resend_at = :now + min(:resend_after << min(sends, 6), :resend_at_most),
+       sends = sends + 1
+ WHERE item_id = :item_id AND stage = :stage
+   AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
+RETURNING item_id, job_id, stage, attempt + 1,
+          (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id)
+"""
+
+
+def stamp(conn: Connection, chosen: Sequence[Candidate]) -> list[Message]:
+    """
+    Stamp the chosen stages in the caller's transaction, and give the messages to publish after it commits.
+
+    One that somebody else stamped or claimed meanwhile is left out.
+    """
+    asked = {"now": now_ms(), "resend_after": RESEND_AFTER_MS, "resend_at_most": RESEND_AT_MOST_MS}
+    rows = conn.executemany(
+        STAMP_STAGE, [asked | {"item_id": one.item_id, "stage": one.stage} for one in chosen]
+    )
+    return [Message(*row) for row in rows]
+
+
+TAKE_BACK_STAMP = """
+UPDATE item_stages
+   SET queued_at = NULL, resend_at = NULL
+ WHERE item_id = :item_id AND stage = :stage AND status = 'pending' AND attempt = :attempt - 1
+   AND queued_at IS NOT NULL
+"""
+
+
+def take_back_stamps(conn: Connection, messages: Sequence[Message]) -> None:
+    """Undo the stamps of messages that could not be published, in the caller's transaction."""
+    conn.executemany(
+        TAKE_BACK_STAMP,
+        [{"item_id": one.item_id, "stage": one.stage, "attempt": one.attempt} for one in messages],
+    )
+
+
+TAKE_RATE = """
+INSERT INTO rates (job_id, stage, free_us)
+VALUES (:job_id, :stage, :now - :burst_us + :count * :interval_us)
+    ON CONFLICT DO UPDATE
+   SET free_us = max(free_us, :now - :burst_us) + :count * :interval_us
+"""
+
+READ_RATE = "SELECT free_us FROM rates WHERE job_id = :job_id AND stage = :stage"
+
+
+def count_allowed(conn: Connection, job_id: str, stage: str, interval_us: int, burst: int) -> int:
+    """
+    Count how many sendings a stage's rate allows at this moment, at most `burst`.
+
+    A rate is kept as the instant from which it is free again (the generic cell rate algorithm).
+    """
+    row = conn.execute(READ_RATE, {"job_id": job_id, "stage": stage}).fetchone()
+    now_us = now_ms() * 1000
+    behind = now_us - row[0] if row else burst * interval_us
+    return max(0, min(burst, 1 + behind // interval_us))
+
+
+def take_allowed(conn: Connection, job_id: str, stage: str, interval_us: int, burst: int, count: int) -> None:
+    """Use up `count` of the sendings that a rate allows, in the caller's transaction."""
+    conn.execute(
+        TAKE_RATE,
+        {
+            "job_id": job_id,
+            "stage": stage,
+            "now": now_ms() * 1000,
+            "count": count,
+            "interval_us": interval_us,
+            "burst_us": (burst - 1) * interval_us,
+        },
+    )

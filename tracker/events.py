@@ -1,0 +1,156 @@
+"""Events: the record of every move and action. Costs: the record of every dollar."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from tracker.clock import now_ms, to_ms
+from tracker.connection import Connection, write
+from tracker.rows import Row
+
+LOG_EVENT = """
+INSERT INTO events (at, job_id, item_id, stage, attempt, kind, by, detail)
+VALUES (:now, :job_id, :item_id, :stage, :attempt, :kind, :by, :detail)
+"""
+
+
+def log_event(
+    conn: Connection,
+    job_id: str | None,
+    kind: str,
+    *,
+    item_id: int | None = None,
+    stage: str | None = None,
+    attempt: int | None = None,
+    by: str | None = None,
+    detail: Mapping[str, Any] | None = None,
+) -> int:
+    """Record an event; its id, which only grows. Joins the caller's transaction, else commits by itself."""
+    with write(conn):
+        append_event(conn, job_id, kind, item_id, stage, attempt, by, detail)
+        return conn.last_insert_rowid()
+
+
+def append_event(
+    conn: Connection,
+    job_id: str | None,
+    kind: str,
+    item_id: int | None,
+    stage: str | None,
+    attempt: int | None,
+    by: str | None,
+    detail: Mapping[str, Any] | None,
+) -> None:
+    """Record an event in the transaction that the caller has open."""
+    conn.execute(
+        LOG_EVENT,
+        {
+            "now": now_ms(),
+            "job_id": job_id,
+            "item_id": item_id,
+            "stage": stage,
+            "attempt": attempt,
+            "kind": kind,
+            "by": by,
+            "detail": json.dumps(detail) if detail else None,
+        },
+    )
+
+
+GET_EVENTS = """
+SELECT e.event_id, e.at, e.job_id, i.key, e.item_id, e.stage, e.attempt, e.kind, e.by, e.detail
+  FROM events e
+  LEFT JOIN work_items i ON i.item_id = e.item_id
+ WHERE e.event_id > :after
+ ORDER BY e.event_id DESC
+ LIMIT :limit
+"""
+
+GET_EVENTS_OF_JOB = """
+SELECT e.event_id, e.at, e.job_id, i.key, e.item_id, e.stage, e.attempt, e.kind, e.by, e.detail
+  FROM events e
+  LEFT JOIN work_items i ON i.item_id = e.item_id
+ WHERE e.job_id = :job_id AND e.event_id > :after
+ ORDER BY e.event_id DESC
+ LIMIT :limit
+"""
+
+GET_EVENTS_OF_ITEM = """
+SELECT e.event_id, e.at, e.job_id, i.key, e.item_id, e.stage, e.attempt, e.kind, e.by, e.detail
+  FROM events e
+  LEFT JOIN work_items i ON i.item_id = e.item_id
+ WHERE e.item_id = :item_id AND e.event_id > :after
+ ORDER BY e.event_id DESC
+ LIMIT :limit
+"""
+
+
+def get_events(
+    conn: Connection,
+    job_id: str | None = None,
+    *,
+    item_id: int | None = None,
+    limit: int = 100,
+    after: int = 0,
+) -> list[Row]:
+    """Get the newest events, newest first, at most `limit`, with ids above `after`; of a job or item if given."""
+    asked = {"job_id": job_id, "item_id": item_id, "limit": limit, "after": after}
+    if item_id is not None:
+        return conn.execute(GET_EVENTS_OF_ITEM, asked).fetchall()
+    return conn.execute(GET_EVENTS_OF_JOB if job_id is not None else GET_EVENTS, asked).fetchall()
+
+
+LOG_COST = """
+INSERT INTO costs (spent_at, job_id, item_id, stage, attempt, usd, provider, units)
+VALUES (:now, :job_id, :item_id, :stage, :attempt, :usd, :provider, :units)
+"""
+
+
+def log_cost(
+    conn: Connection,
+    job_id: str,
+    usd: float | None,
+    provider: str,
+    *,
+    item_id: int | None = None,
+    stage: str | None = None,
+    attempt: int | None = None,
+    units: Mapping[str, Any] | None = None,
+) -> None:
+    """
+    Record what an attempt spent, in US dollars; None when it is not known how much.
+
+    Joins the caller's transaction, else commits by itself. A negative sum raises ValueError.
+    """
+    if usd is not None and usd < 0:
+        raise ValueError(f"a cost cannot be negative: {usd}")
+    with write(conn):
+        conn.execute(
+            LOG_COST,
+            {
+                "now": now_ms(),
+                "job_id": job_id,
+                "item_id": item_id,
+                "stage": stage,
+                "attempt": attempt,
+                "usd": usd,
+                "provider": provider,
+                "units": json.dumps(dict(units or {})),
+            },
+        )
+
+
+DAILY_COST = """
+SELECT coalesce(sum(usd), 0.0) FROM costs WHERE job_id = :job_id AND spent_at >= :since AND spent_at < :until
+"""
+
+
+def get_daily_cost(conn: Connection, job_id: str, day: date | str | None = None) -> float:
+    """Sum what a job spent on one UTC day (a date or `YYYY-MM-DD`, today if None), in US dollars."""
+    chosen = date.fromisoformat(day) if isinstance(day, str) else day or datetime.now(UTC).date()
+    since = datetime(chosen.year, chosen.month, chosen.day, tzinfo=UTC)
+    asked = {"job_id": job_id, "since": to_ms(since), "until": to_ms(since + timedelta(days=1))}
+    return float(conn.execute(DAILY_COST, asked).fetchone()[0])

@@ -1,0 +1,57 @@
+"""Refuse to keep the tracker where SQLite's write-ahead log cannot work."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pipeline.errors import TrackerUnusableError
+
+UNSAFE = frozenset(
+    "9p afs afpfs ceph cifs fuse.cephfs fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs fuse.vmhgfs-fuse "
+    "fuse.gvfsd-fuse fuse.osxfs gfs2 glusterfs lustre ncpfs nfs nfs4 ocfs2 smb2 smb3 smbfs vboxsf virtiofs".split()
+)
+"""File systems whose shared memory or locks do not reach every process that may open the file."""
+
+MOUNTS = Path("/proc/self/mountinfo")
+
+
+def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
+    """
+    Raise `TrackerUnusableError` when the directory cannot be made or written, or lies on an unsafe file system.
+
+    Where the kernel lists no mounts (macOS), only writing is checked.
+    """
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrackerUnusableError(f"cannot make the tracker's directory {directory}: {error.strerror}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise TrackerUnusableError(
+            f"cannot write to {directory}: SQLite needs to make files beside the tracker; "
+            "give this user the directory, or set CELERIAC_DB"
+        )
+    kind = find_file_system(directory, mounts)
+    if kind in UNSAFE:
+        raise TrackerUnusableError(
+            f"{directory} is on a {kind} file system, where SQLite's write-ahead log corrupts databases; "
+            "keep the tracker on a local disk or in a named volume"
+        )
+
+
+def find_file_system(directory: Path, mounts: Path = MOUNTS) -> str | None:
+    """
+    Name the type of the file system that holds the directory, or None where the kernel does not say.
+
+    Source: proc_pid_mountinfo(5): mount point in field 5, the type first after the `-`; octal escapes.
+    """
+    if not mounts.exists():
+        return None
+    resolved, best, kind = str(directory.resolve()), "", None
+    for line in mounts.read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        point = left.split(" ")[4].encode().decode("unicode_escape")
+        inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, right.split(" ")[0]
+    return kind

@@ -1,0 +1,243 @@
+"""Jobs: their pauses, their errors, and the wish that they look for work now."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from tracker.clock import now_ms, to_ms
+from tracker.connection import Connection, write
+from tracker.events import append_event
+from tracker.items import INTRODUCE_JOB
+from tracker.rows import Row
+
+SET_PAUSE = """
+INSERT INTO pauses (job_id, reason, by, since_at, until_at)
+VALUES (:job_id, :reason, :by, :now, :until)
+    ON CONFLICT DO UPDATE
+   SET reason = excluded.reason, by = excluded.by, until_at = excluded.until_at
+"""
+
+LIFT_PAUSE = "DELETE FROM pauses WHERE job_id = :job_id"
+
+
+def set_job_paused(
+    conn: Connection,
+    job_id: str,
+    paused: bool,
+    reason: str | None = None,
+    until: datetime | int | None = None,
+    by: str | None = None,
+) -> None:
+    """
+    Hold a job back, until an instant (aware datetime or Unix ms) or until lifted; or let it go on.
+
+    Obeyed at once, also by messages on their way: a paused stage is not claimed. Stages that run end as they
+    would. Commits.
+    """
+    until_ms = to_ms(until) if isinstance(until, datetime) else until
+    asked = {
+        "job_id": job_id,
+        "reason": reason or "no reason given",
+        "by": by or "unknown",
+        "now": now_ms(),
+        "until": until_ms,
+    }
+    with write(conn):
+        conn.execute(INTRODUCE_JOB, asked)
+        if paused:
+            conn.execute(SET_PAUSE, asked)
+            append_event(conn, job_id, "pause", None, None, None, by, {"reason": reason, "until_at": until_ms})
+            return
+        conn.execute(LIFT_PAUSE, asked)
+        if conn.changes():
+            append_event(conn, job_id, "unpause", None, None, None, by, {"reason": reason} if reason else None)
+
+
+def pause_job(
+    conn: Connection, job_id: str, reason: str, until: datetime | int | None = None, by: str | None = None
+) -> None:
+    """Hold a job back; see `set_job_paused`."""
+    set_job_paused(conn, job_id, paused=True, reason=reason, until=until, by=by)
+
+
+def unpause_job(conn: Connection, job_id: str, by: str | None = None) -> None:
+    """Let a job go on, and forget how often its pauses lifted themselves. Commits."""
+    with write(conn):
+        set_job_paused(conn, job_id, paused=False, by=by)
+        reset_auto_unpauses(conn, job_id)
+
+
+READ_PAUSE = """
+SELECT p.job_id, p.reason, p.by, p.since_at, p.until_at, coalesce(j.auto_unpauses, 0) AS auto_unpauses
+  FROM pauses p
+  LEFT JOIN jobs j ON j.job_id = p.job_id
+ WHERE p.job_id = :job_id
+"""
+
+
+def is_job_paused(conn: Connection, job_id: str) -> bool:
+    """Tell whether a job is held back now."""
+    return _find_pause(conn, job_id) is not None
+
+
+def get_pause_reason(conn: Connection, job_id: str) -> str | None:
+    """Get why a job is held back, or None when it is not."""
+    pause = _find_pause(conn, job_id)
+    return pause["reason"] if pause else None
+
+
+def get_retry_info(conn: Connection, job_id: str) -> dict[str, Any]:
+    """
+    Tell when a held job goes on, and how often its pauses lifted themselves without success since.
+
+    Keys: paused, reason, by, since_at and until_at (Unix ms or None), auto_unpauses, and pause_factor: what
+    the next automatic pause is multiplied by.
+    """
+    pause = _find_pause(conn, job_id)
+    times = pause["auto_unpauses"] if pause else _auto_unpauses(conn, job_id)
+    facts = dict(pause) if pause else dict.fromkeys(("reason", "by", "since_at", "until_at"))
+    return facts | {
+        "job_id": job_id,
+        "paused": pause is not None,
+        "auto_unpauses": times,
+        "pause_factor": 2**times,
+    }
+
+
+def _find_pause(conn: Connection, job_id: str) -> Row | None:
+    return conn.execute(READ_PAUSE, {"job_id": job_id}).fetchone()
+
+
+ALL_PAUSES = "SELECT job_id, reason, by, since_at, until_at FROM pauses ORDER BY job_id"
+
+
+def get_all_job_paused(conn: Connection) -> dict[str, Row]:
+    """Get every pause in force, by job."""
+    return {row["job_id"]: row for row in conn.execute(ALL_PAUSES)}
+
+
+DUE_UNPAUSE = "SELECT job_id FROM pauses WHERE until_at <= :now ORDER BY until_at"
+
+
+def get_jobs_due_unpause(conn: Connection, now: datetime | int | None = None) -> list[str]:
+    """List the jobs whose pause has run out by `now` (aware datetime, Unix ms, or the present)."""
+    at = to_ms(now) if isinstance(now, datetime) else now_ms() if now is None else now
+    return [row[0] for row in conn.execute(DUE_UNPAUSE, {"now": at})]
+
+
+COUNT_AUTO_UNPAUSE = """
+INSERT INTO jobs (job_id, first_seen_at, auto_unpauses)
+VALUES (:job_id, :now, 1)
+    ON CONFLICT DO UPDATE
+   SET auto_unpauses = auto_unpauses + 1
+RETURNING auto_unpauses
+"""
+
+READ_AUTO_UNPAUSES = "SELECT auto_unpauses FROM jobs WHERE job_id = :job_id"
+
+RESET_AUTO_UNPAUSES = "UPDATE jobs SET auto_unpauses = 0 WHERE job_id = :job_id AND auto_unpauses > 0"
+
+
+def increment_auto_unpause(conn: Connection, job_id: str) -> int:
+    """
+    Lift a job's pause because its time has come; how often that happened since the last success. Commits.
+
+    Each time doubles what the next automatic pause is multiplied by (`get_retry_info`, pause_factor).
+    """
+    with write(conn):
+        set_job_paused(conn, job_id, paused=False, reason="its time has come", by="sweep")
+        return int(conn.execute(COUNT_AUTO_UNPAUSE, {"job_id": job_id, "now": now_ms()}).fetchone()[0])
+
+
+def reset_auto_unpauses(conn: Connection, job_id: str) -> None:
+    """Forget how often pauses lifted themselves: the job had a success. Commits, and writes only if needed."""
+    if _auto_unpauses(conn, job_id):
+        with write(conn):
+            conn.execute(RESET_AUTO_UNPAUSES, {"job_id": job_id})
+
+
+def _auto_unpauses(conn: Connection, job_id: str) -> int:
+    row = conn.execute(READ_AUTO_UNPAUSES, {"job_id": job_id}).fetchone()
+    return int(row[0]) if row else 0
+
+
+ASK_TO_LOOK = """
+INSERT INTO jobs (job_id, first_seen_at, woken_at)
+VALUES (:job_id, :now, :now)
+    ON CONFLICT DO UPDATE
+   SET woken_at = :now
+"""
+
+
+def wake_job(conn: Connection, job_id: str, by: str | None = None) -> None:
+    """Ask that a job look for work now: the next sweep discovers it, whatever its schedule. Commits."""
+    with write(conn):
+        conn.execute(ASK_TO_LOOK, {"job_id": job_id, "now": now_ms()})
+        append_event(conn, job_id, "wake", None, None, None, by, None)
+
+
+LIST_WOKEN = "SELECT job_id FROM jobs WHERE woken_at IS NOT NULL ORDER BY woken_at"
+
+TAKE_WOKEN = "UPDATE jobs SET woken_at = NULL WHERE job_id = :job_id AND woken_at IS NOT NULL"
+
+
+def take_woken_jobs(conn: Connection) -> list[str]:
+    """Take the jobs that were asked to look for work, each for one caller only. Commits."""
+    waiting = [row[0] for row in conn.execute(LIST_WOKEN)]
+    if not waiting:
+        return []
+    with write(conn):
+        taken = []
+        for job_id in waiting:
+            conn.execute(TAKE_WOKEN, {"job_id": job_id})
+            if conn.changes():
+                taken.append(job_id)
+    return taken
+
+
+SET_ERROR = """
+INSERT INTO jobs (job_id, first_seen_at, error, error_at)
+VALUES (:job_id, :now, :error, :now)
+    ON CONFLICT DO UPDATE
+   SET error = excluded.error, error_at = excluded.error_at
+"""
+
+CLEAR_ERRORS = "UPDATE jobs SET error = NULL, error_at = NULL WHERE job_id = :job_id AND error IS NOT NULL"
+
+READ_ERROR = "SELECT error FROM jobs WHERE job_id = :job_id"
+
+
+def set_job_error(conn: Connection, job_id: str, error: str) -> None:
+    """Record why a job's discovery failed. Commits."""
+    with write(conn):
+        conn.execute(SET_ERROR, {"job_id": job_id, "now": now_ms(), "error": error})
+
+
+def clear_errors(conn: Connection, job_id: str) -> None:
+    """Forget a job's error. Commits."""
+    with write(conn):
+        conn.execute(CLEAR_ERRORS, {"job_id": job_id})
+
+
+def get_job_error(conn: Connection, job_id: str) -> str | None:
+    """Get why a job's last discovery failed, or None."""
+    row = conn.execute(READ_ERROR, {"job_id": job_id}).fetchone()
+    return row[0] if row else None
+
+
+SET_META = "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value"
+
+GET_META = "SELECT value FROM meta WHERE name = :name"
+
+
+def set_note(conn: Connection, name: str, value: str) -> None:
+    """Keep a note about the whole system, such as the last sweep's time. Commits."""
+    with write(conn):
+        conn.execute(SET_META, {"name": name, "value": value})
+
+
+def get_note(conn: Connection, name: str) -> str | None:
+    """Get a note about the whole system, or None."""
+    row = conn.execute(GET_META, {"name": name}).fetchone()
+    return row[0] if row else None

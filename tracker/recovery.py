@@ -1,0 +1,360 @@
+"""Bring stages back: after a crash, after a wait, after jobs.yaml changed, or because somebody asks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import apsw
+
+from pipeline.errors import NotFoundError
+from pipeline.lifecycle import RESET, Move
+from pipeline.lifecycle import REOPEN as REOPEN_MOVE
+from pipeline.lifecycle import SKIP as SKIP_MOVE
+from tracker.clock import now_ms
+from tracker.connection import Connection, write
+from tracker.endings import Ending
+from tracker.events import LOG_EVENT, append_event
+from tracker.moves import settle
+from tracker.plan import SWITCHED_OFF, StagePlan, Stages, make_plan, remember_plan
+
+BROKER_LOSS_MS = 5_000
+"""With an empty broker, a message sent longer ago than this and not claimed is lost; doubles with each sending."""
+
+
+# -- after a crash ----------------------------------------------------------------------------------------
+
+LIST_IN_PROGRESS = """
+SELECT item_id, stage, attempt
+  FROM item_stages
+ WHERE status = 'in_progress' AND (job_id = :job_id OR :job_id IS NULL)
+"""
+
+
+def reset_in_progress_stages(conn: Connection, job_id: str | None = None) -> int:
+    """
+    Give back every claim at a cold start, when no worker can be running; how many.
+
+    Not for use while workers run: their attempts would be fenced off and done again. Commits.
+    """
+    with write(conn):
+        claimed = conn.execute(LIST_IN_PROGRESS, {"job_id": job_id}).fetchall()
+        for item_id, stage, attempt in claimed:
+            settle(conn, item_id, stage, attempt, Ending.released("cold start: no worker was running"))
+    return len(claimed)
+
+
+LIST_EXPIRED = """
+SELECT item_id, stage, attempt, crashes
+  FROM item_stages INDEXED BY idx_item_stages_leased
+ WHERE status = 'in_progress' AND leased_until < :now
+ LIMIT :limit
+"""
+
+
+def reclaim_stuck_stages(conn: Connection, limit: int = 1000) -> int:
+    """Take back at most `limit` stages whose lease ran out, or fail them as poison; how many. Commits."""
+    return len(_expire(conn, limit))
+
+
+def reclaim_stuck_items(conn: Connection, limit: int = 1000) -> int:
+    """Take back stages like `reclaim_stuck_stages`, and tell how many items that concerned. Commits."""
+    return len({item_id for item_id, _ in _expire(conn, limit)})
+
+
+def _expire(conn: Connection, limit: int) -> list[tuple[int, str]]:
+    asked = {"now": now_ms(), "limit": limit}
+    if not conn.execute(LIST_EXPIRED, asked).fetchall():
+        return []  # an idle sweep writes nothing
+    with write(conn):  # read again under the lock: a lease that was renewed meanwhile is left alone
+        expired = conn.execute(LIST_EXPIRED, asked).fetchall()
+        for item_id, stage, attempt, crashes in expired:
+            settle(conn, item_id, stage, attempt, Ending.expired(crashes))
+    return [(row[0], row[1]) for row in expired]
+
+
+CRASHES = "SELECT crashes FROM item_stages WHERE item_id = :item_id AND stage = :stage"
+
+
+def release_lost_worker(conn: Connection, item_id: int, stage: str, attempt: int, reason: str) -> None:
+    """
+    Give back the claim of a worker process that died, at once, without waiting for its lease.
+
+    Raises `StaleLeaseError` when the attempt owns the stage no longer. Commits.
+    """
+    with write(conn):
+        row = conn.execute(CRASHES, {"item_id": item_id, "stage": stage}).fetchone()
+        settle(conn, item_id, stage, attempt, Ending.worker_lost(reason, row[0] if row else 0))
+
+
+# -- after a wait, or a lost message ----------------------------------------------------------------------
+
+HAS_DUE = """
+SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_parked
+                WHERE job_id IN (SELECT job_id FROM item_counts)
+                  AND status = 'pending' AND retry_at <= :now AND queued_at IS NULL)
+"""
+
+WAKE_DUE = """
+UPDATE item_stages INDEXED BY idx_item_stages_parked
+   SET retry_at = NULL
+ WHERE job_id IN (SELECT job_id FROM item_counts)
+   AND status = 'pending' AND retry_at <= :now AND queued_at IS NULL
+"""
+
+
+def wake_parked_stages(conn: Connection) -> int:
+    """Make ready the parked stages whose time has come; how many. Commits, and writes nothing if none is due."""
+    asked = {"now": now_ms()}
+    if not conn.execute(HAS_DUE, asked).fetchone()[0]:
+        return 0
+    with write(conn):
+        conn.execute(WAKE_DUE, asked)
+        return conn.changes()
+
+
+HAS_LOST = """
+SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_sent
+                WHERE status = 'pending' AND queued_at IS NOT NULL AND resend_at <= :now)
+"""
+
+TAKE_BACK_LOST = """
+UPDATE item_stages INDEXED BY idx_item_stages_sent
+   SET queued_at = NULL, resend_at = NULL, retry_at = NULL
+ WHERE status = 'pending' AND queued_at IS NOT NULL AND resend_at <= :now
+"""
+
+
+def take_back_lost_messages(conn: Connection) -> int:
+    """
+    Make ready again the stages whose message was not claimed in time; how many. Commits.
+
+    Dispatch sends them again, each time with double the patience; a duplicate costs one lost claim.
+    """
+    asked = {"now": now_ms()}
+    if not conn.execute(HAS_LOST, asked).fetchone()[0]:
+        return 0
+    with write(conn):
+        conn.execute(TAKE_BACK_LOST, asked)
+        return conn.changes()
+
+
+TAKE_BACK_VANISHED = """
+UPDATE item_stages INDEXED BY idx_item_stages_sent
+   SET queued_at = NULL, resend_at = NULL
+ WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
+   AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends, 8))
+"""
+
+HAS_VANISHED = """
+SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_sent
+                WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
+                  AND queued_at <= :now - (:loss << min(sends, 8)))
+"""
+
+
+def take_back_vanished_messages(conn: Connection) -> int:
+    """
+    Make ready again the stages whose message must be gone, because the broker's queues are empty; how many.
+
+    So a flushed or restarted broker costs seconds, not the minute of `take_back_lost_messages`. Commits.
+    """
+    asked = {"now": now_ms(), "loss": BROKER_LOSS_MS}
+    if not conn.execute(HAS_VANISHED, asked).fetchone()[0]:
+        return 0
+    with write(conn):
+        conn.execute(TAKE_BACK_VANISHED, asked)
+        return conn.changes()
+
+
+# -- after jobs.yaml changed ------------------------------------------------------------------------------
+
+ADD_STAGES = """
+INSERT INTO item_stages (item_id, stage, job_id, position, priority, needs_left, status)
+SELECT i.item_id, p.stage, i.job_id, p.position, i.priority, 0, 'pending'
+  FROM work_items i
+  JOIN job_stages p ON p.job_id = i.job_id AND p.switched_on
+ WHERE i.job_id = :job_id AND i.opened_at IS NOT NULL
+   AND NOT EXISTS (SELECT 1 FROM item_stages s WHERE s.item_id = i.item_id AND s.stage = p.stage)
+RETURNING item_id, stage, 0
+"""
+
+SWITCH_ON = """
+UPDATE item_stages
+   SET status = 'pending', ended_at = NULL, reason = NULL, retries = 0, crashes = 0
+ WHERE job_id = :job_id AND status = 'skipped' AND reason = :switched_off
+   AND stage IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
+RETURNING item_id, stage, attempt
+"""
+
+
+def reopen_items_for_new_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
+    """
+    Give the opened items of a job the stages that jobs.yaml gained or switched on again; how many items.
+
+    A finished item is pending again until they are done. Commits.
+    """
+    with write(conn):
+        remember_plan(conn, job_id, make_plan(stages))
+        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF}
+        touched = [*conn.execute(ADD_STAGES, asked).fetchall(), *conn.execute(SWITCH_ON, asked).fetchall()]
+        return _finish_bulk(conn, job_id, touched, REOPEN_MOVE, "its stage is new in jobs.yaml")
+
+
+SWITCH_OFF = """
+UPDATE item_stages
+   SET status = 'skipped', ended_at = :now, reason = :switched_off, queued_at = NULL, resend_at = NULL,
+       retry_at = NULL
+ WHERE job_id = :job_id AND status = 'pending'
+   AND stage NOT IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
+RETURNING item_id, stage, attempt
+"""
+
+
+def skip_disabled_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
+    """Skip the pending stages that jobs.yaml has disabled or no longer has; how many items. Commits."""
+    with write(conn):
+        remember_plan(conn, job_id, make_plan(stages))
+        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF, "now": now_ms()}
+        touched = conn.execute(SWITCH_OFF, asked).fetchall()
+        return _finish_bulk(conn, job_id, touched, SKIP_MOVE, SWITCHED_OFF)
+
+
+RECOUNT_JOB = """
+UPDATE item_stages
+   SET needs_left = (SELECT count(*)
+                       FROM stage_needs n
+                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
+                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
+                        AND needed.status NOT IN ('done', 'skipped')),
+       position = coalesce((SELECT p.position FROM job_stages p
+                             WHERE p.job_id = item_stages.job_id AND p.stage = item_stages.stage), position)
+ WHERE job_id = :job_id AND status = 'pending'
+"""
+
+
+def apply_plan(conn: Connection, job_id: str, stages: Stages | StagePlan) -> bool:
+    """
+    Bring a job's items to a changed list of stages: reopen, skip, recount. False if nothing had changed.
+
+    One transaction. Commits.
+    """
+    plan = make_plan(stages)
+    with write(conn):
+        if not remember_plan(conn, job_id, plan):
+            return False
+        reopen_items_for_new_stages(conn, job_id, plan)
+        skip_disabled_stages(conn, job_id, plan)
+        conn.execute(RECOUNT_JOB, {"job_id": job_id})
+        append_event(conn, job_id, "apply_plan", None, None, None, None, {"stages": list(plan.names)})
+    return True
+
+
+# -- because somebody asks --------------------------------------------------------------------------------
+
+RESET_STAGES = """
+WITH RECURSIVE rest (stage) AS (
+    VALUES (:stage)
+    UNION
+    SELECT n.stage FROM rest JOIN stage_needs n ON n.job_id = :job_id AND n.need = rest.stage
+)
+UPDATE item_stages
+   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
+ WHERE job_id = :job_id AND status IN (SELECT value FROM json_each(:sources))
+   AND stage IN (SELECT stage FROM rest)
+   AND (status <> 'skipped' OR reason IS NOT :switched_off)
+RETURNING item_id, stage, attempt
+"""
+
+RESET_STAGES_OF_KEYS = """
+WITH RECURSIVE rest (stage) AS (
+    VALUES (:stage)
+    UNION
+    SELECT n.stage FROM rest JOIN stage_needs n ON n.job_id = :job_id AND n.need = rest.stage
+)
+UPDATE item_stages
+   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
+ WHERE item_id IN (SELECT i.item_id
+                     FROM json_each(:keys) asked
+                     JOIN work_items i ON i.job_id = :job_id AND i.key = asked.value)
+   AND status IN (SELECT value FROM json_each(:sources))
+   AND stage IN (SELECT stage FROM rest)
+   AND (status <> 'skipped' OR reason IS NOT :switched_off)
+RETURNING item_id, stage, attempt
+"""
+
+
+def reset_stage(conn: Connection, job_id: str, stage: str, keys: Sequence[str] | None = None) -> int:
+    """
+    Reset a stage and all that needs it, at any distance, for the keys given or for every item; how many items.
+
+    Attempt numbers go on counting, so that a worker still busy with an old attempt can settle nothing. The
+    last result stays readable until a new one replaces it. Commits.
+    """
+    asked = {
+        "job_id": job_id,
+        "stage": stage,
+        "sources": json.dumps(sorted(RESET.sources)),
+        "switched_off": SWITCHED_OFF,
+        "keys": json.dumps(list(keys or ())),
+    }
+    with write(conn):
+        _require_stage(conn, job_id, stage)
+        touched = conn.execute(RESET_STAGES if keys is None else RESET_STAGES_OF_KEYS, asked).fetchall()
+        return _finish_bulk(conn, job_id, touched, RESET, f"reset from {stage}")
+
+
+def reprocess_fast(conn: Connection, job_id: str, stage: str, keys: Iterable[str]) -> int:
+    """Reset a stage, and all that needs it, at once for the items named; how many items. Commits."""
+    return reset_stage(conn, job_id, stage, list(keys))
+
+
+KNOWS_STAGE = "SELECT 1 FROM job_stages WHERE job_id = :job_id AND stage = :stage"
+
+
+def _require_stage(conn: Connection, job_id: str, stage: str) -> None:
+    if conn.execute(KNOWS_STAGE, {"job_id": job_id, "stage": stage}).fetchone() is None:
+        raise NotFoundError(f"stage of job {job_id!r} that an item has been through, named", stage)
+
+
+RECOUNT_ITEMS = """
+UPDATE item_stages
+   SET needs_left = (SELECT count(*)
+                       FROM stage_needs n
+                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
+                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
+                        AND needed.status NOT IN ('done', 'skipped')),
+       queued_at = NULL, resend_at = NULL
+ WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND status = 'pending'
+"""
+
+
+def recount_items(conn: Connection, item_ids: Iterable[int]) -> None:
+    """Recount what the pending stages of these items wait for, in the caller's transaction."""
+    conn.execute(RECOUNT_ITEMS, {"item_ids": json.dumps(sorted(set(item_ids)))})
+
+
+def _finish_bulk(conn: Connection, job_id: str, touched: list[Any], move: Move, reason: str) -> int:
+    """Record one event for each (item, stage, attempt) that moved, and recount; how many items."""
+    now, detail = now_ms(), json.dumps({"reason": reason})
+    conn.executemany(
+        LOG_EVENT,
+        [
+            {
+                "now": now,
+                "job_id": job_id,
+                "item_id": item_id,
+                "stage": stage,
+                "attempt": attempt,
+                "kind": move.name,
+                "by": None,
+                "detail": detail,
+            }
+            for item_id, stage, attempt in touched
+        ],
+    )
+    item_ids = {row[0] for row in touched}
+    if item_ids:
+        recount_items(conn, item_ids)
+    return len(item_ids)

@@ -1,0 +1,385 @@
+"""
+What people read: bounded, frozen records from a read-only connection.
+
+The command line, its `--json` and the dashboard show these same records. Instants are Unix milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import NotFoundError
+from pipeline.lifecycle import Status
+from tracker import events, items, results
+from tracker.connection import Connection
+from tracker.discoveries import LAST_RUN
+from tracker.jobs import get_all_job_paused
+from tracker.stats import (
+    all_job_stats,
+    get_job_stats,
+    get_stage_pipeline_metrics,
+    stage_stats,
+    stage_timing_stats,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DiscoveryReport:
+    """The last look that a job took at its source."""
+
+    started_at: int
+    ended_at: int | None
+    outcome: str | None
+    found: int
+    new: int
+    refused: int
+    error: str | None
+    retry_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PauseReport:
+    """A pause in force."""
+
+    reason: str
+    by: str
+    since_at: int
+    until_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """One job: its items by status, its pause and its last discovery."""
+
+    job: str
+    total: int
+    pending: int
+    in_progress: int
+    done: int
+    failed: int
+    skipped: int
+    next_retry_at: int | None
+    pause: PauseReport | None
+    discovery: DiscoveryReport | None
+
+
+LIST_JOBS = """
+SELECT job_id FROM jobs
+ UNION
+SELECT job_id FROM item_counts
+ ORDER BY job_id
+"""
+
+NEXT_RETRY = """
+SELECT min(retry_at)
+  FROM item_stages INDEXED BY idx_item_stages_parked
+ WHERE job_id = :job_id AND status = 'pending' AND retry_at IS NOT NULL
+"""
+
+
+def find_next_retry(conn: Connection, job_id: str) -> int | None:
+    """Find the earliest time (Unix ms) that a stage of the job waits for, or None."""
+    return conn.execute(NEXT_RETRY, {"job_id": job_id}).fetchone()[0]  # type: ignore[no-any-return]
+
+
+def list_job_reports(conn: Connection) -> list[JobReport]:
+    """Report on every job that the tracker knows, by name."""
+    known, counted = [row[0] for row in conn.execute(LIST_JOBS)], all_job_stats(conn)
+    pauses = get_all_job_paused(conn)
+    return [_report_job(conn, job_id, counted.get(job_id), pauses.get(job_id)) for job_id in known]
+
+
+def get_job_report(conn: Connection, job_id: str) -> JobReport:
+    """Report on one job, which the tracker need not have seen yet."""
+    return _report_job(conn, job_id, get_job_stats(conn, job_id), get_all_job_paused(conn).get(job_id))
+
+
+def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None, pause: Any) -> JobReport:
+    counts = counts or get_job_stats(conn, job_id)
+    return JobReport(
+        job=job_id,
+        **{name: counts[name] for name in ("total", *Status)},
+        next_retry_at=find_next_retry(conn, job_id),
+        pause=PauseReport(pause["reason"], pause["by"], pause["since_at"], pause["until_at"]) if pause else None,
+        discovery=find_last_discovery(conn, job_id),
+    )
+
+
+def find_last_discovery(conn: Connection, job_id: str) -> DiscoveryReport | None:
+    """Find the last look that a job took at its source, or None."""
+    row = conn.execute(LAST_RUN, {"job_id": job_id}).fetchone()
+    if row is None:
+        return None
+    return DiscoveryReport(**{name: row[name] for name in DiscoveryReport.__slots__})
+
+
+@dataclass(frozen=True, slots=True)
+class StageReport:
+    """One stage of a job: counts, of those waiting what the broker holds, times and rate."""
+
+    stage: str
+    pending: int
+    in_progress: int
+    done: int
+    failed: int
+    skipped: int
+    queued: int
+    p50_seconds: float | None
+    p95_seconds: float | None
+    max_seconds: float | None
+    rate_per_minute: float
+    seconds_to_empty: float | None
+
+
+def list_stage_reports(conn: Connection, job_id: str) -> list[StageReport]:
+    """Report on every stage of a job that any item has been opened for, in the job's order."""
+    timings, metrics = stage_timing_stats(conn, job_id), get_stage_pipeline_metrics(conn, job_id)
+    reports = []
+    for stage, counts in stage_stats(conn, job_id).items():
+        timing = timings.get(stage, {})
+        reports.append(
+            StageReport(
+                stage=stage,
+                **{name: counts[name] for name in (*Status, "queued")},
+                p50_seconds=timing.get("p50"),
+                p95_seconds=timing.get("p95"),
+                max_seconds=timing.get("max"),
+                rate_per_minute=metrics[stage]["rate_per_minute"] or 0.0,
+                seconds_to_empty=metrics[stage]["seconds_to_empty"],
+            )
+        )
+    return reports
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReport:
+    """One item in a list."""
+
+    key: str
+    status: str
+    priority: int
+    discovered_at: int
+    stages: dict[str, str]
+
+
+LIST_ITEMS = """
+SELECT item_id, key, status, priority, discovered_at
+  FROM work_items
+ WHERE job_id = :job_id
+ ORDER BY item_id DESC
+ LIMIT :limit
+"""
+
+STAGES_OF_ITEM = """
+SELECT stage, status, attempt, retries, crashes, reason, worker, queued_at, retry_at, leased_until, started_at,
+       ended_at
+  FROM item_stages
+ WHERE item_id = :item_id
+ ORDER BY position
+"""
+
+
+def list_item_reports(
+    conn: Connection, job_id: str, status: Status | None = None, limit: int = 50
+) -> list[ItemReport]:
+    """List at most `limit` items of a job: the newest first, or of one status, highest priority first."""
+    rows = (
+        conn.execute(LIST_ITEMS, {"job_id": job_id, "limit": limit}).fetchall()
+        if status is None
+        else items.list_items(conn, job_id, status, limit)
+    )
+    return [
+        ItemReport(
+            row["key"],
+            row["status"],
+            row["priority"],
+            row["discovered_at"],
+            {s["stage"]: s["status"] for s in conn.execute(STAGES_OF_ITEM, {"item_id": row["item_id"]})},
+        )
+        for row in rows
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class StageOfItem:
+    """Where one item is with one stage."""
+
+    stage: str
+    status: str
+    attempt: int
+    retries: int
+    crashes: int
+    reason: str | None
+    worker: str | None
+    queued_at: int | None
+    retry_at: int | None
+    leased_until: int | None
+    started_at: int | None
+    ended_at: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureReport:
+    """One failed attempt."""
+
+    stage: str
+    attempt: int
+    failed_at: int
+    error_type: str
+    message: str
+    traceback: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class WholeItemReport:
+    """Everything about one item."""
+
+    job: str
+    key: str
+    status: str
+    priority: int
+    discovered_at: int
+    data: dict[str, Any]
+    stages: list[StageOfItem]
+    results: dict[str, Any]
+    failures: list[FailureReport]
+    events: list[EventReport]
+
+
+FAILURES_OF_ITEM = """
+SELECT stage, attempt, failed_at, error_type, message, traceback
+  FROM failures
+ WHERE item_id = :item_id
+ ORDER BY failed_at, stage, attempt
+"""
+
+NEAR_KEY = """
+SELECT key FROM work_items WHERE job_id = :job_id AND key >= :key ORDER BY key LIMIT 1
+"""
+
+
+def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemReport:
+    """Report everything about one item, with its newest 50 events. Raises `NotFoundError` with a near key."""
+    item = items.find_item(conn, job_id, key)
+    if item is None:
+        near = conn.execute(NEAR_KEY, {"job_id": job_id, "key": key}).fetchone()
+        raise NotFoundError(f"item in job {job_id!r} with key", key, near[0] if near else None)
+    asked = {"item_id": item["item_id"]}
+    return WholeItemReport(
+        job=job_id,
+        key=key,
+        status=item["status"],
+        priority=item["priority"],
+        discovered_at=item["discovered_at"],
+        data=json.loads(item["data"]),
+        stages=[StageOfItem(*row) for row in conn.execute(STAGES_OF_ITEM, asked)],
+        results=results.get_results(conn, job_id, key),
+        failures=[FailureReport(*row) for row in conn.execute(FAILURES_OF_ITEM, asked)],
+        events=list_event_reports(conn, job_id, item_id=item["item_id"], limit=50)[::-1],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class EventReport:
+    """One event."""
+
+    event_id: int
+    at: int
+    job: str | None
+    key: str | None
+    stage: str | None
+    attempt: int | None
+    kind: str
+    by: str | None
+    detail: dict[str, Any]
+
+
+def list_event_reports(
+    conn: Connection, job_id: str | None, *, item_id: int | None = None, limit: int = 50, after: int = 0
+) -> list[EventReport]:
+    """List the newest events, newest first, at most `limit`, with ids above `after`."""
+    return [
+        EventReport(
+            row["event_id"],
+            row["at"],
+            row["job_id"],
+            row["key"],
+            row["stage"],
+            row["attempt"],
+            row["kind"],
+            row["by"],
+            json.loads(row["detail"] or "{}"),
+        )
+        for row in events.get_events(conn, job_id, item_id=item_id, limit=limit, after=after)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class ResultReport:
+    """One result."""
+
+    key: str
+    stage: str
+    result: dict[str, Any]
+    handler_version: str | None
+    attempt: int
+    stored_at: int
+
+
+def stream_result_reports(
+    conn: Connection, job_id: str, stage: str | None, limit: int
+) -> Iterator[ResultReport]:
+    """Stream at most `limit` results of a job (-1: all), of one stage or of all, one at a time."""
+    for row in results.list_results(conn, job_id, stage, limit):
+        yield ResultReport(
+            row["key"],
+            row["stage"],
+            json.loads(row["result"]),
+            row["handler_version"],
+            row["attempt"],
+            row["stored_at"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What a job still has to do, and what of it is under way."""
+
+    unopened: int
+    ready: int
+    queued: int
+    running: int
+    ended: int
+    total: int
+
+    @property
+    def is_moving(self) -> bool:
+        """Tell whether anything could be settled without waiting for a time to come."""
+        return bool(self.unopened or self.ready or self.queued or self.running)
+
+
+SUM_STAGES = """
+SELECT coalesce(sum(queued), 0), coalesce(sum(in_progress), 0), coalesce(sum(done + failed + skipped), 0),
+       coalesce(sum(pending + in_progress + done + failed + skipped), 0)
+  FROM stage_counts
+ WHERE job_id = :job_id
+"""
+
+HAS_READY = """
+SELECT count(*)
+  FROM stage_counts c
+ WHERE c.job_id = :job_id
+   AND EXISTS (SELECT 1 FROM item_stages s INDEXED BY idx_item_stages_ready
+                WHERE s.job_id = c.job_id AND s.stage = c.stage AND s.status = 'pending'
+                  AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL)
+"""
+
+
+def read_backlog(conn: Connection, job_id: str) -> Backlog:
+    """Read what a job has to do; `ready` counts stage names with something ready, not rows."""
+    queued, running, ended, total = conn.execute(SUM_STAGES, {"job_id": job_id}).fetchone()
+    ready = conn.execute(HAS_READY, {"job_id": job_id}).fetchone()[0]
+    return Backlog(get_job_stats(conn, job_id)["unopened"], ready, queued, running, ended, total)
