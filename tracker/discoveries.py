@@ -22,6 +22,11 @@ RETURNING run_id
 HAS_LATER_SLOT = "SELECT 1 FROM discovery_runs WHERE job_id = :job_id AND slot_at >= :slot_at LIMIT 1"
 
 
+def is_slot_taken(conn: Connection, job_id: str, slot_at: int) -> bool:
+    """Tell whether a slot (Unix ms), or a later one, has been taken."""
+    return conn.execute(HAS_LATER_SLOT, {"job_id": job_id, "slot_at": slot_at}).fetchone() is not None
+
+
 def begin_discovery(conn: Connection, job_id: str, slot_at: int | None = None) -> int | None:
     """
     Take a slot (Unix ms) for a discovery, or begin one by hand with None; the run's id. Commits.
@@ -35,7 +40,7 @@ def begin_discovery(conn: Connection, job_id: str, slot_at: int | None = None) -
         "now": now,
         "leased_until": now + int(DISCOVERY_LEASE_SECONDS * 1000),
     }
-    if slot_at is not None and conn.execute(HAS_LATER_SLOT, asked).fetchone():
+    if slot_at is not None and is_slot_taken(conn, job_id, slot_at):
         return None
     with write(conn):
         conn.execute(INTRODUCE_JOB, asked)
@@ -167,3 +172,10 @@ SELECT run_id, job_id, slot_at, attempt, started_at, leased_until, retry_at, end
  ORDER BY run_id DESC
  LIMIT 1
 """
+
+COUNT_ATTEMPTS = "SELECT attempt FROM discovery_runs WHERE run_id = :run_id"
+
+
+def count_attempts(conn: Connection, run_id: int) -> int:
+    """Count how often a run was taken up, this time included."""
+    return int(conn.execute(COUNT_ATTEMPTS, {"run_id": run_id}).fetchone()[0])

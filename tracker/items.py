@@ -319,12 +319,14 @@ SET_ITEM_PRIORITY = "UPDATE work_items SET priority = :priority WHERE item_id = 
 SET_STAGE_PRIORITY = "UPDATE item_stages SET priority = :priority WHERE item_id = :item_id"
 
 
-def update_item_priority(conn: Connection, job_id: str, key: str, priority: int) -> None:
+def update_item_priority(
+    conn: Connection, job_id: str, key: str, priority: int, by: str | None = None
+) -> None:
     """Set an item's priority, and that of its stages; higher goes first. Commits. Raises `NotFoundError`."""
     with write(conn):
         asked = {"item_id": get_item(conn, job_id, key)["item_id"], "priority": priority}
         conn.execute(SET_ITEM_PRIORITY, asked)
         conn.execute(SET_STAGE_PRIORITY, asked)
         append_event(
-            conn, job_id, "update_item_priority", asked["item_id"], None, None, None, {"priority": priority}
+            conn, job_id, "update_item_priority", asked["item_id"], None, None, by, {"priority": priority}
         )

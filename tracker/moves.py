@@ -70,7 +70,7 @@ UPDATE item_stages
        queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL
  WHERE item_id = :item_id AND stage = :stage
    AND status = :source AND attempt = :attempt - 1 AND needs_left = 0
-   AND (retry_at IS NULL OR (retry_at <= :latest AND NOT :limited))
+   AND (retry_at IS NULL OR retry_at <= :latest)
    AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.job_id = item_stages.job_id)
 RETURNING job_id, retries, crashes, priority
 """
@@ -86,13 +86,12 @@ def claim(
     *,
     worker: str,
     lease_seconds: float = LEASE_SECONDS,
-    limited: bool = False,
 ) -> Claim | None:
     """
     Take a stage for `attempt`, or return None: claimed already, not due, paused, or reset meanwhile.
 
-    A stage that is `limited` (it has a concurrency or a rate) and that was sent with a countdown is not
-    claimed: it is made ready, so that dispatch counts it against the limit. Commits.
+    The message that could not be claimed is spent; if the stage is only paused, dispatch sends it again when
+    the pause is lifted. Commits.
     """
     now = now_ms()
     asked = {
@@ -103,7 +102,6 @@ def claim(
         "now": now,
         "leased_until": now + int(lease_seconds * 1000),
         "latest": now + EARLY_MS,
-        "limited": limited,
         "source": Status.PENDING,
         "target": CLAIM.target,
     }
@@ -126,8 +124,8 @@ UPDATE item_stages
 
 
 def _give_up_message(conn: Connection, asked: Mapping[str, Any]) -> None:
-    # The message is spent. If it was the stage's own (paused, or limited), the stage is ready again, for
-    # dispatch to send when it may. A duplicate of an earlier attempt changes nothing here.
+    # If the message was the stage's own, the stage is ready again, for dispatch to send when it may. A
+    # duplicate of an earlier attempt changes nothing here.
     conn.execute(TAKE_BACK_MESSAGE, asked)
 
 

@@ -40,9 +40,14 @@ class StagePlan:
     switched_on: frozenset[str]
 
     @property
-    def root(self) -> str:
-        """The first stage that needs nothing: the one an unopened item waits for."""
-        return next(name for name in self.names if not self.needs[name])
+    def root(self) -> str | None:
+        """The first stage that waits for no other: where an unopened item begins. None if all are off."""
+        return next(
+            (name for name in self.names if name in self.switched_on and not self._waits_for(name)), None
+        )
+
+    def _waits_for(self, name: str) -> set[str]:
+        return self.switched_on & set(self.needs[name])
 
     def as_rows(self) -> list[tuple[str, int, int]]:
         """Give (stage, position, switched on) for each stage."""

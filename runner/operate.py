@@ -1,0 +1,110 @@
+"""What people do to jobs and items, from the command line or the dashboard. Each act is one event, with who."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from runner.dispatch import dispatch_job
+from tracker import items, jobs, recovery
+from tracker.connection import write
+from tracker.events import append_event
+from tracker.items import ItemToStore
+
+if TYPE_CHECKING:
+    from runner.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """What an act did: how many items it touched, and how many messages it sent to workers."""
+
+    act: str
+    job: str
+    items: int
+    sent: int = 0
+
+
+def enqueue(runtime: Runtime, job_id: str, found: Sequence[ItemToStore], by: str) -> Acted:
+    """Add items by hand, and send what the runway has room for; `items` counts the new ones."""
+    job = runtime.jobs.get_job(job_id)
+    with write(runtime.tracker):
+        new = items.upsert_items(runtime.tracker, job_id, found, job.priority)
+        append_event(runtime.tracker, job_id, "enqueue", None, None, None, by, {"items": len(found), "new": new})
+    return Acted("enqueue", job_id, new, dispatch_job(runtime, job))
+
+
+def enqueue_at(
+    runtime: Runtime,
+    job_id: str,
+    key: str,
+    stage: str,
+    by: str,
+    data: Mapping[str, Any] | None = None,
+    results: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Acted:
+    """Add an item that starts at a stage in the middle, the earlier ones counted as done."""
+    job = runtime.jobs.get_job(job_id)
+    job.stage(stage)
+    with write(runtime.tracker):
+        item_id = items.inject_at_stage(
+            runtime.tracker, job_id, key, stage, runtime.plan(job), data=data, results=results
+        )
+        append_event(runtime.tracker, job_id, "inject", item_id, stage, None, by, None)
+    return Acted("enqueue", job_id, 1, dispatch_job(runtime, job))
+
+
+def pause(runtime: Runtime, job_id: str, reason: str, until: datetime | None, by: str) -> Acted:
+    """Hold a job back, at once, until an instant or until somebody lifts it."""
+    runtime.jobs.get_job(job_id)
+    jobs.pause_job(runtime.tracker, job_id, reason, until=until, by=by)
+    return Acted("pause", job_id, 0)
+
+
+def unpause(runtime: Runtime, job_id: str, by: str) -> Acted:
+    """Let a job go on."""
+    job = runtime.jobs.get_job(job_id)
+    jobs.unpause_job(runtime.tracker, job_id, by=by)
+    return Acted("unpause", job_id, 0, dispatch_job(runtime, job))
+
+
+def retry(
+    runtime: Runtime, job_id: str, by: str, stage: str | None = None, keys: Sequence[str] | None = None
+) -> Acted:
+    """Try failed stages again: all of a job, of one stage, or of some items. Raises `NotFoundError`."""
+    job = runtime.jobs.get_job(job_id)
+    if stage is not None:
+        job.stage(stage)
+    for key in keys or ():
+        items.get_item(runtime.tracker, job_id, key)
+    count = items.retry_failed(runtime.tracker, job_id, stage, keys, by=by)
+    return Acted("retry", job_id, count, dispatch_job(runtime, job))
+
+
+def reset(runtime: Runtime, job_id: str, stage: str, keys: Sequence[str] | None, by: str) -> Acted:
+    """Do a stage again, and all that needs it, for some items or for all. Raises `NotFoundError`."""
+    job = runtime.jobs.get_job(job_id)
+    job.stage(stage)
+    with write(runtime.tracker):
+        for key in keys or ():
+            items.get_item(runtime.tracker, job_id, key)
+        count = recovery.reset_stage(runtime.tracker, job_id, stage, keys)
+        detail = {"stage": stage, "items": count}
+        append_event(runtime.tracker, job_id, "reset_stage", None, stage, None, by, detail)
+    return Acted("reset", job_id, count, dispatch_job(runtime, job))
+
+
+def prioritise(runtime: Runtime, job_id: str, key: str, priority: int, by: str) -> Acted:
+    """Set an item's priority; higher goes first. Raises `NotFoundError`."""
+    runtime.jobs.get_job(job_id)
+    items.update_item_priority(runtime.tracker, job_id, key, priority, by=by)
+    return Acted("priority", job_id, 1)
+
+
+def wake(runtime: Runtime, job_id: str, by: str) -> Acted:
+    """Ask that a job look for work now, and send what is ready."""
+    job = runtime.jobs.get_job(job_id)
+    jobs.wake_job(runtime.tracker, job_id, by=by)
+    return Acted("wake", job_id, 0, dispatch_job(runtime, job))

@@ -1,0 +1,143 @@
+"""What one process needs to run jobs, each made when first asked for, and never carried across a fork."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from discovery.base import Access
+from handlers.base import Handler
+from handlers.running import handler_version
+from net.client import PoliteClient
+from pipeline import catalog
+from pipeline.jobs_file import JobsWatch
+from pipeline.jobspec import JobsFile, JobSpec, StageSpec
+from pipeline.settings import Settings
+from pipeline.variables import current_environment, resolve_variables
+from runner.context import RunContext
+from runner.leases import LeaseKeeper
+from runner.pace import Pace
+from runner.publishing import Publisher
+from tracker.connection import Connection, open_db, open_raw_db
+from tracker.plan import StagePlan, make_plan
+from tracker.results import stream_items_with_results
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A stage made ready to run: its handler with its parameters, and the version of what it makes."""
+
+    job: JobSpec
+    spec: StageSpec
+    handler: Handler
+    version: str
+
+
+class _Local(threading.local):
+    """What belongs to one thread of one process."""
+
+    pid: int = 0
+    tracker: Connection | None = None
+
+
+class Runtime:
+    """
+    What one process needs to run jobs.
+
+    `timeout_error` is what the host of the process raises when a stage's time is up; `stop_errors` are what
+    it raises to end the process, and are no failures of a stage.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        publisher: Publisher,
+        *,
+        run: RunContext | None = None,
+        timeout_error: type[BaseException] = TimeoutError,
+        stop_errors: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+    ) -> None:
+        self.settings, self.publisher, self.run = settings, publisher, run or RunContext()
+        self.timeout_error, self.stop_errors = timeout_error, stop_errors
+        self.watch = JobsWatch(settings.jobs)
+        self.pace = Pace()
+        self._local = _Local()
+        self._prepared: dict[tuple[str, str, str], Prepared] = {}
+        self._plans: dict[tuple[str, str], StagePlan] = {}
+        self._keeper: tuple[int, LeaseKeeper] | None = None
+
+    @property
+    def jobs(self) -> JobsFile:
+        """The jobs.yaml in force."""
+        return self.watch.current()
+
+    @property
+    def tracker(self) -> Connection:
+        """This thread's connection, opened on first use, after any fork."""
+        local = self._local
+        if local.tracker is None or local.pid != os.getpid():
+            local.tracker, local.pid = open_raw_db(self.settings.db_path), os.getpid()
+        return local.tracker
+
+    def close(self) -> None:
+        """Close this thread's connection."""
+        if self._local.tracker is not None and self._local.pid == os.getpid():
+            self._local.tracker.close()
+        self._local.tracker = None
+
+    @property
+    def leases(self) -> LeaseKeeper:
+        """This process's lease keeper."""
+        if self._keeper is None or self._keeper[0] != os.getpid():
+            self._keeper = os.getpid(), LeaseKeeper(str(self.settings.db_path))
+        return self._keeper[1]
+
+    @property
+    def worker(self) -> str:
+        """This process's name in the tracker."""
+        return f"{socket.gethostname()}:{os.getpid()}"
+
+    @cached_property
+    def http(self) -> PoliteClient:
+        """The HTTP client that all strategies and handlers of this process share."""
+        return PoliteClient(contact=self.settings.contact, allow_hosts=self.settings.allow_hosts)
+
+    def access(self, job_id: str) -> Access:
+        """Give a strategy what it may reach."""
+        return Access(http=self.http, read_items=self._read_items, job=job_id)
+
+    def _read_items(
+        self, job_id: str, *, stage: str | None, status: str | None, limit: int
+    ) -> Iterator[dict[str, Any]]:
+        with open_db(self.settings.db_path) as conn:
+            yield from stream_items_with_results(conn, job_id, stage=stage, status=status, limit=limit)
+
+    def plan(self, job: JobSpec) -> StagePlan:
+        """Give the order of a job's stages, made once for each version of jobs.yaml."""
+        key = self.jobs.digest, job.name
+        if key not in self._plans:
+            self._plans[key] = make_plan(job.stages)
+        return self._plans[key]
+
+    def prepare(self, job: JobSpec, stage: str) -> Prepared:
+        """
+        Make a stage's handler, once for each version of jobs.yaml.
+
+        Raises `NotFoundError` for a stage that jobs.yaml has not, and what making the handler raises.
+        """
+        key = self.jobs.digest, job.name, stage
+        if key not in self._prepared:
+            self._prepared[key] = prepare_stage(job, job.stage(stage))
+        return self._prepared[key]
+
+
+def prepare_stage(job: JobSpec, spec: StageSpec) -> Prepared:
+    """Make a stage's handler of its parameters, variables resolved; its version is that of the unresolved."""
+    handler_class = catalog.load(catalog.HANDLER, spec.handler)
+    params = resolve_variables(spec.params, current_environment())
+    return Prepared(job, spec, handler_class(params), handler_version(handler_class, spec.params))

@@ -1,0 +1,146 @@
+"""
+The sweep: every few seconds, mend what time or a crash has broken, and send what was held back.
+
+Each step is its own short transaction, and writes nothing when there is nothing to do. Any number of sweeps
+may run at once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import structlog
+
+from pipeline.errors import BrokerUnavailableError, TrackerFullError
+from runner.dispatch import dispatch_job
+from tracker import discoveries, jobs, recovery
+from tracker.clock import now_ms, to_ms
+from tracker.connection import Connection, write
+from tracker.plan import is_remembered
+from tracker.stats import prune_minutes
+
+if TYPE_CHECKING:
+    from pipeline.jobspec import JobSpec
+    from runner.runtime import Runtime
+
+log = structlog.get_logger(__name__)
+
+SWEPT_AT = "swept_at"
+"""The note that holds when the last sweep was, to within `NOTE_EVERY_MS`: the sign that beat and a worker live."""
+
+NOTE_EVERY_MS = 30_000
+
+MISSED_AFTER_MS = 10_000
+"""A slot that nobody took by then was missed, and is made up; a second too early costs nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a sweep did."""
+
+    expired: int = 0
+    unpaused: int = 0
+    woken: int = 0
+    lost: int = 0
+    sent: int = 0
+    discoveries: int = 0
+
+
+def sweep(runtime: Runtime) -> Swept:
+    """Do everything that is due; what was done. A full disk ends it early, with a word; the next one goes on."""
+    conn = runtime.tracker
+    try:
+        apply_jobs_file(runtime)
+        done = Swept(
+            expired=recovery.reclaim_stuck_stages(conn),
+            unpaused=_lift_pauses(conn),
+            woken=recovery.wake_parked_stages(conn),
+            lost=recovery.take_back_lost_messages(conn) + _take_back_vanished(runtime),
+            discoveries=_send_discoveries(runtime),
+            sent=sum(dispatch_job(runtime, job) for job in runtime.jobs.enabled_jobs),
+        )
+        _note(conn)
+    except TrackerFullError as error:
+        log.error("the sweep could not write", error=str(error))
+        return Swept()
+    if done != Swept():
+        log.info("swept", **{name: value for name in Swept.__slots__ if (value := getattr(done, name))})
+    return done
+
+
+def apply_jobs_file(runtime: Runtime) -> None:
+    """Bring items to the stages that jobs.yaml has now: reopen for new ones, skip those switched off."""
+    for job in runtime.jobs.enabled_jobs:
+        plan = runtime.plan(job)
+        if not is_remembered(runtime.tracker, job.name, plan) and recovery.apply_plan(
+            runtime.tracker, job.name, plan
+        ):
+            log.info("stages changed", job=job.name, stages=list(plan.names))
+
+
+def _lift_pauses(conn: Connection) -> int:
+    due = jobs.get_jobs_due_unpause(conn)
+    for job_id in due:
+        jobs.increment_auto_unpause(conn, job_id)
+        log.info("pause lifted: its time has come", job=job_id)
+    return len(due)
+
+
+def _take_back_vanished(runtime: Runtime) -> int:
+    try:
+        if runtime.publisher.has_waiting_messages():
+            return 0
+    except BrokerUnavailableError as error:
+        log.warning("the broker is away", error=str(error))
+        return 0
+    return recovery.take_back_vanished_messages(runtime.tracker)
+
+
+def _send_discoveries(runtime: Runtime) -> int:
+    """Send the discoveries that are due: tried again, taken up again, asked for, or missed while all was down."""
+    enabled = {job.name: job for job in runtime.jobs.enabled_jobs}
+    sent = 0
+    try:
+        for run in discoveries.list_due_runs(runtime.tracker):
+            if run.job_id in enabled:
+                runtime.publisher.publish_discovery(run.job_id, run_id=run.run_id)
+                sent += 1
+        for job in enabled.values():
+            if _has_missed_slot(runtime.tracker, job):
+                runtime.publisher.publish_discovery(job.name, scheduled=True)
+                sent += 1
+        sent += _send_woken(runtime, set(enabled))
+    except BrokerUnavailableError as error:
+        log.warning("the broker is away; discoveries wait", error=str(error))
+    return sent
+
+
+def _has_missed_slot(conn: Connection, job: JobSpec) -> bool:
+    if job.schedule is None:
+        return False
+    slot_at = to_ms(job.schedule.previous_slot(datetime.now(UTC)))
+    return now_ms() - slot_at > MISSED_AFTER_MS and not discoveries.is_slot_taken(conn, job.name, slot_at)
+
+
+def _send_woken(runtime: Runtime, enabled: set[str]) -> int:
+    sent = 0
+    for job_id in jobs.take_woken_jobs(runtime.tracker):
+        if job_id not in enabled:
+            continue
+        try:
+            runtime.publisher.publish_discovery(job_id)
+        except BrokerUnavailableError:
+            jobs.wake_job(runtime.tracker, job_id, by="sweep")  # the wish outlives the broker's absence
+            raise
+        sent += 1
+    return sent
+
+
+def _note(conn: Connection) -> None:
+    noted = jobs.get_note(conn, SWEPT_AT)
+    if noted is None or now_ms() - int(noted) >= NOTE_EVERY_MS:
+        with write(conn):
+            jobs.set_note(conn, SWEPT_AT, str(now_ms()))
+            prune_minutes(conn)

@@ -1,0 +1,78 @@
+"""The Celery app. Each setting that is not the default has its reason beside it."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from celery import Celery
+from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown, WorkerTerminate
+from kombu import Queue
+from kombu.transport.redis import Channel
+
+from pipeline.errors import CeleriacError
+from pipeline.settings import load_settings
+from runner.broker import find_broker_url
+from runner.context import RunContext
+from runner.runtime import Runtime
+from tasks.publisher import CeleryPublisher
+
+RUN_VARIABLE = "CELERIAC_RUN"
+"""Carries the `RunContext` of a `celeriac run` to the workers that it starts for itself. Not for people."""
+
+app = Celery("celeriac")
+app.conf.update(
+    broker_url=find_broker_url(load_settings()),
+    # The tracker remembers, so the broker need not: no acknowledgements to keep, no visibility timeout to
+    # fear, and twice the throughput. A message that dies is a stage whose lease or stamp runs out.
+    broker_transport_options={
+        "ack_emulation": False,
+        "socket_timeout": 5,  # publishing to a frozen broker would wait for ever
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 25,
+    },
+    task_acks_late=True,  # costs nothing without emulation, and keeps threads from falling to 9 tasks/s
+    worker_prefetch_multiplier=1,  # a fetched message is invisible to other workers
+    worker_cancel_long_running_tasks_on_connection_loss=False,  # its lease holds, broker or not
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,  # the default gives up after 100
+    task_ignore_result=True,
+    result_backend=None,
+    task_serializer="json",
+    accept_content=["json"],
+    task_create_missing_queues=True,
+    worker_send_task_events=False,  # Flower switches them on while somebody watches
+    task_send_sent_event=False,
+    worker_hijack_root_logger=False,
+    worker_redirect_stdouts_level="INFO",
+    beat_scheduler="tasks.scheduler:JobsScheduler",
+    enable_utc=True,
+    timezone="UTC",
+)
+Channel.do_restore = False  # nothing is unacknowledged, so nothing is to be put back at shutdown
+
+
+@cache
+def get_runtime() -> Runtime:
+    """Get this process's runtime."""
+    scope = os.environ.get(RUN_VARIABLE)
+    return Runtime(
+        load_settings(),
+        CeleryPublisher(app),
+        run=RunContext.from_json(scope) if scope else None,
+        timeout_error=SoftTimeLimitExceeded,
+        stop_errors=(KeyboardInterrupt, WorkerShutdown, WorkerTerminate),
+    )
+
+
+def list_queues() -> list[str]:
+    """List every queue that a worker beside the tracker serves."""
+    try:
+        named = get_runtime().jobs.queues
+    except CeleriacError:
+        named = ()  # whoever starts a worker by our command has been told already; Celery's own must not fail
+    return sorted({app.conf.task_default_queue, *named})
+
+
+app.conf.task_queues = [Queue(name) for name in list_queues()]

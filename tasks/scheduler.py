@@ -1,0 +1,46 @@
+"""Beat: its entries come from jobs.yaml, anew whenever that changes. It remembers nothing; the tracker does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery.beat import Scheduler
+
+from beat_schedule import make_beat_schedule
+from tasks.app import get_runtime
+
+log = structlog.get_logger(__name__)
+
+LONGEST_SLEEP_SECONDS = 2.0
+"""How long beat sleeps at most: so soon it sees that jobs.yaml has changed."""
+
+
+class JobsScheduler(Scheduler):
+    """Sends a discovery at each job's slots, and the sweep every few seconds."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self._digest: str | None = None
+        super().__init__(*args, **kwargs)
+        self.max_interval = LONGEST_SLEEP_SECONDS
+
+    def setup_schedule(self) -> None:
+        """Make the entries; Celery calls this once."""
+        self._refresh()
+
+    def tick(self, *args: Any, **kwargs: Any) -> float:
+        """Send what is due; the seconds until the next look."""
+        self._refresh()
+        return min(float(super().tick(*args, **kwargs)), LONGEST_SLEEP_SECONDS)
+
+    def _refresh(self) -> None:
+        watch = get_runtime().watch
+        jobs = watch.current()
+        if jobs.digest == self._digest:
+            return
+        self._digest = jobs.digest
+        entries = make_beat_schedule(jobs)
+        for gone in set(self.schedule) - set(entries):
+            del self.schedule[gone]
+        self.merge_inplace(entries)
+        log.info("schedule in force", entries=sorted(entries))

@@ -1,0 +1,82 @@
+"""What happens around tasks: logging, lost processes, shutdown, and queues that jobs.yaml gains."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import bootsteps, signals
+from celery.worker import state
+
+from pipeline.errors import CeleriacError
+from runner.logs import configure_logs
+from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
+from tasks.app import app, get_runtime, list_queues
+from tasks.work import run_stage
+
+log = structlog.get_logger(__name__)
+
+LOOK_FOR_QUEUES_SECONDS = 5.0
+
+
+@signals.setup_logging.connect
+def use_our_logs(loglevel: int, **_: Any) -> None:
+    """Log in our form, whatever command started this process."""
+    configure_logs(loglevel)
+
+
+@signals.task_failure.connect(sender=run_stage)
+def take_back_lost(exception: BaseException, args: tuple[int, str, int], **_: Any) -> None:
+    """In a worker's parent: a child died, or was killed because it would not stop. It may be told twice."""
+    try:
+        if isinstance(exception, TimeLimitExceeded):
+            end_overdue(get_runtime(), *args)
+        elif isinstance(exception, WorkerLostError):
+            give_back_crashed(get_runtime(), *args, reason=str(exception))
+        else:
+            log.error("a task failed outside its handler", error=repr(exception), args=args)
+    except CeleriacError as error:
+        log.error("could not give a stage back; its lease will run out", error=str(error), args=args)
+
+
+@signals.worker_shutting_down.connect
+def hand_back(**_: Any) -> None:
+    """Let other workers have what this one fetched and has not begun."""
+    waiting = state.reserved_requests - state.active_requests
+    fetched = [tuple(request.args) for request in waiting if request.task_name == run_stage.name]
+    try:
+        hand_back_unbegun(get_runtime(), fetched)
+    except CeleriacError as error:
+        log.error("could not hand back what was fetched; it will be sent again", error=str(error))
+
+
+class NewQueues(bootsteps.StartStopStep):
+    """Serve the queues that jobs.yaml gains while this worker runs, unless it was started for certain queues."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._serving = set(list_queues())
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Begin to look; Celery calls this at each connection to the broker."""
+        if getattr(parent.app.amqp.queues, "_consume_from", None) is None:
+            self._timer = parent.timer.call_repeatedly(LOOK_FOR_QUEUES_SECONDS, self._look, (parent,))
+
+    def stop(self, _: Any) -> None:
+        """Stop looking."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _look(self, consumer: Any) -> None:
+        for queue in sorted(set(list_queues()) - self._serving):
+            consumer.add_task_queue(queue)
+            self._serving.add(queue)
+            log.info("serving a new queue", queue=queue)
+
+
+app.steps["consumer"].add(NewQueues)
