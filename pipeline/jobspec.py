@@ -1,0 +1,202 @@
+"""
+The shape of jobs.yaml as typed, frozen models: a job, its discovery, its stages, and the file as a whole.
+
+`${NAME}` in parameters stays as it is here; `pipeline.variables` resolves it where it is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from pipeline.catalog import find_nearest
+from pipeline.errors import NotFoundError
+from pipeline.fields import (
+    Concurrency,
+    Flag,
+    Name,
+    Needs,
+    Priority,
+    Queue,
+    RateField,
+    Retries,
+    ScheduleField,
+    Seconds,
+    Timezone,
+)
+from pipeline.problems import InvalidValueError, Problem
+from pipeline.rate import Rate
+from pipeline.schedule import Schedule
+from pipeline.shorthand import name_stage, split_discovery
+from pipeline.stage_graph import find_graph_problems, resolve_needs
+
+__all__ = [
+    "Defaults",
+    "DiscoverySpec",
+    "JobEntry",
+    "JobSpec",
+    "JobsDocument",
+    "JobsFile",
+    "Rate",
+    "Schedule",
+    "StageSpec",
+]
+
+
+class Spec(BaseModel):
+    """A part of jobs.yaml: frozen, and without room for a key that it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class DiscoverySpec(Spec):
+    """How a job finds its items. In the file, its parameters stand beside `strategy`."""
+
+    strategy: str = Field(
+        min_length=1, description="A strategy's short name, or a class as `package.module:Class`."
+    )
+    params: Mapping[str, Any] = Field(default_factory=dict, description="The strategy's own parameters.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _gather_params(cls, value: Any) -> Any:
+        return split_discovery(value)
+
+
+class StageSpec(Spec):
+    """One step for each item of a job. A bare word in the file is a handler, and the stage's name too."""
+
+    name: Name = Field(description="The stage's name; without it, the handler's short name.")
+    handler: str = Field(
+        min_length=1, description="A short name or `package.module:Class`; without it, `name`."
+    )
+    needs: Needs = Field(
+        (), description="The stages that must be done or skipped before; without it, the one before."
+    )
+    params: Mapping[str, Any] = Field(default_factory=dict, description="The handler's own parameters.")
+    retries: Retries = Field(3, description="How many more attempts follow an unexpected failure.")
+    backoff: Seconds = Field(
+        30.0, description="The wait before the first retry; each later one is twice as long."
+    )
+    timeout: Seconds = Field(600.0, description="How long one attempt may take.")
+    concurrency: Concurrency | None = Field(
+        None, description="How many may run at once, on all workers together."
+    )
+    rate: RateField | None = Field(None, description="How many may start in a time, on all workers together.")
+    queue: Queue = Field("celery", description="The Celery queue its messages go to.")
+    enabled: Flag = Field(default=True, description="Off: the stage is skipped, and what needs it goes on.")
+    remote: Flag = Field(
+        default=False, description="On: runs on workers that cannot open the tracker's file."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_names(cls, value: Any) -> Any:
+        return name_stage(value)
+
+
+class JobEntry(Spec):
+    """One entry of jobs.yaml as it stands below its key."""
+
+    title: str = Field("", description="What people read; without it, the name.")
+    enabled: Flag = Field(
+        default=True, description="Off: nothing is discovered or run; what is recorded stays."
+    )
+    discovery: DiscoverySpec = Field(description="How the job finds its items.")
+    schedule: ScheduleField | None = Field(
+        None, description="When it looks for items; without it, only when asked."
+    )
+    priority: Priority = Field(0, description="Its items' priority; higher goes first.")
+    stages: tuple[StageSpec, ...] = Field(min_length=1, description="What each item goes through.")
+
+
+class JobSpec(JobEntry):
+    """One entry of jobs.yaml, with its key as `name`."""
+
+    name: Name = Field(description="The job's key in the file.")
+
+    @field_validator("stages")
+    @classmethod
+    def _check_graph(cls, stages: tuple[StageSpec, ...]) -> tuple[StageSpec, ...]:
+        given = [stage.needs if "needs" in stage.model_fields_set else None for stage in stages]
+        needs = resolve_needs([stage.name for stage in stages], given)
+        linked = tuple(
+            stage.model_copy(update={"needs": need}) for stage, need in zip(stages, needs, strict=True)
+        )
+        for problem in find_graph_problems([(stage.name, stage.needs) for stage in linked]):
+            raise InvalidValueError(problem.message, problem.allowed, problem.path[1:])
+        return linked
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The names in the order of the file."""
+        return tuple(stage.name for stage in self.stages)
+
+    @property
+    def roots(self) -> tuple[str, ...]:
+        """The stages that need no other."""
+        return tuple(stage.name for stage in self.stages if not stage.needs)
+
+    def stage(self, name: str) -> StageSpec:
+        """Get a stage by its name. Raises `NotFoundError`."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise NotFoundError("stage", f"{self.name}.{name}", find_nearest(name, list(self.stage_names)))
+
+    def children(self, name: str) -> tuple[str, ...]:
+        """List the stages that need this one, directly. Raises `NotFoundError`."""
+        needed = self.stage(name).name
+        return tuple(stage.name for stage in self.stages if needed in stage.needs)
+
+
+class Defaults(Spec):
+    """Values for every stage and job of the file that does not say otherwise."""
+
+    retries: Retries = Field(3, description="For each stage.")
+    backoff: Seconds = Field(30.0, description="For each stage.")
+    timeout: Seconds = Field(600.0, description="For each stage.")
+    concurrency: Concurrency | None = Field(None, description="For each stage.")
+    rate: RateField | None = Field(None, description="For each stage.")
+    queue: Queue = Field("celery", description="For each stage.")
+    priority: Priority = Field(0, description="For each job.")
+    timezone: Timezone = Field("UTC", description="For each cron schedule that names no time zone.")
+
+
+class JobsDocument(Spec):
+    """The top of jobs.yaml, its jobs not yet looked into."""
+
+    version: Literal[1] = Field(description="The version of the format.")
+    defaults: Defaults = Field(default_factory=Defaults, description="Values for all stages and jobs.")
+    jobs: dict[str, Any] = Field(description="The jobs by name.")
+
+
+class JobsFile(Spec):
+    """A jobs.yaml that is in order."""
+
+    version: Literal[1] = 1
+    jobs: Mapping[str, JobSpec]
+    digest: str
+    """The first 16 hex digits of the SHA-256 of the file's bytes."""
+    path: Path
+    unavailable: Mapping[str, tuple[Problem, ...]] = Field(default_factory=dict)
+    """The jobs that cannot run on this machine as it is: an extra is not installed, a variable is not set."""
+
+    def get_job(self, name: str) -> JobSpec:
+        """Get a job by its name. Raises `NotFoundError` with the nearest."""
+        if name not in self.jobs:
+            raise NotFoundError("job", name, find_nearest(name, sorted(self.jobs)))
+        return self.jobs[name]
+
+    @property
+    def enabled_jobs(self) -> tuple[JobSpec, ...]:
+        """The jobs that are switched on and can run here, in the order of the file."""
+        return tuple(job for job in self.jobs.values() if job.enabled and job.name not in self.unavailable)
+
+    @property
+    def queues(self) -> tuple[str, ...]:
+        """Every queue that a stage names, sorted."""
+        return tuple(sorted({stage.queue for job in self.jobs.values() for stage in job.stages}))

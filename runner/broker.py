@@ -22,6 +22,7 @@ import redis
 
 from pipeline.errors import BrokerUnavailableError
 from pipeline.settings import Settings
+from runner.deathbed import die_with_parent
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 START_SECONDS = 15.0
@@ -102,7 +103,12 @@ def start_server(directory: Path) -> subprocess.Popen[bytes]:
     with log_file.open("wb") as log:
         # its own session: a Ctrl-C in the terminal must not take the broker from under the workers
         return subprocess.Popen(
-            arguments, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            arguments,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - it only calls prctl
         )
 
 

@@ -15,6 +15,7 @@ from handlers.base import Handler
 from handlers.running import handler_version
 from net.client import PoliteClient
 from pipeline import catalog
+from pipeline.errors import BrokerUnavailableError
 from pipeline.jobs_file import JobsWatch
 from pipeline.jobspec import JobsFile, JobSpec, StageSpec
 from pipeline.settings import Settings
@@ -23,7 +24,7 @@ from runner.context import RunContext
 from runner.leases import LeaseKeeper
 from runner.pace import Pace
 from runner.publishing import Publisher
-from tracker.connection import Connection, open_db, open_raw_db
+from tracker.connection import Connection, open_raw_db, open_readonly
 from tracker.plan import StagePlan, make_plan
 from tracker.results import stream_items_with_results
 
@@ -56,13 +57,13 @@ class Runtime:
     def __init__(
         self,
         settings: Settings,
-        publisher: Publisher,
+        publisher: Publisher | None,
         *,
         run: RunContext | None = None,
         timeout_error: type[BaseException] = TimeoutError,
         stop_errors: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
     ) -> None:
-        self.settings, self.publisher, self.run = settings, publisher, run or RunContext()
+        self.settings, self._publisher, self.run = settings, publisher, run or RunContext()
         self.timeout_error, self.stop_errors = timeout_error, stop_errors
         self.watch = JobsWatch(settings.jobs)
         self.pace = Pace()
@@ -70,6 +71,13 @@ class Runtime:
         self._prepared: dict[tuple[str, str, str], Prepared] = {}
         self._plans: dict[tuple[str, str], StagePlan] = {}
         self._keeper: tuple[int, LeaseKeeper] | None = None
+
+    @property
+    def publisher(self) -> Publisher:
+        """Whoever carries messages to workers. Raises `BrokerUnavailableError` in a process that has none."""
+        if self._publisher is None:
+            raise BrokerUnavailableError("this process has no broker to send to")
+        return self._publisher
 
     @property
     def jobs(self) -> JobsFile:
@@ -114,7 +122,7 @@ class Runtime:
     def _read_items(
         self, job_id: str, *, stage: str | None, status: str | None, limit: int
     ) -> Iterator[dict[str, Any]]:
-        with open_db(self.settings.db_path) as conn:
+        with open_readonly(self.settings.db_path) as conn:
             yield from stream_items_with_results(conn, job_id, stage=stage, status=status, limit=limit)
 
     def plan(self, job: JobSpec) -> StagePlan:

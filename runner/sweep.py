@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-SWEPT_AT = "swept_at"
-"""The note that holds when the last sweep was, to within `NOTE_EVERY_MS`: the sign that beat and a worker live."""
-
 NOTE_EVERY_MS = 30_000
 
 MISSED_AFTER_MS = 10_000
@@ -48,8 +45,12 @@ class Swept:
     discoveries: int = 0
 
 
-def sweep(runtime: Runtime) -> Swept:
-    """Do everything that is due; what was done. A full disk ends it early, with a word; the next one goes on."""
+def sweep(runtime: Runtime, only: str | None = None) -> Swept:
+    """
+    Do everything that is due; what was done. With `only`, send nothing of other jobs.
+
+    A full disk ends it early, with a word; the next one goes on.
+    """
     conn = runtime.tracker
     try:
         apply_jobs_file(runtime)
@@ -58,8 +59,10 @@ def sweep(runtime: Runtime) -> Swept:
             unpaused=_lift_pauses(conn),
             woken=recovery.wake_parked_stages(conn),
             lost=recovery.take_back_lost_messages(conn) + _take_back_vanished(runtime),
-            discoveries=_send_discoveries(runtime),
-            sent=sum(dispatch_job(runtime, job) for job in runtime.jobs.enabled_jobs),
+            discoveries=0 if only else _send_discoveries(runtime),
+            sent=sum(
+                dispatch_job(runtime, job) for job in runtime.jobs.enabled_jobs if only in (None, job.name)
+            ),
         )
         _note(conn)
     except TrackerFullError as error:
@@ -139,8 +142,8 @@ def _send_woken(runtime: Runtime, enabled: set[str]) -> int:
 
 
 def _note(conn: Connection) -> None:
-    noted = jobs.get_note(conn, SWEPT_AT)
+    noted = jobs.get_note(conn, jobs.SWEPT_AT)
     if noted is None or now_ms() - int(noted) >= NOTE_EVERY_MS:
         with write(conn):
-            jobs.set_note(conn, SWEPT_AT, str(now_ms()))
+            jobs.set_note(conn, jobs.SWEPT_AT, str(now_ms()))
             prune_minutes(conn)

@@ -226,6 +226,9 @@ def get_job_error(conn: Connection, job_id: str) -> str | None:
     return row[0] if row else None
 
 
+SWEPT_AT = "swept_at"
+"""The note that holds when the last sweep was, to within half a minute: beat and a worker live."""
+
 SET_META = "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value"
 
 GET_META = "SELECT value FROM meta WHERE name = :name"

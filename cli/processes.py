@@ -1,0 +1,116 @@
+"""The worker and beat processes that a command starts for itself, sees to, and stops."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import click
+
+from runner.deathbed import die_with_parent
+
+STOP_SECONDS = 30.0
+"""How long a process may take to end what it runs before it is killed; its leases cover the rest."""
+
+RESTART_SECONDS = (1.0, 30.0)
+"""The shortest and the longest wait before a process that ended by itself is started again."""
+
+
+@dataclass(slots=True)
+class Child:
+    """One process that is kept running."""
+
+    name: str
+    arguments: list[str]
+    environment: Mapping[str, str]
+    process: subprocess.Popen[bytes] | None = None
+    wait_seconds: float = RESTART_SECONDS[0]
+    start_at: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Start it, out of the terminal's reach: Ctrl-C is for the command, which then stops its children."""
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "celery", *self.arguments],
+            env={**os.environ, **self.environment},
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+            preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads yet, and it only calls prctl
+        )
+
+    def see_to(self) -> None:
+        """Start it again if it has ended, after a wait that doubles."""
+        if self.process is not None and self.process.poll() is not None:
+            click.echo(f"{self.name} ended with {self.process.returncode}; starting it again", err=True)
+            self.process, self.start_at = None, time.monotonic() + self.wait_seconds
+            self.wait_seconds = min(self.wait_seconds * 2, RESTART_SECONDS[1])
+        if self.process is None and time.monotonic() >= self.start_at:
+            self.start()
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end what it runs, and to take on nothing more."""
+        if self.process is not None:
+            with contextlib.suppress(ProcessLookupError):
+                self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for its end, then kill it and all that it started."""
+        if self.process is None:
+            return
+        try:
+            self.process.wait(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+
+
+class Children:
+    """The processes of one command."""
+
+    def __init__(self, children: list[Child]) -> None:
+        self._children = children
+
+    def see_to(self) -> None:
+        """Start again whichever has ended."""
+        for child in self._children:
+            child.see_to()
+
+
+@contextmanager
+def running(children: list[Child]) -> Iterator[Children]:
+    """Keep processes running while the block runs, then stop them all."""
+    for child in children:
+        child.start()
+    try:
+        yield Children(children)
+    finally:
+        for child in children:
+            child.ask_to_stop()
+        until = time.monotonic() + STOP_SECONDS
+        for child in children:
+            child.wait(max(0.1, until - time.monotonic()))
+
+
+def make_worker(concurrency: int, loglevel: str, environment: Mapping[str, str], number: int = 1) -> Child:
+    """Describe a worker with a pool of processes."""
+    name = f"worker{number}@%h"
+    return Child(
+        f"worker {number}",
+        [
+            *("-A", "tasks", "--quiet", "worker", "--pool", "prefork", "--concurrency", str(concurrency)),
+            *("--hostname", name, "--loglevel", loglevel, "--without-mingle", "--without-gossip"),
+        ],
+        environment,
+    )
+
+
+def make_beat(loglevel: str, environment: Mapping[str, str]) -> Child:
+    """Describe the one beat."""
+    return Child("beat", ["-A", "tasks", "--quiet", "beat", "--loglevel", loglevel], environment)

@@ -1,0 +1,60 @@
+"""The progress of a pass, on standard error: a bar on a terminal, a line now and then elsewhere."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from cli.render import err
+from tracker.reports import Backlog
+
+LINE_EVERY_SECONDS = 5.0
+
+
+def show_progress(job: str, looks: Iterable[Backlog]) -> None:
+    """Show how many stages have ended, for as long as there are looks."""
+    if err.is_terminal:
+        _show_bar(job, looks)
+    else:
+        _show_lines(job, looks)
+
+
+def _show_bar(job: str, looks: Iterable[Backlog]) -> None:
+    columns = [
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("stages"),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[note]}"),
+    ]
+    with Progress(*columns, console=err) as progress:
+        bar = progress.add_task(job, note="")
+        for look in looks:
+            progress.update(bar, completed=look.ended, total=_total(look), note=_note(look))
+
+
+def _show_lines(job: str, looks: Iterable[Backlog]) -> None:
+    said_at, look = time.monotonic(), None
+    for look in looks:
+        if time.monotonic() - said_at >= LINE_EVERY_SECONDS:
+            click.echo(f"{job}: {look.ended} of {_total(look)} stages {_note(look)}".rstrip(), err=True)
+            said_at = time.monotonic()
+    if look is not None:
+        click.echo(f"{job}: {look.ended} of {_total(look)} stages", err=True)
+
+
+def _total(look: Backlog) -> int:
+    """Estimate all stages: those there are, and for each item not opened yet as many as the others have."""
+    if not look.unopened or not look.items_opened:
+        return look.total + look.unopened
+    return look.total + round(look.unopened * look.total / look.items_opened)
+
+
+def _note(look: Backlog) -> str:
+    if look.is_moving or look.next_retry_at is None:
+        return ""
+    return "waiting for a retry"

@@ -1,0 +1,93 @@
+"""The handler `article`: the text of an article, without the page around it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import trafilatura
+from pydantic import Field
+
+from handlers.base import Handler, HandlerParams
+from handlers.inputs import TEXT_FROM, Input, find_input
+from handlers.sentences import count_words
+from pipeline.outcomes import GiveUp, Skip
+
+if TYPE_CHECKING:
+    from handlers.base import HandlerContext
+    from pipeline.outcomes import Outcome
+
+_HTML_TYPES = ("text/html", "application/xhtml+xml", "")
+_LANGUAGE = re.compile(r"<html\b[^>]{0,1000}?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
+_PAGE = re.compile(r"<(?:!doctype|html|head|body|title|meta|article|main)\b", re.IGNORECASE)
+_BREAK = re.compile(r"<(?:p|br|li|pre|div|blockquote)\b[^<>]{0,1000}>", re.IGNORECASE)
+_PARAGRAPH = "\ue000"
+"""Stands for the end of a paragraph while white space is collapsed; a character that no text uses."""
+
+
+class Article(Handler):
+    """
+    Extract an article's text and what the page says about it.
+
+    Input: a needed result with `text` (and `url`, `content_type`), such as that of `fetch`, else the item's
+    data. Result: `{"title", "author", "published_at", "language", "text", "words", "url"}`; `published_at`
+    is a date, `2026-11-25`, `language` a code such as `en`; both, and `author`, are None where the page
+    says nothing. A text that is not HTML passes through. Endings: Skip when there is no article text, as on
+    a page that a script fills, or one nested beyond sense; GiveUp when the page is larger than `max_chars`.
+    Idempotent: it only computes; the same page gives the same result.
+    """
+
+    class Params(HandlerParams):
+        """The parameters of `article`."""
+
+        text_from: str | None = Field(None, description=TEXT_FROM)
+        max_chars: int = Field(
+            2_000_000, ge=1, le=20_000_000, description="A longer page is given up; two million take seconds."
+        )
+
+    params: Params
+
+    def run(self, context: HandlerContext) -> Outcome:
+        """Extract, and fill the gaps from the item's data."""
+        page = find_input(context, self.params.text_from)
+        if not isinstance(page, Input):
+            return page
+        if len(page.text) > self.params.max_chars:
+            return GiveUp(
+                f"a page of {len(page.text):,} characters, more than max_chars ({self.params.max_chars:,})"
+            )
+        url = page.around.get("url") or context.data.get("url")
+        found = _extract(page, url if isinstance(url, str) else None)
+        if not found["text"]:
+            return Skip("no article text")
+        title = found["title"] or context.data.get("title") or page.around.get("title")
+        return {**found, "title": title, "words": count_words(found["text"]), "url": url}
+
+
+def _extract(page: Input, url: str | None) -> dict[str, Any]:
+    found: dict[str, Any] = dict.fromkeys(("title", "author", "published_at", "language"))
+    if not _is_html(page):
+        return found | {"text": page.text.strip()}
+    if not _PAGE.search(page.text[:20_000]):
+        return found | {"text": _extract_fragment(page.text)}
+    document = trafilatura.bare_extraction(page.text, url=url, include_comments=False, with_metadata=True)
+    language = _LANGUAGE.search(page.text[:20_000])
+    return found | {
+        "title": getattr(document, "title", None),
+        "author": getattr(document, "author", None),
+        "published_at": getattr(document, "date", None),
+        "language": language and language[1].lower(),
+        "text": getattr(document, "text", None),
+    }
+
+
+def _is_html(page: Input) -> bool:
+    declared = str(page.around.get("content_type") or "").partition(";")[0].strip().lower()
+    return declared in _HTML_TYPES
+
+
+def _extract_fragment(text: str) -> str:
+    """Take all the text of a piece of HTML that is no page, such as a comment, paragraph by paragraph."""
+    marked = _BREAK.sub(_PARAGRAPH, text.replace(_PARAGRAPH, ""))
+    paragraphs = str(trafilatura.html2txt(f"<html><body>{marked}</body></html>")).split(_PARAGRAPH)
+    return "\n\n".join(part.strip() for part in paragraphs if part.strip())

@@ -1,0 +1,114 @@
+"""The handler `read_file`: a text file on this machine."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import os
+import stat
+import tokenize
+from typing import TYPE_CHECKING
+
+from pydantic import Field, field_validator
+
+from handlers.base import Handler, HandlerParams
+from pipeline.outcomes import GiveUp
+
+if TYPE_CHECKING:
+    from handlers.base import HandlerContext
+    from pipeline.outcomes import Outcome
+
+_HOPELESS = {
+    errno.ENOENT: "does not exist",
+    errno.ENOTDIR: "does not exist",
+    errno.ENAMETOOLONG: "does not exist: the name is too long",
+    errno.ELOOP: "leads through too many symbolic links",
+    errno.EISDIR: "is a directory",
+    errno.EACCES: "may not be read by this user",
+    errno.EPERM: "may not be read by this user",
+}
+"""What trying again does not change. Any other error of the system is retried by the stage's policy."""
+
+
+class ReadFile(Handler):
+    """
+    Read a text file.
+
+    Input: the parameter `path`, else the item's `data["path"]`. Result: `{"path", "text", "bytes", "lines",
+    "sha256", "encoding"}`; newlines in `text` are Unix's; `bytes` and `sha256` are the file's own.
+    Endings: GiveUp when the file is missing, no regular file, forbidden, too large, or not in its encoding.
+    Idempotent: it only reads; the same file gives the same result.
+
+    Source: PEP 263, for the encoding of Python files.
+    """
+
+    class Params(HandlerParams):
+        """The parameters of `read_file`."""
+
+        path: str | None = Field(None, description="The file; by default the item's data['path'].")
+        encoding: str | None = Field(
+            None, description="By default what a .py file declares (PEP 263), and UTF-8 for any other file."
+        )
+        max_bytes: int = Field(2 * 2**20, ge=1, le=64 * 2**20, description="A larger file is given up.")
+
+        @field_validator("encoding")
+        @classmethod
+        def _must_be_known(cls, value: str | None) -> str | None:
+            try:
+                "".encode(value or "utf-8")
+            except LookupError as error:
+                raise ValueError(f"{error}; write for example utf-8 or latin-1") from None
+            return value
+
+    params: Params
+
+    def run(self, context: HandlerContext) -> Outcome:
+        """Read, decode, count."""
+        path = self.params.path or context.data.get("path")
+        if not isinstance(path, str) or not path or "\0" in path:
+            return GiveUp("no path: set the parameter `path`, or have discovery give data['path']")
+        try:
+            body = _read_regular_file(path, self.params.max_bytes + 1)
+        except OSError as error:
+            if error.errno not in _HOPELESS:
+                raise
+            return GiveUp(f"{path} {_HOPELESS[error.errno]}")
+        if body is None:
+            return GiveUp(f"{path} is not a regular file")
+        if len(body) > self.params.max_bytes:
+            return GiveUp(
+                f"{path} is larger than {self.params.max_bytes:,} bytes; raise max_bytes to read it"
+            )
+        return _describe(path, body, self.params.encoding)
+
+
+def _read_regular_file(path: str, most_bytes: int) -> bytes | None:
+    # Not blocking: opening a named pipe that nobody writes to would wait for ever.
+    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
+        return file.read(most_bytes) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+
+
+def _describe(path: str, body: bytes, encoding: str | None) -> Outcome:
+    try:
+        encoding = encoding or _detect_encoding(path, body)
+        text = body.decode(encoding)
+    except SyntaxError as error:
+        return GiveUp(f"{path}: {error.msg}")
+    except UnicodeDecodeError as error:
+        return GiveUp(f"{path} is not {encoding}: {error.reason} at byte {error.start}; set `encoding`")
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return {
+        "path": path,
+        "text": text,
+        "bytes": len(body),
+        "lines": text.count("\n") + (text != "" and not text.endswith("\n")),
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "encoding": encoding,
+    }
+
+
+def _detect_encoding(path: str, body: bytes) -> str:
+    if path.endswith((".py", ".pyi", ".pyw")):
+        return tokenize.detect_encoding(io.BytesIO(body).readline)[0]
+    return "utf-8-sig" if body.startswith(b"\xef\xbb\xbf") else "utf-8"

@@ -1,0 +1,27 @@
+"""How we introduce ourselves to the sites we visit."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from pipeline.errors import OperatorError
+
+
+def identify(contact: str | None) -> str:
+    """
+    Write our `User-Agent`: `Celeriac/<version> (+contact)`, or without the contact when there is none.
+
+    Raises `OperatorError` for a contact that cannot stand in a header.
+    """
+    if not contact:
+        return f"Celeriac/{_version()}"
+    if not (contact.isascii() and contact.isprintable()) or set(contact) & set("()"):
+        raise OperatorError(f"CELERIAC_CONTACT: {contact!r} is no mail address or URL in plain ASCII")
+    return f"Celeriac/{_version()} (+{contact})"
+
+
+def _version() -> str:
+    try:
+        return version("celeriac")
+    except PackageNotFoundError:  # run from a checkout that is not installed
+        return "dev"

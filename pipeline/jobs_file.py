@@ -1,0 +1,130 @@
+"""Read jobs.yaml: all of it checked, every problem with its line; and read it again when it changes."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from pipeline.job_checks import JobCheck, JobChecker
+from pipeline.jobspec import Defaults, JobsDocument, JobsFile
+from pipeline.model_errors import explain
+from pipeline.problems import Finding, JobsFileInvalidError, Problem
+from pipeline.variables import current_environment
+from pipeline.yaml_document import YamlDocument, parse_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["JobsFile", "JobsFileInvalidError", "JobsWatch", "Problem", "load_jobs_file"]
+
+LOOK_SECONDS = 1.0
+"""How often a watch looks at its file, at most."""
+
+
+def load_jobs_file(path: Path | str, environment: Mapping[str, str] | None = None) -> JobsFile:
+    """
+    Read and check a jobs file, its strategies, handlers and their parameters included.
+
+    `environment` holds the variables; without it, this process's own. Raises `JobsFileInvalidError` with all
+    that is wrong. What only this machine lacks is in `unavailable`, and is not raised.
+    """
+    path = Path(path)
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        problem = Problem(
+            1, 1, "", f"cannot be read: {error.strerror}", allowed="a YAML file; see docs/jobs-yaml.md"
+        )
+        raise JobsFileInvalidError(str(path), [problem]) from error
+    variables = current_environment() if environment is None else environment
+    return _check_document(path, source, parse_yaml(source), variables)
+
+
+def _check_document(
+    path: Path, source: bytes, document: YamlDocument, environment: Mapping[str, str]
+) -> JobsFile:
+    if not isinstance(document.data, dict):
+        nothing = Problem(1, 1, "", "not a mapping", allowed="version: 1, and jobs: with a job a key")
+        raise JobsFileInvalidError(str(path), document.problems or [nothing])
+    defaults, wrong = _check_top(document)
+    jobs = document.data.get("jobs")
+    checker = JobChecker(document.data, defaults, environment)
+    checks = {name: checker.check(name) for name in (jobs if isinstance(jobs, dict) else ())}
+    wrong += [finding for check in checks.values() for finding in check.wrong]
+    if wrong or document.problems:
+        problems = [document.place(finding) for finding in wrong]
+        raise JobsFileInvalidError(str(path), [*document.problems, *problems])
+    digest = hashlib.sha256(source).hexdigest()[:16]
+    specs = {name: check.spec for name, check in checks.items() if check.spec}
+    return JobsFile(jobs=specs, digest=digest, path=path, unavailable=_list_lacks(checks, document))
+
+
+def _check_top(document: YamlDocument) -> tuple[Defaults, list[Finding]]:
+    try:
+        return JobsDocument.model_validate(document.data).defaults, []
+    except ValidationError as error:
+        findings = explain(error, JobsDocument, (), document.data)
+    try:
+        defaults = Defaults.model_validate(document.data.get("defaults", {}))
+    except ValidationError:  # found above already; without them, the jobs can still be looked at
+        defaults = Defaults()
+    return defaults, findings
+
+
+def _list_lacks(checks: Mapping[str, JobCheck], document: YamlDocument) -> dict[str, tuple[Problem, ...]]:
+    return {name: tuple(map(document.place, check.lacks)) for name, check in checks.items() if check.lacks}
+
+
+Stamp = tuple[int, int, int]
+"""A file's modification time in nanoseconds, size and inode."""
+
+
+@dataclass(slots=True)
+class JobsWatch:
+    """
+    A jobs file that may be edited while all runs.
+
+    An edit that does not validate is refused: the last good file stays in force, and `refusal` says why until
+    the file is right again. The first reading raises.
+    """
+
+    path: Path
+    clock: Callable[[], float] = time.monotonic
+    refusal: JobsFileInvalidError | None = field(default=None, init=False)
+    _file: JobsFile | None = field(default=None, init=False)
+    _stamp: Stamp | None = field(default=None, init=False)
+    _looked_at: float = field(default=0.0, init=False)
+
+    def current(self) -> JobsFile:
+        """Give the file in force, read again if it changed; looks at most once a second."""
+        if self._file is None:
+            stamp, self._looked_at = _read_stamp(self.path), self.clock()
+            self._file = load_jobs_file(self.path)
+            self._stamp = stamp
+        elif self.clock() - self._looked_at >= LOOK_SECONDS:
+            self._look(self._file)
+        return self._file
+
+    def _look(self, in_force: JobsFile) -> None:
+        # the stamp is taken before the reading: a change in between is seen at the next look
+        stamp, self._looked_at = _read_stamp(self.path), self.clock()
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        try:
+            self._file, self.refusal = load_jobs_file(self.path), None
+        except JobsFileInvalidError as error:
+            self._file, self.refusal = in_force, error
+
+
+def _read_stamp(path: Path) -> Stamp | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

@@ -1,0 +1,121 @@
+"""One pass over a job: discover, then work through the same tasks as ever, until nothing is due."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pipeline.errors import NotFoundError
+from pipeline.lifecycle import Status
+from runner.context import RunContext
+from runner.discover import Discovered, discover
+from runner.dispatch import dispatch_job
+from runner.sweep import sweep
+from tracker import items, recovery, reports, stages
+from tracker.clock import now_ms
+from tracker.reports import Backlog
+
+if TYPE_CHECKING:
+    from runner.runtime import Runtime
+
+LOOK_SECONDS = 0.1
+SWEEP_EVERY_SECONDS = 1.0
+WAIT_SECONDS = 60.0
+"""A pass waits for retries that are due within this time, and leaves later ones to the next."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A pass that can begin: what discovery came to, and how the workers are to behave."""
+
+    discovered: Discovered | None
+    run: RunContext
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a pass came to: its items by status, and when (Unix ms) the next of them is due, if any waits."""
+
+    statuses: dict[str, int]
+    next_due_at: int | None
+
+    @property
+    def all_done(self) -> bool:
+        """Tell whether every item of the pass is done."""
+        return not any(count for status, count in self.statuses.items() if status != Status.DONE)
+
+
+def prepare_pass(runtime: Runtime, job_id: str, run: RunContext, *, cold: bool) -> Ready:
+    """
+    Discover, and choose the items that a limited pass keeps to; nothing is sent yet.
+
+    `cold` says that no other worker can be running: claims left by dead ones are given back at once, unless
+    `no_reset`. Raises `NotFoundError` for a job, stage or item that does not exist.
+    """
+    job = runtime.jobs.get_job(job_id)
+    if run.test_stage is not None:
+        job.stage(run.test_stage)
+    runtime.run = replace(run, active_items=frozenset())  # discovery must not send anything yet
+    if cold and not run.no_reset:
+        recovery.reset_in_progress_stages(runtime.tracker, job_id)
+    known = run.test_item is not None and items.find_item(runtime.tracker, job_id, run.test_item) is not None
+    discovered = None if known else discover(runtime, job_id)
+    active = None if run.discover_only or not run.is_scoped else _choose_items(runtime, job_id, run)
+    runtime.run = replace(run, active_items=active)
+    return Ready(discovered, runtime.run)
+
+
+def _choose_items(runtime: Runtime, job_id: str, run: RunContext) -> frozenset[int]:
+    conn = runtime.tracker
+    if run.test_item is not None:
+        try:
+            return frozenset({items.get_item(conn, job_id, run.test_item)["item_id"]})
+        except NotFoundError:
+            nearest = reports.find_near_key(conn, job_id, run.test_item)
+            raise NotFoundError(f"item in job {job_id!r} with key", run.test_item, nearest) from None
+    limit = run.limit if run.limit is not None else -1
+    if run.test_stage is not None:
+        rows = stages.get_items_needing_stage(conn, job_id, run.test_stage, limit)
+    else:
+        rows = items.get_pending(conn, job_id, limit)
+    return frozenset(row["item_id"] for row in rows)
+
+
+def work_until_nothing_is_due(
+    runtime: Runtime, job_id: str, still_alive: Callable[[], None]
+) -> Iterator[Backlog]:
+    """
+    Send what is ready until nothing is due within a minute, and yield the backlog at every look.
+
+    `still_alive` is called at every look, to see to the workers.
+    """
+    job, swept_at = runtime.jobs.get_job(job_id), 0.0
+    while True:
+        if time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS:
+            sweep(runtime, only=job_id)
+            swept_at = time.monotonic()
+        else:
+            dispatch_job(runtime, job)
+        backlog = _look(runtime, job_id)
+        yield backlog
+        if not backlog.is_moving and not _is_due_soon(backlog):
+            return
+        still_alive()
+        time.sleep(LOOK_SECONDS)
+
+
+def _look(runtime: Runtime, job_id: str) -> Backlog:
+    return reports.read_backlog(runtime.tracker, job_id, runtime.run.active_items, runtime.run.test_stage)
+
+
+def _is_due_soon(backlog: Backlog) -> bool:
+    return backlog.next_retry_at is not None and backlog.next_retry_at <= now_ms() + WAIT_SECONDS * 1000
+
+
+def finish_pass(runtime: Runtime, job_id: str) -> Finished:
+    """Sum up what the pass came to."""
+    conn = runtime.tracker
+    statuses = reports.count_statuses(conn, job_id, runtime.run.active_items)
+    return Finished(statuses, _look(runtime, job_id).next_retry_at)

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import BaseModel, ValidationError
+
+import discovery
+from discovery.base import BaseDiscovery, StrategyParams
+from pipeline.catalog import STRATEGIES, STRATEGY, load
+from pipeline.errors import SourceError, SourceUnavailableError
+
+FOLDER = Path(discovery.__file__).parent
+NETWORKED = ["hacker_news", "rss_feeds"]
+every_strategy = pytest.mark.parametrize("name", sorted(STRATEGIES))
+every_networked_strategy = pytest.mark.parametrize("name", NETWORKED)
+
+
+@pytest.fixture
+def run(access, discover):
+    return lambda name, params: discover(load(STRATEGY, name)(params, access))
+
+
+def models(model):
+    yield model
+    for field in model.model_fields.values():
+        for kind in (field.annotation, *_parts(field.annotation)):
+            if inspect.isclass(kind) and issubclass(kind, BaseModel):
+                yield from models(kind)
+
+
+def _parts(annotation):
+    for part in getattr(annotation, "__args__", ()):
+        yield part
+        yield from _parts(part)
+
+
+def entry(strategy, word):
+    """Give what a line of the docstring says after its word and colon, up to the next such line."""
+    found = re.search(rf"\b{word}: (.+?)(?=\n\s*\n|\b[A-Z]\w+: |\Z)", inspect.getdoc(strategy), re.DOTALL)
+    return found[1].strip() if found else ""
+
+
+# -- what each says of itself -----------------------------------------------------------------------------
+
+
+@every_strategy
+def test_every_strategy_follows_the_contract(name):
+    strategy = load(STRATEGY, name)
+    assert issubclass(strategy, BaseDiscovery)
+    assert issubclass(strategy.Params, StrategyParams)
+    assert "Params" in vars(strategy)
+
+
+@every_strategy
+@pytest.mark.parametrize("word", ["Key", "Order", "Data", "Example", "Source"])
+def test_every_strategy_documents_what_it_finds(name, word):
+    assert entry(load(STRATEGY, name), word)
+
+
+@every_strategy
+def test_every_example_is_valid(name):
+    example = yaml.safe_load(entry(load(STRATEGY, name), "Example"))
+    assert example.pop("strategy") == name
+    load(STRATEGY, name).Params.model_validate(example)
+
+
+@every_strategy
+def test_every_parameter_is_documented(name):
+    for model in models(load(STRATEGY, name).Params):
+        for field, about in model.model_fields.items():
+            assert (about.description or "").endswith("."), f"{name}: {field}"
+
+
+@every_strategy
+def test_an_unknown_parameter_is_refused(name):
+    with pytest.raises(ValidationError, match="no_such_parameter"):
+        load(STRATEGY, name)({"no_such_parameter": 1})
+
+
+def test_every_strategy_has_a_case(cases):
+    assert sorted(cases) == sorted(STRATEGIES)
+    assert [name for name, case in sorted(cases.items()) if case.networked] == NETWORKED
+
+
+@every_strategy
+def test_a_strategy_that_uses_the_network_is_tried_over_it(name):
+    module = importlib.import_module(STRATEGIES[name].partition(":")[0])
+    assert (".http." in inspect.getsource(module)) == (name in NETWORKED)
+
+
+# -- what each finds --------------------------------------------------------------------------------------
+
+
+@every_strategy
+def test_a_good_source_gives_items_with_the_documented_data(name, cases, run):
+    items = run(name, cases[name].good)
+    assert items
+    documented = set(re.findall(r'"(\w+)"', entry(load(STRATEGY, name), "Data")))
+    assert all(set(item.data) == documented for item in items)
+
+
+@every_strategy
+def test_what_is_found_twice_has_the_same_keys(name, cases, run):
+    first, second = (run(name, cases[name].good) for _ in range(2))
+    assert [item.key for item in first] == [item.key for item in second]
+
+
+@every_strategy
+def test_an_empty_source_gives_nothing(name, cases, run):
+    assert run(name, cases[name].empty) == []
+
+
+@every_networked_strategy
+def test_a_source_that_throttles_is_unavailable_for_as_long_as_it_says(name, cases, run, httpserver):
+    httpserver.clear()
+    httpserver.expect_request(re.compile(".*")).respond_with_data("", 429, {"Retry-After": "60"})
+    with pytest.raises(SourceUnavailableError) as caught:
+        run(name, cases[name].good)
+    assert caught.value.retry_after_seconds == 60
+
+
+@every_networked_strategy
+def test_a_source_that_is_down_is_unavailable(name, cases, run, httpserver):
+    httpserver.clear()
+    httpserver.expect_request(re.compile(".*")).respond_with_data("", 503)
+    with pytest.raises(SourceUnavailableError, match="503"):
+        run(name, cases[name].good)
+
+
+@every_networked_strategy
+@pytest.mark.parametrize(
+    "body", [b"", b"<html><p>Sorry!", b'{"error": "no"}', b"[null, [], {}]", b"\xff\x00"]
+)
+def test_a_source_that_answers_nonsense_ends_in_an_error_of_the_source(name, cases, run, httpserver, body):
+    httpserver.clear()
+    httpserver.expect_request(re.compile(".*")).respond_with_data(body)
+    with pytest.raises(SourceError):
+        run(name, cases[name].good)
+
+
+# -- what each may know -----------------------------------------------------------------------------------
+
+FORBIDDEN = {"tracker", "handlers", "runner", "tasks", "cli", "celery", "kombu", "apsw", "sqlite3"}
+NAMES_A_STATUS = {"tracker_query.py"}
+"""It asks for items by their status, which is a parameter of the job's author; no other strategy may."""
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.py")), ids=lambda path: path.name)
+def test_no_strategy_knows_the_tracker_celery_or_a_status(path):
+    imported = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            imported |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            imported.add(node.module)
+    assert not FORBIDDEN & {module.partition(".")[0] for module in imported}
+    assert "pipeline.lifecycle" not in imported or path.name in NAMES_A_STATUS

@@ -1,0 +1,86 @@
+"""The version of what a handler makes."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from types import MappingProxyType
+
+from handlers.python import Python
+from handlers.read_file import ReadFile
+from handlers.running import handler_version
+
+SOURCE = (
+    "from handlers.base import Handler\nclass Mine(Handler):\n    def run(self, context): return {{{}}}\n"
+)
+
+FUNCTION = "def work(context):\n    return {}\n"
+
+
+def test_a_declared_version_is_the_version():
+    class Declared(ReadFile):
+        VERSION = "2026-11"
+
+    assert handler_version(Declared, {"path": "x"}) == "2026-11"
+
+
+def test_without_one_it_is_twelve_hex_digits():
+    version = handler_version(ReadFile, {})
+    assert len(version) == 12
+    assert set(version) <= set("0123456789abcdef")
+
+
+def test_changed_parameters_make_another_version():
+    assert handler_version(ReadFile, {"max_bytes": 1}) != handler_version(ReadFile, {"max_bytes": 2})
+
+
+def test_the_order_of_the_parameters_does_not_count():
+    assert handler_version(ReadFile, {"a": 1, "b": 2}) == handler_version(ReadFile, {"b": 2, "a": 1})
+
+
+def test_a_read_only_mapping_counts_as_the_dict_it_shows():
+    assert handler_version(ReadFile, MappingProxyType({"a": 1})) == handler_version(ReadFile, {"a": 1})
+
+
+def test_another_process_finds_the_same_version():
+    code = (
+        "from handlers.read_file import ReadFile\n"
+        "from handlers.running import handler_version\n"
+        "print(handler_version(ReadFile, {'a': 1}))"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == handler_version(ReadFile, {"a": 1})
+
+
+def test_two_handlers_in_one_module_have_two_versions(user_module):
+    source = SOURCE.format("") + "\n\nclass Other(Handler):\n    pass\n"
+    module = importlib.import_module(user_module(source))
+    assert handler_version(module.Mine, {}) != handler_version(module.Other, {})
+
+
+def test_a_changed_source_makes_another_version(user_module):
+    first = handler_version(importlib.import_module(user_module(SOURCE.format("'a': 1"), "mine_a")).Mine, {})
+    second = handler_version(importlib.import_module(user_module(SOURCE.format("'a': 2"), "mine_b")).Mine, {})
+    again = handler_version(importlib.import_module(user_module(SOURCE.format("'a': 2"), "mine_c")).Mine, {})
+    assert first != second == again
+
+
+def test_the_source_of_a_users_function_counts_whether_or_not_it_is_imported_yet(user_module):
+    params = {"function": f"{user_module(FUNCTION)}:work"}
+    version = handler_version(Python, params)
+    modules = Python.list_source_modules(params)
+    assert [module.__name__ for module in modules] == ["handlers.python", "users_own_module"]
+    assert handler_version(Python, params) == version
+
+
+def test_a_function_that_does_not_import_still_has_a_version():
+    assert handler_version(Python, {"function": "${MINE}:work"}) != handler_version(
+        Python, {"function": "absent:work"}
+    )
+
+
+def test_a_class_without_a_source_counts_by_its_name():
+    scope = {"__name__": "typed_at_a_prompt"}
+    exec("from handlers.base import Handler\nclass Mine(Handler): pass", scope)  # noqa: S102
+    assert handler_version(scope["Mine"], {}) == handler_version(scope["Mine"], {})

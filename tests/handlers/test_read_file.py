@@ -1,0 +1,147 @@
+"""The handler `read_file`, on real files."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+import pytest
+from pydantic import ValidationError
+
+from handlers.read_file import ReadFile
+from handlers.running import run_handler
+from pipeline.outcomes import GiveUp
+
+
+@pytest.fixture
+def read(tmp_path, make_context):
+    """Write a file, or take what is there under its name, and read it."""
+
+    def run(body: bytes | None, name: str = "a.txt", **params):
+        path = tmp_path / name
+        if body is not None:
+            path.write_bytes(body)
+        return run_handler(ReadFile(params), make_context(data={"path": str(path)}))
+
+    return run
+
+
+def test_a_text_file_is_read(read, tmp_path):
+    body = "Grüße\nzwei\n".encode()
+    assert read(body) == {
+        "path": str(tmp_path / "a.txt"),
+        "text": "Grüße\nzwei\n",
+        "bytes": len(body),
+        "lines": 2,
+        "sha256": hashlib.sha256(body).hexdigest(),
+        "encoding": "utf-8",
+    }
+
+
+@pytest.mark.parametrize(("body", "lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"\n\n", 2)])
+def test_lines_are_counted_as_an_editor_counts_them(read, body, lines):
+    assert read(body)["lines"] == lines
+
+
+def test_windows_newlines_become_unix_newlines_but_the_hash_is_the_files(read):
+    result = read(b"a\r\nb\rc\n")
+    assert result["text"] == "a\nb\nc\n"
+    assert result["bytes"] == 7
+    assert result["sha256"] == hashlib.sha256(b"a\r\nb\rc\n").hexdigest()
+
+
+def test_a_python_file_is_read_in_the_encoding_that_it_declares(read):
+    result = read("# -*- coding: latin-1 -*-\nx = 'é'\n".encode("latin-1"), "a.py")
+    assert result["encoding"] == "iso-8859-1"
+    assert "é" in result["text"]
+
+
+def test_the_cookie_of_a_python_file_means_nothing_in_another_file(read):
+    assert "is not utf-8" in read("# coding: latin-1\né".encode("latin-1")).reason
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.txt"])
+def test_a_byte_order_mark_is_no_part_of_the_text(read, name):
+    assert read(b"\xef\xbb\xbfx = 1\n", name)["text"] == "x = 1\n"
+
+
+def test_a_python_file_that_declares_an_unknown_encoding_is_given_up(read):
+    assert "unknown encoding: uft-8" in read(b"# coding: uft-8\n", "a.py").reason
+
+
+def test_a_file_in_another_encoding_than_assumed_is_given_up_with_the_place(read):
+    assert "is not utf-8: invalid start byte at byte 2; set `encoding`" in read(b"ab\xff").reason
+
+
+def test_the_encoding_may_be_set(read):
+    assert read(b"\xe9", encoding="latin-1")["text"] == "é"
+
+
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "rot13"])
+def test_an_encoding_that_does_not_exist_or_is_none_is_refused_in_jobs_yaml(encoding):
+    with pytest.raises(ValidationError, match="write for example utf-8 or latin-1"):
+        ReadFile({"encoding": encoding})
+
+
+def test_a_missing_file_is_given_up(read, tmp_path):
+    assert read(None) == GiveUp(f"{tmp_path / 'a.txt'} does not exist")
+
+
+def test_a_path_through_a_file_is_given_up(read):
+    read(b"x")
+    assert "does not exist" in read(None, "a.txt/b").reason
+
+
+def test_a_name_too_long_for_any_file_is_given_up(read):
+    assert "the name is too long" in read(None, "x" * 5000).reason
+
+
+def test_a_file_larger_than_the_limit_is_given_up(read):
+    assert read(b"x" * 10, max_bytes=10)["bytes"] == 10
+    assert "is larger than 10 bytes; raise max_bytes" in read(b"x" * 11, max_bytes=10).reason
+
+
+def test_a_directory_is_given_up(read, tmp_path):
+    (tmp_path / "a.txt").mkdir()
+    assert "is a directory" in read(None).reason
+
+
+def test_a_named_pipe_is_given_up_without_waiting_for_it(read, tmp_path):
+    os.mkfifo(tmp_path / "a.txt")
+    assert "is not a regular file" in read(None).reason
+
+
+def test_an_endless_device_is_given_up(make_context):
+    assert "is not a regular file" in run_handler(ReadFile({"path": "/dev/zero"}), make_context()).reason
+
+
+def test_a_link_that_leads_to_itself_is_given_up(read, tmp_path):
+    (tmp_path / "a.txt").symlink_to("a.txt")
+    assert "leads through too many symbolic links" in read(None).reason
+
+
+@pytest.fixture
+def forbidden_file(tmp_path):
+    """Make a file that may not be read, and be nobody meanwhile if we are root, who may read everything."""
+    (tmp_path / "a.txt").write_bytes(b"x")
+    (tmp_path / "a.txt").chmod(0)
+    before = os.geteuid()
+    if before == 0:
+        os.seteuid(65_534)
+    yield
+    os.seteuid(before)
+
+
+def test_a_forbidden_file_is_given_up(read, forbidden_file):
+    assert "may not be read by this user" in read(None).reason
+
+
+@pytest.mark.parametrize("data", [{}, {"path": None}, {"path": 7}, {"path": ""}, {"path": "a\0b"}])
+def test_an_item_without_a_usable_path_is_given_up(make_context, data):
+    assert "no path: set the parameter `path`" in run_handler(ReadFile({}), make_context(data=data)).reason
+
+
+def test_the_parameter_goes_before_the_items_own_path(make_context, tmp_path):
+    (tmp_path / "b").write_text("mine")
+    context = make_context(data={"path": "/nonexistent"})
+    assert run_handler(ReadFile({"path": str(tmp_path / "b")}), context)["text"] == "mine"

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import codecs
+from datetime import UTC, datetime
+
+import pytest
+
+from net.charset import decode
+from net.fetched import Fetched
+from net.refusals import read_retry_after
+from pipeline.errors import SourceRejectedError
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def fetched(body, content_type=""):
+    return Fetched("http://example.org/", 200, {"content-type": content_type}, body, NOW)
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "text"),
+    [
+        ("naïve".encode(), "", "naïve"),
+        ("naïve".encode("latin-1"), "", "naïve"),
+        ("“naïve”".encode("cp1252"), "text/html; charset=ISO-8859-1", "“naïve”"),
+        ("日本".encode("shift_jis"), 'text/html; charset="Shift_JIS"', "日本"),
+        (b'<meta charset="koi8-r">' + "да".encode("koi8-r"), "text/html", '<meta charset="koi8-r">да'),
+        (
+            b'<?xml version="1.0" encoding="koi8-r"?>' + "да".encode("koi8-r"),
+            "",
+            '<?xml version="1.0" encoding="koi8-r"?>да',
+        ),
+        (codecs.BOM_UTF8 + "naïve".encode(), "text/html; charset=iso-8859-1", "naïve"),
+        ("naïve".encode("utf-16"), "", "naïve"),
+        ("naïve!".encode(), "text/html; charset=utf-16", "naïve!"),
+        ("naïve".encode(), "text/html; charset=no-such", "naïve"),
+        (b"<meta charset=utf-16>" + "é!".encode(), "", "<meta charset=utf-16>é!"),
+        (b"+ADw-script+AD4-", "text/html; charset=utf-7", "+ADw-script+AD4-"),
+        (b"", "text/html; charset=punycode", ""),
+        (bytes(range(256)), "", bytes(range(256)).decode("latin-1")),
+    ],
+)
+def test_the_bytes_are_read_in_the_charset_that_fits(body, content_type, text):
+    assert fetched(body, content_type).text == text
+
+
+def test_a_charset_declared_far_down_is_not_looked_for():
+    assert decode(b" " * 3000 + b"<meta charset=koi8-r>" + "é".encode()).endswith("é")
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[" * 100_000, b"\xff"])
+def test_a_body_that_is_not_json_is_rejected(body):
+    with pytest.raises(SourceRejectedError, match=r"example\.org/ did not answer with JSON"):
+        fetched(body).json()
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        ("120", 120.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Sun, 01 Mar 2026 12:01:30 GMT", 90.0),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 0.0),
+        ("Sun, 01 Mar 2026 12:01:30 -0000", 90.0),
+        ("", None),
+        ("soon", None),
+        ("inf", None),
+        ("nan", None),
+    ],
+)
+def test_a_wait_is_read_as_seconds_or_as_a_date(header, seconds):
+    assert read_retry_after(header, NOW) == seconds

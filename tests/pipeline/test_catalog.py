@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import pytest
+
+from pipeline import catalog
+from pipeline.catalog import HANDLER, STRATEGY, load
+from pipeline.errors import MissingExtraError, PluginImportError, UnknownNameError
+
+
+@pytest.mark.parametrize("kind", [STRATEGY, HANDLER], ids=lambda kind: kind.word)
+def test_the_table_is_sorted_and_each_name_leads_to_a_class_of_a_module(kind):
+    assert list(kind.table) == sorted(kind.table)
+    assert all(path.count(":") == 1 for path in kind.table.values())
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"), [(kind, name) for kind in (STRATEGY, HANDLER) for name in kind.table]
+)
+def test_everything_in_the_catalogue_loads_or_says_which_extra_it_needs(kind, name):
+    try:
+        assert isinstance(load(kind, name), type)
+    except MissingExtraError as error:
+        assert "pip install" in str(error)  # noqa: PT017 - either ending is right
+
+
+def test_a_typo_gets_the_nearest_name():
+    with pytest.raises(
+        UnknownNameError, match=r"no handler named 'fetchh'; did you mean 'fetch'\?"
+    ) as caught:
+        load(HANDLER, "fetchh")
+    assert caught.value.known == sorted(catalog.HANDLERS)
+
+
+def test_a_name_unlike_any_other_gets_the_list():
+    with pytest.raises(UnknownNameError, match=r"known: hacker_news, local_files"):
+        load(STRATEGY, "zzz")
+
+
+def test_a_users_own_class_is_loaded_by_its_dotted_path():
+    assert load(HANDLER, "sample_plugins:Step").__name__ == "Step"
+
+
+def test_a_missing_extra_says_what_to_install(monkeypatch, tmp_path):
+    (tmp_path / "step_with_an_extra.py").write_text("import a_package_that_is_not_installed\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(catalog.HANDLERS, "with_an_extra", "step_with_an_extra:Step")
+    monkeypatch.setitem(catalog.EXTRAS, "with_an_extra", "pdf")
+    with pytest.raises(MissingExtraError, match=r"needs: pip install 'celeriac\[pdf\]'"):
+        load(HANDLER, "with_an_extra")
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("no_such_module:Step", "No module named"),
+        ("sample_plugins:Stepp", "has no 'Stepp'"),
+        ("raises_at_import:Step", "raised ZeroDivisionError"),
+    ],
+)
+def test_a_path_that_leads_nowhere_says_why(monkeypatch, tmp_path, path, reason):
+    (tmp_path / "raises_at_import.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(PluginImportError, match=reason):
+        load(HANDLER, path)

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pipeline.catalog import HANDLERS, STRATEGIES
+from pipeline.durations import parse_duration
+from pipeline.jobspec import Defaults, JobEntry, JobsDocument, StageSpec
+from pipeline.settings import describe_settings
+from pipeline.variables import BUILT_IN
+
+TEXT = (Path(__file__).parents[2] / "docs" / "jobs-yaml.md").read_text(encoding="utf-8")
+MODELS = {"The file": JobsDocument, "A job": JobEntry, "A stage": StageSpec, "defaults": Defaults}
+EXAMPLES = re.findall(r"```yaml\n(version:.*?)```", TEXT, re.DOTALL)
+
+
+def rows_under(heading):
+    section = TEXT.split(f"\n## {heading}\n")[1].split("\n#")[0]
+    cells = (line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `"))
+    return {row[0].strip("`"): row[1].strip("`") for row in cells}
+
+
+def means(field, written):
+    """Tell whether what the page gives as a default is the field's own."""
+    if field.is_required():
+        return written in {"required", "the name", "the handler"}
+    if isinstance(field.default, float):
+        return parse_duration(written) == field.default
+    if isinstance(field.default, bool):
+        return written == str(field.default).lower()
+    words = {None: "none", (): "the stage before", "": '""'}
+    return written == ("{}" if field.default_factory else words.get(field.default, str(field.default)))
+
+
+@pytest.mark.parametrize("heading", MODELS)
+def test_every_field_is_documented_with_its_default(heading):
+    rows, fields = rows_under(heading), MODELS[heading].model_fields
+    assert set(rows) == set(fields)
+    assert [name for name, field in fields.items() if not means(field, rows[name])] == []
+
+
+def test_every_setting_is_documented_with_its_default_and_meaning():
+    for setting in describe_settings():
+        default = f"`{setting.default}`" if setting.default else "none"
+        assert f"| `{setting.variable}` | {default} | {setting.description} |" in TEXT
+
+
+def test_every_name_of_the_catalogue_is_documented():
+    assert [name for name in (*STRATEGIES, *HANDLERS) if f"`{name}`" not in TEXT] == []
+
+
+def test_every_built_in_variable_is_documented():
+    for name, meaning in BUILT_IN.items():
+        assert f"| `{name}` | {meaning} |" in TEXT
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
+def test_every_example_is_in_order(load_jobs, example):
+    assert load_jobs(example).jobs
+
+
+def test_there_are_examples():
+    assert len(EXAMPLES) == 2

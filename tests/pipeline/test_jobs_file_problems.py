@@ -1,0 +1,171 @@
+# ruff: noqa: E501 - one mistake a line, as a table
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from pipeline.jobs_file import JobsFileInvalidError, load_jobs_file
+
+GOOD = """\
+version: 1
+defaults:
+  retries: 3
+  timezone: UTC
+jobs:
+  papers:
+    title: Papers
+    enabled: true
+    discovery:
+      strategy: sample_plugins:Source
+      limit: 3
+    schedule: "@daily"
+    priority: 0
+    stages:
+      - name: first
+        handler: sample_plugins:Step
+        params: {characters: 5}
+        retries: 3
+        timeout: 10m
+        concurrency: 2
+        rate: 1/s
+        queue: celery
+      - name: second
+        handler: sample_plugins:Step
+        needs: [first]
+"""
+
+# what replaces what; the line, path, and value to be named (... for any); words of the message; of what is allowed
+# fmt: off
+CASES = [
+    ("version: 1", "version: 2", 1, "version", 2, "2 is not allowed", "1"),
+    ("version: 1", "versions: 1", 1, "version", None, "'version' is missing", ""),
+    ("defaults:", "default:", 2, "default", {"retries": 3, "timezone": "UTC"}, "did you mean 'defaults'?", "jobs"),
+    ("  retries: 3\n  t", "  retries: -3\n  t", 3, "defaults.retries", -3, "too small", "0 or more"),
+    ("timezone: UTC", "timezone: UTCC", 4, "defaults.timezone", "UTCC", "no time zone named 'UTCC'", "Europe/Berlin"),
+    ("  papers:", "  My Papers:", 6, "jobs.My Papers", ..., "'My Papers' is no name for a job", "a lower-case letter"),
+    ("title: Papers", "title: 5", 7, "jobs.papers.title", 5, "5 is not a text", "a text"),
+    ("title: Papers", "titel: Papers", 7, "jobs.papers.titel", "Papers", "did you mean 'title'?", "schedule"),
+    ("title: Papers", "name: papers", 7, "jobs.papers.name", "papers", "unknown key 'name'", "schedule"),
+    ("enabled: true", "enabled: no", 8, "jobs.papers.enabled", "no", "neither true nor false", "true, false"),
+    ("sample_plugins:Source", "local_fils", 10, "jobs.papers.discovery.strategy", "local_fils", "did you mean 'local_files'?", "package.module:Class"),
+    ("sample_plugins:Source", "sample_plugins:Step", 10, "jobs.papers.discovery.strategy", "sample_plugins:Step", "is no strategy", "discover()"),
+    ("sample_plugins:Source", "no_such:Source", 10, "jobs.papers.discovery.strategy", "no_such:Source", "No module named", ""),
+    ("limit: 3", "limit: 900", 11, "jobs.papers.discovery.limit", 900, "900 is too large", "500 or less"),
+    ("limit: 3", "order: old", 11, "jobs.papers.discovery.order", "old", "'old' is not allowed", "'new' or 'best'"),
+    ("limit: 3", "limt: 3", 11, "jobs.papers.discovery.limt", 3, "did you mean 'limit'?", "order"),
+    ("      limit: 3", "      params:\n        limit: 0", 12, "jobs.papers.discovery.params.limit", 0, "0 is too small", "1 or more"),
+    ('"@daily"', '"61 * * * *"', 12, "jobs.papers.schedule", "61 * * * *", "bad minute", "five fields"),
+    ('"@daily"', "\n      cron: '@daily'\n      timezone: Mars", 14, "jobs.papers.schedule.timezone", "Mars", "no time zone", "UTC"),
+    ('"@daily"', "{every: 0}", 12, "jobs.papers.schedule.every", 0, "0 is no period", "15m"),
+    ("priority: 0", "priority: high", 13, "jobs.papers.priority", "high", "not a whole number", "a whole number"),
+    ("name: first", "name: First", 15, "jobs.papers.stages[0].name", "First", "has the wrong form", "a lower-case letter"),
+    ("name: second", "name: first", 23, "jobs.papers.stages[1]", ..., "duplicate stage 'first'", "each name once"),
+    ("handler: sample_plugins:Step\n        params", "handler: fetchh\n        params", 16, "jobs.papers.stages[0].handler", "fetchh", "did you mean 'fetch'?", "article, fetch"),
+    ("sample_plugins:Step\n        params", "sample_plugins:NeitherOfThem\n        params", 16, "jobs.papers.stages[0].handler", ..., "is no handler", "run()"),
+    ("{characters: 5}", "{character: 5}", 17, "jobs.papers.stages[0].params.character", 5, "did you mean 'characters'?", "characters"),
+    ("{characters: 5}", "{characters: few}", 17, "jobs.papers.stages[0].params.characters", "few", "'few' is not a whole number", ""),
+    ("{characters: 5}", "[5]", 17, "jobs.papers.stages[0].params", [5], "not a mapping", "keys with values"),
+    ("retries: 3\n        t", "retries: -1\n        t", 18, "jobs.papers.stages[0].retries", -1, "-1 is too small", "0 or more"),
+    ("retries: 3\n        t", "retries: true\n        t", 18, "jobs.papers.stages[0].retries", True, "not a whole number", ""),
+    ("timeout: 10m", "timeout: soon", 19, "jobs.papers.stages[0].timeout", "soon", "is no duration", "30s, 15m"),
+    ("timeout: 10m", "timeout: 0", 19, "jobs.papers.stages[0].timeout", 0, "0 is too small", "more than 0"),
+    ("timeout: 10m", "timeout: -5", 19, "jobs.papers.stages[0].timeout", -5, "-5 is too small", "more than 0"),
+    ("timeout: 10m", f"timeout: {'9' * 400}", 19, "jobs.papers.stages[0].timeout", ..., "is no duration", "30s"),
+    ("concurrency: 2", "concurrency: 0", 20, "jobs.papers.stages[0].concurrency", 0, "0 is too small", "1 or more"),
+    ("rate: 1/s", "rate: -1/s", 21, "jobs.papers.stages[0].rate", "-1/s", "is no rate", "10/s"),
+    ("queue: celery", "queue: a b", 22, "jobs.papers.stages[0].queue", "a b", "has the wrong form", "A-Za-z"),
+    ("needs: [first]", "needs: [frist]", 25, "jobs.papers.stages[1].needs[0]", "frist", "did you mean 'first'?", "first"),
+    ("needs: [first]", "needs: 7", 25, "jobs.papers.stages[1].needs", 7, "not a list", "a list"),
+    ("queue: celery", "needs: second", 23, "jobs.papers.stages[1]", ..., "a circle: ", "first stage"),
+]
+# fmt: on
+
+
+@pytest.mark.parametrize("case", CASES, ids=range(len(CASES)))
+def test_a_mistake_is_named_with_its_line_its_value_and_what_is_allowed(problems_of, case):
+    old, new, line, path, value, message, allowed = case
+    assert GOOD.count(old) == 1
+    problem = problems_of(GOOD.replace(old, new))[0]
+    assert (problem.line, problem.path) == (line, path)
+    assert value is ... or problem.value == value
+    assert message in problem.message
+    assert allowed in problem.allowed
+
+
+def test_the_file_the_mistakes_are_made_in_is_right(load_jobs):
+    assert load_jobs(GOOD).get_job("papers")
+
+
+def test_all_mistakes_are_named_at_once_in_the_order_of_the_lines(problems_of):
+    text = GOOD
+    for old, new in (("version: 1", "version: 2"), ("limit: 3", "limit: 900"), ('"@daily"', "never"),
+                     ("timeout: 10m", "timeout: soon"), ("needs: [first]", "needs: [frist]"),
+                     ("{characters: 5}", "{characters: few}")):  # fmt: skip
+        text = text.replace(old, new)
+    assert [problem.line for problem in problems_of(text)] == [1, 11, 12, 17, 19, 25]
+
+
+def test_a_job_given_twice_is_named_with_both_lines(problems_of):
+    (problem,) = problems_of(GOOD + "  papers:\n    title: Again\n")
+    assert (problem.line, problem.path) == (26, "jobs.papers")
+    assert problem.message == "duplicate key 'papers', first on line 6"
+
+
+def test_an_error_prints_a_line_for_each_problem_and_pickles(write_jobs):
+    path = write_jobs(GOOD.replace("concurrency: 2", "concurrency: -2").replace("version: 1", "version: x"))
+    with pytest.raises(JobsFileInvalidError) as caught:
+        load_jobs_file(path, {})
+    assert str(caught.value).splitlines() == [
+        f"{path}:1: version: 'x' is not allowed (allowed: 1)",
+        f"{path}:20: jobs.papers.stages[0].concurrency: -2 is too small (allowed: 1 or more)",
+    ]
+    again = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    assert again.problems == caught.value.problems
+
+
+def test_a_secret_is_in_no_message(problems_of):
+    text = GOOD.replace("limit: 3", 'token: "${TOKEN}"')
+    (problem,) = problems_of(text, {"TOKEN": "hunter 2"})
+    assert problem.message == "'${TOKEN}' has a blank"
+    assert problem.value == "${TOKEN}"
+
+
+def test_an_unset_variable_does_not_hide_other_mistakes(problems_of):
+    text = GOOD.replace("limit: 3", 'limit: "${LIMIT}"\n      order: old')
+    (problem,) = problems_of(text)
+    assert problem.path == "jobs.papers.discovery.order"
+
+
+def test_a_plugin_whose_own_check_breaks_is_named(problems_of):
+    text = GOOD.replace("handler: sample_plugins:Step\n        params: {characters: 5}",
+                        "handler: sample_plugins:RaisingStep\n        params: {key: x}")  # fmt: skip
+    (problem,) = problems_of(text)
+    assert problem.path == "jobs.papers.stages[0].params"
+    assert "cannot be checked: KeyError('x')" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "not a mapping"),
+        ("- a\n", "not a mapping"),
+        ("just words\n", "not a mapping"),
+        ("version: 1\njobs:\n", "an empty value is not a mapping"),
+        ("version: 1\njobs: [a]\n", "['a'] is not a mapping"),
+        ("version: 1\njobs:\n  a:\n", "a job must be a mapping"),
+        ("version: 1\njobs:\n  a: {}\n", "'discovery' is missing"),
+        ("version: 1\njobs:\n  a: {stages: [[]]}\n", "'discovery' is missing"),
+        ("version: 1\njobs: {a: [\n", "did not find expected node content"),
+        ("version: 1\ndefaults: 5\njobs: {}\n", "5 is not a mapping"),
+    ],
+)
+def test_a_file_of_another_shape_is_refused_in_words(problems_of, text, message):
+    assert message in " ".join(problem.message for problem in problems_of(text))
+
+
+def test_a_file_that_is_not_there_is_refused_in_words(tmp_path):
+    with pytest.raises(JobsFileInvalidError, match="cannot be read: No such file"):
+        load_jobs_file(tmp_path / "jobs.yaml")
+    with pytest.raises(JobsFileInvalidError, match="cannot be read: Is a directory"):
+        load_jobs_file(tmp_path)
