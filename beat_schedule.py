@@ -57,5 +57,9 @@ def make_beat_schedule(jobs: JobsFile) -> dict[str, dict[str, Any]]:
         if job.schedule is not None
     }
     # A sweep that could not be sent in time is of no use: the next one does the same.
-    entries["sweep"] = {"task": "tasks.sweep", "schedule": SWEEP_SECONDS, "options": {"expires": SWEEP_SECONDS}}
+    entries["sweep"] = {
+        "task": "tasks.sweep",
+        "schedule": SWEEP_SECONDS,
+        "options": {"expires": SWEEP_SECONDS},
+    }
     return entries

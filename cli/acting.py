@@ -84,7 +84,9 @@ def enqueue_command(
         return
     _check_item({"key": key, "data": given}, "KEY")
     acted = operate.enqueue(runtime, job, [{"key": key, "data": given, "priority": priority}], who())
-    words = f"{key} is new in {job}" if acted.items else f"{key} is known in {job} already; it was left as it is"
+    words = (
+        f"{key} is new in {job}" if acted.items else f"{key} is known in {job} already; it was left as it is"
+    )
     report(acted, words, as_json=as_json)
 
 
@@ -239,7 +241,9 @@ def reset_command(job: str, stage: str, keys: tuple[str, ...], *, yes: bool, as_
         from tracker.stats import get_job_stats
 
         count = get_job_stats(runtime.tracker, job)["total"]
-        click.confirm(f"Reset {stage} and what needs it for all {count} items of {job}?", abort=True, err=True)
+        click.confirm(
+            f"Reset {stage} and what needs it for all {count} items of {job}?", abort=True, err=True
+        )
     acted = operate.reset(runtime, job, stage, list(keys) or None, who())
     report(acted, f"{stage} is done again for {acted.items} items of {job}", as_json=as_json)
 

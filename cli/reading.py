@@ -100,7 +100,17 @@ def show_jobs(reports: Iterable[JobReport]) -> None:
     """Show jobs as a table."""
     from cli.render import write_table
 
-    columns = ["job", "#items", "#pending", "#in progress", "#done", "#failed", "#skipped", "last look", "note"]
+    columns = [
+        "job",
+        "#items",
+        "#pending",
+        "#in progress",
+        "#done",
+        "#failed",
+        "#skipped",
+        "last look",
+        "note",
+    ]
     write_table(
         columns,
         [
@@ -149,7 +159,18 @@ def show_stages(stages: Iterable[Any]) -> None:
     """Show a job's stages as a table."""
     from cli.render import write_table
 
-    columns = ["stage", "#pending", "#in progress", "#done", "#failed", "#skipped", "#p50", "#p95", "#max", "#a minute"]
+    columns = [
+        "stage",
+        "#pending",
+        "#in progress",
+        "#done",
+        "#failed",
+        "#skipped",
+        "#p50",
+        "#p95",
+        "#max",
+        "#a minute",
+    ]
     write_table(
         columns,
         [
@@ -278,7 +299,16 @@ def show_events(events: Iterable[Any]) -> None:
     write_table(
         ["at (UTC)", "job", "key", "stage", "#attempt", "what", "by", "detail"],
         [
-            (format_ms(e.at), e.job, e.key, e.stage, e.attempt, e.kind, e.by, shorten(e.detail, 100) if e.detail else "")
+            (
+                format_ms(e.at),
+                e.job,
+                e.key,
+                e.stage,
+                e.attempt,
+                e.kind,
+                e.by,
+                shorten(e.detail, 100) if e.detail else "",
+            )
             for e in events
         ],
     )
@@ -307,7 +337,11 @@ def events_command(job: str | None, limit: int, *, as_json: bool) -> None:
 @click.argument("job")
 @click.argument("stage", required=False)
 @click.option(
-    "--format", "form", type=click.Choice(["table", "jsonl", "csv"]), default="table", show_default=True,
+    "--format",
+    "form",
+    type=click.Choice(["table", "jsonl", "csv"]),
+    default="table",
+    show_default=True,
     help="How to print them; csv has a column for each field of the results of one STAGE.",
 )
 @click.option("--limit", type=click.IntRange(1), help="At most so many; a table shows 50 unless told.")
@@ -369,7 +403,9 @@ def _write_results_csv(conn: Connection, job: str, stage: str, limit: int) -> No
     from tracker.reports import stream_result_reports
 
     # two passes, so that the header has every field and no result is held in memory
-    fields = dict.fromkeys(name for one in stream_result_reports(conn, job, stage, limit) for name in one.result)
+    fields = dict.fromkeys(
+        name for one in stream_result_reports(conn, job, stage, limit) for name in one.result
+    )
     rows = (
         {"key": one.key, **{name: _csv_value(value) for name, value in one.result.items()}}
         for one in stream_result_reports(conn, job, stage, limit)

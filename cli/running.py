@@ -149,7 +149,9 @@ def say_discovered(found: Discovered, *, quiet: bool = False) -> None:
 @click.option("--dry-run", is_flag=True, help="Write nothing; print what each stage would give.")
 @click.option("--no-reset", is_flag=True, help="Leave the claims of dead workers until their leases run out.")
 @concurrency_option
-@click.option("--loglevel", type=click.Choice(LEVELS), default="error", show_default=True, help="How much is logged.")
+@click.option(
+    "--loglevel", type=click.Choice(LEVELS), default="error", show_default=True, help="How much is logged."
+)
 @json_option
 def run_command(
     job: str,
@@ -292,7 +294,9 @@ def _show_finished(runtime: Runtime, job: str, finished: Finished, *, as_json: b
 
     stages = list_stage_reports(runtime.tracker, job)
     if as_json:
-        write_json({"job": job, "items": finished.statuses, "next_due_at": finished.next_due_at, "stages": stages})
+        write_json(
+            {"job": job, "items": finished.statuses, "next_due_at": finished.next_due_at, "stages": stages}
+        )
         return
     show_stages(stages)
     items = ", ".join(f"{count} {status}" for status, count in finished.statuses.items() if count)

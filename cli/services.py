@@ -26,7 +26,10 @@ def become_celery(*arguments: str) -> None:
 @concurrency_option
 @click.option("--queues", help="Serve only these queues, with commas; without it, all that jobs.yaml names.")
 @click.option(
-    "--pool", type=click.Choice(["prefork", "threads", "solo"]), default="prefork", show_default=True,
+    "--pool",
+    type=click.Choice(["prefork", "threads", "solo"]),
+    default="prefork",
+    show_default=True,
     help="Only prefork enforces the timeouts of stages.",
 )
 @click.option("--hostname", help="The worker's name, if one machine has several.")
@@ -79,7 +82,9 @@ def require_ready() -> None:
 
 @click.command("flower")
 @click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True)
-@click.option("--address", default="127.0.0.1", show_default=True, help="Another one needs FLOWER_BASIC_AUTH.")
+@click.option(
+    "--address", default="127.0.0.1", show_default=True, help="Another one needs FLOWER_BASIC_AUTH."
+)
 def flower_command(port: int, address: str) -> None:
     """
     Run Flower, the view of the workers. Set FLOWER_BASIC_AUTH to user:password to ask for one.
@@ -87,8 +92,12 @@ def flower_command(port: int, address: str) -> None:
     Events are switched on only while Flower runs; they cost the workers a part of their speed.
     """
     if address not in ("127.0.0.1", "localhost", "::1") and not os.environ.get("FLOWER_BASIC_AUTH"):
-        raise click.UsageError(f"Flower on {address} can be reached by others: set FLOWER_BASIC_AUTH=user:password")
-    become_celery("flower", f"--address={address}", f"--port={port}", "--max-tasks=10000", "--enable-events=True")
+        raise click.UsageError(
+            f"Flower on {address} can be reached by others: set FLOWER_BASIC_AUTH=user:password"
+        )
+    become_celery(
+        "flower", f"--address={address}", f"--port={port}", "--max-tasks=10000", "--enable-events=True"
+    )
 
 
 @click.command("health")

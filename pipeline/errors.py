@@ -57,7 +57,9 @@ class MissingExtraError(PluginError):
 
     def __init__(self, what: str, name: str, extra: str, missing: str) -> None:
         self.what, self.name, self.extra, self.missing = what, name, extra, missing
-        super().__init__(f"{what} {name!r} needs: pip install 'celeriac[{extra}]' (no module named {missing!r})")
+        super().__init__(
+            f"{what} {name!r} needs: pip install 'celeriac[{extra}]' (no module named {missing!r})"
+        )
 
 
 class HandlerContractError(PluginError):

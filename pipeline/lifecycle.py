@@ -48,7 +48,9 @@ _P, _I, _D, _F, _S = Status
 CLAIM = _move("claim", [_P], _I, "a worker takes the stage under a lease")
 FINISH = _move("finish", [_I], _D, "the handler returned a result")
 FAIL = _move("fail", [_I], _F, "gave up, used up its retries, or killed its worker three times")
-SKIP = _move("skip", [_I, _P], _S, "the handler left it out, its stage is switched off, or a person skipped it")
+SKIP = _move(
+    "skip", [_I, _P], _S, "the handler left it out, its stage is switched off, or a person skipped it"
+)
 RETRY = _move("retry", [_I], _P, "an unexpected failure with retries left: again after its backoff")
 RETRY_LATER = _move("retry_later", [_I], _P, "the handler asked for a later time; uses no retry")
 EXPIRE = _move("expire", [_I], _P, "the lease ran out: the worker is dead or cut off")

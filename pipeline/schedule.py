@@ -92,10 +92,9 @@ class Schedule:
         """Find the last slot at or before `now` (aware), in UTC."""
         if self.period_seconds:
             return self._period_start(now)
-        # cronsim leaves the instant it starts from out, unless that has a fraction of a second
-        backward = self._slots(now + timedelta(microseconds=1), reverse=True)
-        slot = next(slot for slot in backward if slot <= now)
-        while (later := self.next_slot(slot)) <= now:  # missed in the hour that the clocks repeat
+        slot = next(slot for slot in self._slots(now, reverse=True) if slot <= now)
+        # backward, cronsim leaves out `now` itself, and what lies in the hour that the clocks repeat
+        while (later := self.next_slot(slot)) <= now:
             slot = later
         return slot
 
@@ -148,7 +147,7 @@ def _cron(value: Any, timezone: str, within: tuple[str, ...] = ()) -> Schedule:
     text = " ".join(str(value).split()).lower() if str(value).strip().startswith("@") else str(value).strip()
     try:
         next(CronSim(NICKNAMES.get(text, text), _EPOCH))
-    except (CronSimError, ValueError, AssertionError) as error:
+    except (CronSimError, ValueError) as error:
         message = f"{show_value(value)} is no schedule ({str(error).lower()})"
         raise InvalidValueError(message, ALLOWED, within) from None
     except StopIteration:

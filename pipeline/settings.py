@@ -106,8 +106,8 @@ def load_settings() -> Settings:
     try:
         return Settings()
     except ValidationError as error:
-        # without the input: it may be a password
-        details = error.errors(include_url=False, include_input=False)
+        # the message only, never the input: it may be a password
+        details = error.errors(include_url=False)
         lines = [f"{variable_name(str(detail['loc'][0]))}: {_reason(detail['msg'])}" for detail in details]
         raise OperatorError("\n".join(lines)) from None
     except UnicodeDecodeError as error:

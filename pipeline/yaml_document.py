@@ -99,7 +99,7 @@ class YamlDocument:
 def parse_yaml(source: bytes) -> YamlDocument:
     """Read one YAML document in UTF-8. What is wrong with it is in its `problems`; nothing is raised."""
     try:
-        root = yaml.compose(source.decode("utf-8-sig"), Loader=_CoreLoader)
+        root = yaml.compose(source.decode("utf-8"), Loader=_CoreLoader)
         return _Builder().build_document(root)
     except UnicodeDecodeError as error:
         line = source[: error.start].count(b"\n") + 1

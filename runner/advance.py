@@ -90,9 +90,7 @@ def _renewal(claim: Claim) -> Callable[[Connection], bool]:
     return lambda conn: moves.renew_lease(conn, claim.item_id, claim.stage, claim.attempt)
 
 
-def run_prepared(
-    runtime: Runtime, prepared: Prepared, claim: Claim, held: Held, spent: list[Cost]
-) -> Ending:
+def run_prepared(runtime: Runtime, prepared: Prepared, claim: Claim, held: Held, spent: list[Cost]) -> Ending:
     """Run a handler and judge how it ended. Only what ends the process itself comes through as an exception."""
     try:
         context = make_context(runtime, prepared, claim, held, spent)
@@ -100,7 +98,11 @@ def run_prepared(
         return judge_outcome(outcome, prepared.version)
     except runtime.stop_errors:
         moves.settle(
-            runtime.tracker, claim.item_id, claim.stage, claim.attempt, Ending.released("the worker was stopped")
+            runtime.tracker,
+            claim.item_id,
+            claim.stage,
+            claim.attempt,
+            Ending.released("the worker was stopped"),
         )
         raise
     except runtime.timeout_error as error:

@@ -87,7 +87,9 @@ def _look(runtime: Runtime, job: JobSpec, run_id: int) -> Discovered:
     except runtime.stop_errors:
         raise
     except SourceUnavailableError as error:
-        return _fail(runtime, job, run_id, f"source unavailable: {error}", _retry_at(runtime, job, run_id, error))
+        return _fail(
+            runtime, job, run_id, f"source unavailable: {error}", _retry_at(runtime, job, run_id, error)
+        )
     except (SourceRejectedError, PluginError, JobsFileError) as error:
         return _fail(runtime, job, run_id, str(error), None)
     except Exception as error:
@@ -116,7 +118,9 @@ def find_items(runtime: Runtime, job: JobSpec) -> tuple[BaseDiscovery, list[Foun
 def store_found(conn: Connection, job: JobSpec, found: Sequence[FoundItem]) -> int:
     """Store found items in batches, each in one transaction; how many were new."""
     return sum(
-        wait_for_room(lambda at=at: upsert_items(conn, job.name, _as_stored(found[at : at + BATCH]), job.priority))  # type: ignore[misc]
+        wait_for_room(
+            lambda at=at: upsert_items(conn, job.name, _as_stored(found[at : at + BATCH]), job.priority)
+        )  # type: ignore[misc]
         for at in range(0, len(found), BATCH)
     )
 

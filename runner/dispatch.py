@@ -101,9 +101,7 @@ def publish(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> int:
 def _stages_on(runtime: Runtime, job: JobSpec, queue: str) -> list[StageSpec]:
     only = runtime.run.test_stage
     return [
-        stage
-        for stage in job.stages
-        if stage.queue == queue and stage.enabled and only in (None, stage.name)
+        stage for stage in job.stages if stage.queue == queue and stage.enabled and only in (None, stage.name)
     ]
 
 
@@ -133,9 +131,7 @@ def _within(allowed: dict[str, int], candidates: Iterable[Candidate], room: int)
     return chosen
 
 
-def _list_ready(
-    runtime: Runtime, conn: Connection, job: JobSpec, stage: str, limit: int
-) -> list[Candidate]:
+def _list_ready(runtime: Runtime, conn: Connection, job: JobSpec, stage: str, limit: int) -> list[Candidate]:
     active = runtime.run.active_items
     if active is None:
         return tracker_dispatch.list_ready(conn, job.name, stage, limit)
@@ -172,9 +168,7 @@ def _take_rates(
     for stage in stages:
         if stage.rate is not None and sent[stage.name]:
             interval_us, burst = _spacing(stage.rate)
-            tracker_dispatch.take_allowed(
-                conn, job.name, stage.name, interval_us, burst, sent[stage.name]
-            )
+            tracker_dispatch.take_allowed(conn, job.name, stage.name, interval_us, burst, sent[stage.name])
 
 
 def _spacing(rate: Rate) -> tuple[int, int]:

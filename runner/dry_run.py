@@ -63,9 +63,7 @@ def _choose(found: list[FoundItem], job_id: str, run: RunContext) -> list[FoundI
     return chosen
 
 
-def _rehearse_item(
-    runtime: Runtime, job: JobSpec, item: FoundItem, last: str | None
-) -> Iterator[WouldGive]:
+def _rehearse_item(runtime: Runtime, job: JobSpec, item: FoundItem, last: str | None) -> Iterator[WouldGive]:
     results: dict[str, dict[str, Any]] = {}
     left_out: set[str] = set()
     for spec in job.stages:
@@ -73,7 +71,9 @@ def _rehearse_item(
             continue
         if left_out & set(spec.needs):
             left_out.add(spec.name)
-            yield WouldGive(item.key, spec.name, "not_reached", reason="a stage that it needs did not end well")
+            yield WouldGive(
+                item.key, spec.name, "not_reached", reason="a stage that it needs did not end well"
+            )
             continue
         given = _rehearse_stage(runtime, job, spec, item, results)
         if given.result is not None:

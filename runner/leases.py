@@ -70,4 +70,6 @@ class LeaseKeeper:
                         one.lost.set()
         except Exception as error:  # the next round tries again; a lease outlasts three of them
             level = "warning" if isinstance(error, CeleriacError) else "error"
-            getattr(log, level)("leases were not renewed", error=str(error), stages=[one.name for one in held])
+            getattr(log, level)(
+                "leases were not renewed", error=str(error), stages=[one.name for one in held]
+            )

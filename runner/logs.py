@@ -47,5 +47,13 @@ def configure_logs(level: int | str = logging.INFO) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
-    for noisy in ("celery.worker.strategy", "celery.app.trace", "celery.beat", "kombu", "amqp", "httpx2", "httpcore2"):
+    for noisy in (
+        "celery.worker.strategy",
+        "celery.app.trace",
+        "celery.beat",
+        "kombu",
+        "amqp",
+        "httpx2",
+        "httpcore2",
+    ):
         logging.getLogger(noisy).setLevel(logging.WARNING)

@@ -32,7 +32,9 @@ def enqueue(runtime: Runtime, job_id: str, found: Sequence[ItemToStore], by: str
     job = runtime.jobs.get_job(job_id)
     with write(runtime.tracker):
         new = items.upsert_items(runtime.tracker, job_id, found, job.priority)
-        append_event(runtime.tracker, job_id, "enqueue", None, None, None, by, {"items": len(found), "new": new})
+        append_event(
+            runtime.tracker, job_id, "enqueue", None, None, None, by, {"items": len(found), "new": new}
+        )
     return Acted("enqueue", job_id, new, dispatch_job(runtime, job))
 
 

@@ -16,7 +16,9 @@ def run_stage(item_id: int, stage: str, attempt: int) -> None:
     advancing.advance(get_runtime(), item_id, stage, attempt)
 
 
-@app.task(name="tasks.discover", soft_time_limit=DISCOVERY_LIMIT_SECONDS, time_limit=DISCOVERY_LIMIT_SECONDS + 30)
+@app.task(
+    name="tasks.discover", soft_time_limit=DISCOVERY_LIMIT_SECONDS, time_limit=DISCOVERY_LIMIT_SECONDS + 30
+)
 def discover(job_id: str, run_id: int | None = None, *, scheduled: bool = False) -> None:
     """Look for a job's items; see `runner.discover`."""
     discovering.discover(get_runtime(), job_id, scheduled=scheduled, run_id=run_id)

@@ -26,6 +26,9 @@ DB_PATH = load_settings().db_path
 """Where the tracker is when nobody says: `CELERIAC_DB`, else `tracker.db` in `CELERIAC_DATA`."""
 
 BUSY_TIMEOUT_MS = 30_000
+PAGE_BYTES = 2048
+"""For new files. A settled stage touches some twenty pages, and each is written whole: half the default's time."""
+
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can lose committed rows when several writers meet a checkpointer."""
 
@@ -98,11 +101,9 @@ def open_raw_db(path: Path | str | None = None) -> Connection:
     where = Path(path or DB_PATH)
     _check_library()
     check_directory(where.absolute().parent)
+    conn = _open(where, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     try:
-        conn = Connection(where, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
-    except (apsw.CantOpenError, apsw.PermissionsError) as error:
-        raise TrackerUnusableError(f"cannot open {where}: {error}") from error
-    try:
+        _refuse_foreign(conn)  # before anything is changed in a file that may be a stranger's
         _configure(conn)
         ensure_schema(conn)
     except BaseException:
@@ -111,18 +112,39 @@ def open_raw_db(path: Path | str | None = None) -> Connection:
     return conn
 
 
+def _open(path: Path, flags: int) -> Connection:
+    try:
+        return Connection(path, flags)
+    except (apsw.CantOpenError, apsw.PermissionsError, apsw.IOError) as error:  # IOError: a folder
+        raise TrackerUnusableError(f"cannot open {path}: {error}") from error
+
+
+def _refuse_foreign(conn: Connection) -> int:
+    try:
+        return schema.refuse_foreign(conn)
+    except apsw.NotADBError as error:
+        raise TrackerUnusableError(f"{conn.path} is not an SQLite database") from error
+
+
 @contextmanager
 def open_readonly(path: Path | str | None = None) -> Iterator[Connection]:
-    """Open an existing tracker for reading only; nothing is made or migrated."""
+    """
+    Open an existing tracker for reading only; nothing is made or migrated.
+
+    Raises `TrackerUnusableError` when there is none, or when it first has to be migrated.
+    """
     where = Path(path or DB_PATH)
     if not where.exists():
-        raise TrackerUnusableError(f"there is no tracker at {where} yet; `celeriac up` or `celeriac run` makes it")
-    conn = Connection(where, apsw.SQLITE_OPEN_READONLY)
+        raise TrackerUnusableError(
+            f"there is no tracker at {where} yet; `celeriac up` or `celeriac run` makes it"
+        )
+    conn = _open(where, apsw.SQLITE_OPEN_READONLY)
     try:
-        schema.refuse_foreign(conn)
+        if _refuse_foreign(conn) < schema.NEWEST_VERSION:
+            raise TrackerUnusableError(
+                f"{where} was made by an older Celeriac; `celeriac up` or `celeriac run` brings it up to date"
+            )
         yield conn
-    except apsw.NotADBError as error:
-        raise TrackerUnusableError(f"{where} is not an SQLite database") from error
     finally:
         conn.close()
 
@@ -133,13 +155,10 @@ def ensure_schema(conn: Connection) -> None:
 
     An older file is first copied aside. Raises `TrackerUnusableError` on a newer one and on a stranger's.
     """
-    try:
-        if schema.is_current(conn):
-            return
-        with conn.turn():
-            schema.migrate(conn)
-    except apsw.NotADBError as error:
-        raise TrackerUnusableError(f"{conn.path} is not an SQLite database") from error
+    if _refuse_foreign(conn) == schema.NEWEST_VERSION:
+        return
+    with conn.turn():
+        schema.migrate(conn)
 
 
 @contextmanager
@@ -150,7 +169,7 @@ def write(conn: Connection) -> Iterator[None]:
     Inside another `write` it joins that one, as a savepoint. A full disk raises `TrackerFullError`.
     """
     if conn.in_transaction:
-        with conn:
+        with _savepoint(conn):
             yield
         return
     with conn.turn():
@@ -166,6 +185,19 @@ def write(conn: Connection) -> Iterator[None]:
             raise
 
 
+@contextmanager
+def _savepoint(conn: Connection) -> Iterator[None]:
+    conn.execute("SAVEPOINT inner_write")
+    try:
+        yield
+    except BaseException:
+        if conn.in_transaction:  # a full disk has already undone all of it, savepoints included
+            conn.execute("ROLLBACK TO inner_write")
+            conn.execute("RELEASE inner_write")
+        raise
+    conn.execute("RELEASE inner_write")
+
+
 def _check_library() -> None:
     version = tuple(int(part) for part in apsw.sqlite_lib_version().split("."))
     if version < OLDEST_SAFE_SQLITE:
@@ -177,7 +209,9 @@ def _check_library() -> None:
 
 def _configure(conn: Connection) -> None:
     with conn.turn():  # two processes that switch a new file to WAL at once would meet a lock
+        conn.execute(f"PRAGMA page_size = {PAGE_BYTES}")
         conn.execute("PRAGMA journal_mode = WAL").fetchall()
     conn.execute("PRAGMA synchronous = NORMAL")
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("PRAGMA temp_store = MEMORY")
+    conn.execute("PRAGMA wal_autocheckpoint = 8000").fetchall()

@@ -139,9 +139,9 @@ class Run:
 
 
 LIST_DUE_RUNS = """
-SELECT run_id, job_id, attempt FROM discovery_runs WHERE retry_at <= :now
+SELECT run_id, job_id, attempt FROM discovery_runs INDEXED BY idx_discovery_runs_retry WHERE retry_at <= :now
  UNION ALL
-SELECT run_id, job_id, attempt FROM discovery_runs WHERE leased_until < :now
+SELECT run_id, job_id, attempt FROM discovery_runs INDEXED BY idx_discovery_runs_leased WHERE leased_until < :now
  ORDER BY run_id
 """
 
@@ -152,7 +152,7 @@ def list_due_runs(conn: Connection) -> list[Run]:
 
 
 DROP_RETRIES = """
-UPDATE discovery_runs
+UPDATE discovery_runs INDEXED BY idx_discovery_runs_retry
    SET retry_at = NULL, outcome = 'failed'
  WHERE job_id = :job_id AND run_id < :run_id AND retry_at IS NOT NULL
 """

@@ -91,7 +91,7 @@ def list_unopened(conn: Connection, job_id: str, root: str, limit: int) -> list[
 LIST_READY_AMONG = """
 SELECT s.priority, s.position, s.item_id
   FROM json_each(:item_ids) chosen
-  JOIN item_stages s ON s.item_id = chosen.value AND s.stage = :stage
+ CROSS JOIN item_stages s ON s.item_id = chosen.value AND s.stage = :stage
  WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
  LIMIT :limit
 """
@@ -99,7 +99,7 @@ SELECT s.priority, s.position, s.item_id
 LIST_UNOPENED_AMONG = """
 SELECT i.priority, i.item_id
   FROM json_each(:item_ids) chosen
-  JOIN work_items i ON i.item_id = chosen.value
+ CROSS JOIN work_items i ON i.item_id = chosen.value
  WHERE i.opened_at IS NULL AND i.job_id = :job_id
  LIMIT :limit
 """

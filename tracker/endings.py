@@ -155,9 +155,9 @@ class Ending:
         return cls(FAIL, poison, failure=Failure.named("WorkerDied", poison), is_crash=True)
 
     @classmethod
-    def counted_done(cls) -> Self:
-        """A person, or an injection further on, counts the stage as done."""
-        return cls(MARK_DONE, source=Status.PENDING)
+    def counted_done(cls, result_json: str | None = None, handler_version: str | None = None) -> Self:
+        """A person, or an injection further on, counts the stage as done, with a result if there is one."""
+        return cls(MARK_DONE, source=Status.PENDING, result_json=result_json, handler_version=handler_version)
 
     @classmethod
     def counted_failed(cls, reason: str) -> Self:

@@ -25,7 +25,9 @@ def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TrackerUnusableError(f"cannot make the tracker's directory {directory}: {error.strerror}") from error
+        raise TrackerUnusableError(
+            f"cannot make the tracker's directory {directory}: {error.strerror}"
+        ) from error
     if not os.access(directory, os.W_OK | os.X_OK):
         raise TrackerUnusableError(
             f"cannot write to {directory}: SQLite needs to make files beside the tracker; "
@@ -48,9 +50,9 @@ def find_file_system(directory: Path, mounts: Path = MOUNTS) -> str | None:
     if not mounts.exists():
         return None
     resolved, best, kind = str(directory.resolve()), "", None
-    for line in mounts.read_text().splitlines():
+    for line in mounts.read_text(errors="surrogateescape").split("\n")[:-1]:
         left, _, right = line.partition(" - ")
-        point = left.split(" ")[4].encode().decode("unicode_escape")
+        point = left.split(" ")[4].encode("latin-1", "backslashreplace").decode("unicode_escape")
         inside = resolved == point or resolved.startswith(point.rstrip("/") + "/")
         if inside and len(point) >= len(best):
             best, kind = point, right.split(" ")[0]

@@ -13,8 +13,8 @@ from tracker.connection import Connection, write
 from tracker.endings import Ending
 from tracker.events import append_event
 from tracker.moves import claim, settle
-from tracker.plan import StagePlan, Stages, make_plan, open_items, remember_plan
-from tracker.recovery import recount_items
+from tracker.plan import StagePlan, Stages, make_plan, open_items
+from tracker.recovery import apply_plan, recount_items
 from tracker.results import store_result
 from tracker.rows import Row
 from tracker.stages import HAND_LEASE_SECONDS
@@ -191,7 +191,12 @@ def mark_done(conn: Connection, item_id: int, stages: Stages | None = None) -> N
 def mark_failed(conn: Connection, item_id: int, error: str = "", stages: Stages | None = None) -> None:
     """Fail the first unfinished stage of an item with this error, which fails the item. Commits."""
     _end_all(
-        conn, item_id, stages, Ending.gave_up(error), Ending.counted_failed(error or "marked as failed"), first=True
+        conn,
+        item_id,
+        stages,
+        Ending.gave_up(error),
+        Ending.counted_failed(error or "marked as failed"),
+        first=True,
     )
 
 
@@ -236,7 +241,10 @@ def _open_by_hand(conn: Connection, item_id: int, stages: Stages | None) -> None
         raise NotFoundError("item with id", str(item_id))
     if row[1] is None:
         known = json.loads(row[2])
-        open_items(conn, row[0], [item_id], make_plan(stages or known or [WHOLE_ITEM]))
+        plan = make_plan(stages or known or [WHOLE_ITEM])
+        if stages:
+            apply_plan(conn, row[0], plan)
+        open_items(conn, row[0], [item_id], plan)
 
 
 # -- again, elsewhere, sooner -----------------------------------------------------------------------------
@@ -245,10 +253,13 @@ RETRY_FAILED_STAGES = """
 UPDATE item_stages INDEXED BY idx_item_stages_ended
    SET status = 'pending', ended_at = NULL, reason = NULL, retries = 0, crashes = 0
  WHERE job_id = :job_id AND status = 'failed'
-   AND stage IN (SELECT stage FROM stage_counts WHERE job_id = :job_id AND (stage = :stage OR :stage IS NULL))
+   AND status IN ('failed', 'skipped')          -- the index's own words, or SQLite would not take it
+   AND stage IN (SELECT stage
+                   FROM job_stages
+                  WHERE job_id = :job_id AND switched_on AND (stage = :stage OR :stage IS NULL))
    AND (:keys IS NULL OR item_id IN (SELECT i.item_id
                                        FROM json_each(:keys) asked
-                                       JOIN work_items i ON i.job_id = :job_id AND i.key = asked.value))
+                                      CROSS JOIN work_items i ON i.job_id = :job_id AND i.key = asked.value))
 RETURNING item_id, stage, attempt
 """
 
@@ -260,7 +271,11 @@ def retry_failed(
     keys: Sequence[str] | None = None,
     by: str | None = None,
 ) -> int:
-    """Make the failed stages of a job pending again, of one stage or some keys if given; how many. Commits."""
+    """
+    Make the failed stages of a job pending again, of one stage or some keys if given; how many. Commits.
+
+    A stage that jobs.yaml has switched off stays failed.
+    """
     asked = {"job_id": job_id, "stage": stage, "keys": None if keys is None else json.dumps(list(keys))}
     with write(conn):
         again = conn.execute(RETRY_FAILED_STAGES, asked).fetchall()
@@ -293,8 +308,10 @@ def inject_at_stage(
         merge_discovery_data(conn, job_id, key, data or {})
         item = get_item(conn, job_id, key)
         if item["opened_at"] is not None:
-            raise ValueError(f"item {key!r} of job {job_id!r} is under way; use reset to begin again at a stage")
-        remember_plan(conn, job_id, plan)
+            raise ValueError(
+                f"item {key!r} of job {job_id!r} is under way; use reset to begin again at a stage"
+            )
+        apply_plan(conn, job_id, plan)
         open_items(conn, job_id, [item["item_id"]], plan)
         for earlier in _all_before(plan, stage):
             if earlier in plan.switched_on:

@@ -47,11 +47,15 @@ def set_job_paused(
         conn.execute(INTRODUCE_JOB, asked)
         if paused:
             conn.execute(SET_PAUSE, asked)
-            append_event(conn, job_id, "pause", None, None, None, by, {"reason": reason, "until_at": until_ms})
+            append_event(
+                conn, job_id, "pause", None, None, None, by, {"reason": reason, "until_at": until_ms}
+            )
             return
         conn.execute(LIFT_PAUSE, asked)
         if conn.changes():
-            append_event(conn, job_id, "unpause", None, None, None, by, {"reason": reason} if reason else None)
+            append_event(
+                conn, job_id, "unpause", None, None, None, by, {"reason": reason} if reason else None
+            )
 
 
 def pause_job(
@@ -229,7 +233,9 @@ def get_job_error(conn: Connection, job_id: str) -> str | None:
 SWEPT_AT = "swept_at"
 """The note that holds when the last sweep was, to within half a minute: beat and a worker live."""
 
-SET_META = "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value"
+SET_META = (
+    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value"
+)
 
 GET_META = "SELECT value FROM meta WHERE name = :name"
 

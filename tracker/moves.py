@@ -19,6 +19,7 @@ from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending, Failure
 from tracker.events import append_event
+from tracker.plan import SWITCHED_OFF
 
 LEASE_SECONDS = 30.0
 """How long a claim holds unless it is renewed."""
@@ -203,14 +204,16 @@ def settle(
             raise StaleLeaseError(item_id, stage, attempt)
         settled = _Facts(item_id, row[0], stage, row[1], row[2], now)
         _record(conn, settled, ending, by)
-        if ending.move.target in SATISFIED:
+        status, countdown = ending.move.target, None
+        if status is Status.PENDING:
+            status = _rejoin_plan(conn, settled, by)
+        if status in SATISFIED:
             advance_needs(conn, item_id, stage, row[0])
         if ending.skips_rest:
             _skip_rest(conn, settled, ending, by)
-        countdown = None
         if hand_over and ending.retry_at is not None:
             countdown = _hand_to_broker(conn, settled, ending)
-    return Settled(item_id, row[0], stage, row[1], ending.move.target, countdown)
+    return Settled(item_id, row[0], stage, row[1], status, countdown)
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +228,14 @@ class _Facts:
 
 def _record(conn: Connection, facts: _Facts, ending: Ending, by: str | None) -> None:
     append_event(
-        conn, facts.job_id, ending.move.name, facts.item_id, facts.stage, facts.attempt, by, ending.as_detail()
+        conn,
+        facts.job_id,
+        ending.move.name,
+        facts.item_id,
+        facts.stage,
+        facts.attempt,
+        by,
+        ending.as_detail(),
     )
     if ending.result_json is not None:
         _put_result(conn, facts, ending)
@@ -342,6 +352,43 @@ def advance_needs(conn: Connection, item_id: int, stage: str, job_id: str) -> No
     conn.execute(ADVANCE_NEEDS, {"item_id": item_id, "stage": stage, "job_id": job_id})
 
 
+RECOUNT_STAGE = """
+UPDATE item_stages
+   SET needs_left = (SELECT count(*)
+                       FROM stage_needs n
+                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
+                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
+                        AND needed.status NOT IN ('done', 'skipped'))
+ WHERE item_id = :item_id AND stage = :stage
+"""
+
+SKIP_SWITCHED_OFF = """
+UPDATE item_stages
+   SET status = 'skipped', ended_at = :now, reason = :switched_off, retry_at = NULL
+ WHERE item_id = :item_id AND stage = :stage AND status = 'pending'
+   AND NOT EXISTS (SELECT 1 FROM job_stages p
+                    WHERE p.job_id = :job_id AND p.stage = item_stages.stage AND p.switched_on)
+"""
+
+
+def _rejoin_plan(conn: Connection, facts: _Facts, by: str | None) -> Status:
+    """Bring a stage that waits again to the plan of now: it may have changed under the attempt."""
+    asked = {
+        "item_id": facts.item_id,
+        "job_id": facts.job_id,
+        "stage": facts.stage,
+        "now": facts.now,
+        "switched_off": SWITCHED_OFF,
+    }
+    conn.execute(SKIP_SWITCHED_OFF, asked)
+    if conn.changes() == 0:
+        conn.execute(RECOUNT_STAGE, asked)
+        return Status.PENDING
+    detail = {"reason": SWITCHED_OFF}
+    append_event(conn, facts.job_id, SKIP.name, facts.item_id, facts.stage, facts.attempt, by, detail)
+    return SKIP.target
+
+
 SKIP_REST = """
 WITH RECURSIVE rest (stage) AS (
     SELECT stage FROM stage_needs WHERE job_id = :job_id AND need = :stage
@@ -375,7 +422,7 @@ COUNT_COUNTDOWNS = "SELECT countdown FROM stage_counts WHERE job_id = :job_id AN
 STAMP_COUNTDOWN = """
 UPDATE item_stages
    SET queued_at = :now, resend_at = retry_at + :resend_after, sends = 1
- WHERE item_id = :item_id AND stage = :stage AND status = 'pending'
+ WHERE item_id = :item_id AND stage = :stage AND status = 'pending' AND needs_left = 0
 """
 
 
@@ -392,4 +439,4 @@ def _hand_to_broker(conn: Connection, facts: _Facts, ending: Ending) -> float | 
     if delay_seconds > COUNTDOWN_MAX_SECONDS or (waiting and waiting[0] >= COUNTDOWN_MAX_COUNT):
         return None
     conn.execute(STAMP_COUNTDOWN, asked)
-    return delay_seconds
+    return delay_seconds if conn.changes() else None

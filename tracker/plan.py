@@ -119,6 +119,7 @@ def remember_plan(conn: Connection, job_id: str, plan: StagePlan) -> bool:
     return True
 
 
+# CROSS JOIN keeps SQLite to this order: the few chosen items first, not all that were never opened.
 OPEN_STAGES = """
 INSERT INTO item_stages (item_id, stage, job_id, position, priority, needs_left, status, ended_at, reason)
 SELECT i.item_id, p.stage, i.job_id, p.position, i.priority,
@@ -130,21 +131,27 @@ SELECT i.item_id, p.stage, i.job_id, p.position, i.priority,
        iif(p.switched_on, NULL, :now),
        iif(p.switched_on, NULL, :switched_off)
   FROM json_each(:item_ids) chosen
-  JOIN work_items i ON i.item_id = chosen.value
-  JOIN job_stages p ON p.job_id = i.job_id
+ CROSS JOIN work_items i ON i.item_id = chosen.value
+ CROSS JOIN job_stages p ON p.job_id = i.job_id
  WHERE i.job_id = :job_id AND i.opened_at IS NULL
 """
 
 MARK_OPENED = """
 UPDATE work_items
    SET opened_at = :now
- WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND job_id = :job_id AND opened_at IS NULL
+ WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND +job_id = :job_id AND opened_at IS NULL
 """
 
 
 def open_items(conn: Connection, job_id: str, item_ids: Sequence[int], plan: StagePlan) -> None:
-    """Give the items of one job their stage rows, in the caller's transaction; the open ones stay as they are."""
-    remember_plan(conn, job_id, plan)
+    """
+    Give the items of one job their stage rows, in the caller's transaction; the open ones stay as they are.
+
+    They get the stages that the tracker knows of the job, and `plan` only if it knows none yet: a changed
+    plan is for `tracker.recovery.apply_plan`, which brings all the job's items to it.
+    """
+    if conn.execute(READ_STAGES, {"job_id": job_id}).fetchone() is None:
+        remember_plan(conn, job_id, plan)
     asked = {"job_id": job_id, "item_ids": json.dumps(list(item_ids)), "now": now_ms()}
     conn.execute(OPEN_STAGES, asked | {"switched_off": SWITCHED_OFF})
     conn.execute(MARK_OPENED, asked)

@@ -158,7 +158,7 @@ UPDATE item_stages INDEXED BY idx_item_stages_sent
 HAS_VANISHED = """
 SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_sent
                 WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
-                  AND queued_at <= :now - (:loss << min(sends, 8)))
+                  AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends, 8)))
 """
 
 
@@ -191,42 +191,11 @@ RETURNING item_id, stage, 0
 SWITCH_ON = """
 UPDATE item_stages
    SET status = 'pending', ended_at = NULL, reason = NULL, retries = 0, crashes = 0
- WHERE job_id = :job_id AND status = 'skipped' AND reason = :switched_off
+ WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
    AND stage IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
+   AND status = 'skipped' AND reason = :switched_off
 RETURNING item_id, stage, attempt
 """
-
-
-def reopen_items_for_new_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
-    """
-    Give the opened items of a job the stages that jobs.yaml gained or switched on again; how many items.
-
-    A finished item is pending again until they are done. Commits.
-    """
-    with write(conn):
-        remember_plan(conn, job_id, make_plan(stages))
-        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF}
-        touched = [*conn.execute(ADD_STAGES, asked).fetchall(), *conn.execute(SWITCH_ON, asked).fetchall()]
-        return _finish_bulk(conn, job_id, touched, REOPEN_MOVE, "its stage is new in jobs.yaml")
-
-
-SWITCH_OFF = """
-UPDATE item_stages
-   SET status = 'skipped', ended_at = :now, reason = :switched_off, queued_at = NULL, resend_at = NULL,
-       retry_at = NULL
- WHERE job_id = :job_id AND status = 'pending'
-   AND stage NOT IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
-RETURNING item_id, stage, attempt
-"""
-
-
-def skip_disabled_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
-    """Skip the pending stages that jobs.yaml has disabled or no longer has; how many items. Commits."""
-    with write(conn):
-        remember_plan(conn, job_id, make_plan(stages))
-        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF, "now": now_ms()}
-        touched = conn.execute(SWITCH_OFF, asked).fetchall()
-        return _finish_bulk(conn, job_id, touched, SKIP_MOVE, SWITCHED_OFF)
 
 
 RECOUNT_JOB = """
@@ -238,8 +207,45 @@ UPDATE item_stages
                         AND needed.status NOT IN ('done', 'skipped')),
        position = coalesce((SELECT p.position FROM job_stages p
                              WHERE p.job_id = item_stages.job_id AND p.stage = item_stages.stage), position)
- WHERE job_id = :job_id AND status = 'pending'
+ WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id) AND status = 'pending'
 """
+
+
+def reopen_items_for_new_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
+    """
+    Give the opened items of a job the stages that jobs.yaml gained or switched on again; how many items.
+
+    A finished item is pending again until they are done. Commits.
+    """
+    with write(conn):
+        is_new = remember_plan(conn, job_id, make_plan(stages))
+        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF}
+        touched = [*conn.execute(ADD_STAGES, asked).fetchall(), *conn.execute(SWITCH_ON, asked).fetchall()]
+        if is_new:
+            conn.execute(RECOUNT_JOB, asked)
+        return _finish_bulk(conn, job_id, touched, REOPEN_MOVE, "its stage is new in jobs.yaml")
+
+
+SWITCH_OFF = """
+UPDATE item_stages
+   SET status = 'skipped', ended_at = :now, reason = :switched_off, queued_at = NULL, resend_at = NULL,
+       retry_at = NULL
+ WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
+   AND stage NOT IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
+   AND status = 'pending'
+RETURNING item_id, stage, attempt
+"""
+
+
+def skip_disabled_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
+    """Skip the pending stages that jobs.yaml has disabled or no longer has; how many items. Commits."""
+    with write(conn):
+        is_new = remember_plan(conn, job_id, make_plan(stages))
+        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF, "now": now_ms()}
+        touched = conn.execute(SWITCH_OFF, asked).fetchall()
+        if is_new:
+            conn.execute(RECOUNT_JOB, asked)
+        return _finish_bulk(conn, job_id, touched, SKIP_MOVE, SWITCHED_OFF)
 
 
 def apply_plan(conn: Connection, job_id: str, stages: Stages | StagePlan) -> bool:
@@ -269,9 +275,10 @@ WITH RECURSIVE rest (stage) AS (
 )
 UPDATE item_stages
    SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
- WHERE job_id = :job_id AND status IN (SELECT value FROM json_each(:sources))
-   AND stage IN (SELECT stage FROM rest)
-   AND (status <> 'skipped' OR reason IS NOT :switched_off)
+ WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
+   AND stage IN (SELECT p.stage FROM rest JOIN job_stages p ON p.job_id = :job_id AND p.stage = rest.stage
+                  WHERE p.switched_on)
+   AND status IN (SELECT value FROM json_each(:sources))
 RETURNING item_id, stage, attempt
 """
 
@@ -285,10 +292,10 @@ UPDATE item_stages
    SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
  WHERE item_id IN (SELECT i.item_id
                      FROM json_each(:keys) asked
-                     JOIN work_items i ON i.job_id = :job_id AND i.key = asked.value)
+                    CROSS JOIN work_items i ON i.job_id = :job_id AND i.key = asked.value)
+   AND stage IN (SELECT p.stage FROM rest JOIN job_stages p ON p.job_id = :job_id AND p.stage = rest.stage
+                  WHERE p.switched_on)
    AND status IN (SELECT value FROM json_each(:sources))
-   AND stage IN (SELECT stage FROM rest)
-   AND (status <> 'skipped' OR reason IS NOT :switched_off)
 RETURNING item_id, stage, attempt
 """
 
@@ -298,13 +305,13 @@ def reset_stage(conn: Connection, job_id: str, stage: str, keys: Sequence[str] |
     Reset a stage and all that needs it, at any distance, for the keys given or for every item; how many items.
 
     Attempt numbers go on counting, so that a worker still busy with an old attempt can settle nothing. The
-    last result stays readable until a new one replaces it. Commits.
+    last result stays readable until a new one replaces it. A stage that jobs.yaml has switched off is left
+    as it is. Commits.
     """
     asked = {
         "job_id": job_id,
         "stage": stage,
         "sources": json.dumps(sorted(RESET.sources)),
-        "switched_off": SWITCHED_OFF,
         "keys": json.dumps(list(keys or ())),
     }
     with write(conn):

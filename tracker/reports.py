@@ -109,7 +109,9 @@ def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None, pa
         job=job_id,
         **{name: counts[name] for name in ("total", *Status)},
         next_retry_at=find_next_retry(conn, job_id),
-        pause=PauseReport(pause["reason"], pause["by"], pause["since_at"], pause["until_at"]) if pause else None,
+        pause=PauseReport(pause["reason"], pause["by"], pause["since_at"], pause["until_at"])
+        if pause
+        else None,
         discovery=find_last_discovery(conn, job_id),
     )
 
@@ -457,7 +459,7 @@ SELECT min(queued_at)
 
 SETTLED_SINCE = """
 SELECT 1 FROM stage_counts c
-  JOIN stage_minutes m ON m.job_id = c.job_id AND m.stage = c.stage AND m.minute >= :since
+ CROSS JOIN stage_minutes m ON m.job_id = c.job_id AND m.stage = c.stage AND m.minute >= :since
  LIMIT 1
 """
 

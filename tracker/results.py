@@ -43,7 +43,7 @@ def store_result(
         "job_id": job_id,
         "key": key,
         "stage": stage,
-        "result": json.dumps(result, allow_nan=False),
+        "result": json.dumps(result, ensure_ascii=False, allow_nan=False),
         "handler_version": handler_version,
         "now": now_ms(),
     }

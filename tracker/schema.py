@@ -30,20 +30,17 @@ def read_version(conn: Connection) -> int:
     return int(conn.execute("PRAGMA user_version").fetchone()[0])
 
 
-def is_current(conn: Connection) -> bool:
-    """Tell whether nothing has to be migrated; raises for a file that is not ours to touch."""
-    return refuse_foreign(conn) == NEWEST_VERSION
-
-
 def refuse_foreign(conn: Connection) -> int:
     """Raise `TrackerUnusableError` for a file newer than this code, or another program's; else give its version."""
+    # Tables first: whoever finds those of a migration that commits just now also finds its version after.
+    has_tables = conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone() is not None
     version = read_version(conn)
     if version > NEWEST_VERSION:
         raise TrackerUnusableError(
             f"{conn.path} has schema {version}, this code knows up to {NEWEST_VERSION}: "
             "it was made by a newer Celeriac; upgrade this one"
         )
-    if version == 0 and conn.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchone():
+    if version == 0 and has_tables:
         raise TrackerUnusableError(f"{conn.path} holds another program's tables; point CELERIAC_DB elsewhere")
     return version
 

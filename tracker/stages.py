@@ -18,6 +18,7 @@ from tracker.connection import Connection, write
 from tracker.endings import Ending, Failure
 from tracker.moves import claim, settle
 from tracker.plan import Stages, make_plan, open_items
+from tracker.recovery import apply_plan
 from tracker.rows import Row
 
 HAND_LEASE_SECONDS = 600.0
@@ -47,9 +48,7 @@ def mark_stage_in_progress(
     """
     with write(conn):
         row = _opened(conn, item_id, stage, stages)
-        taken = claim(
-            conn, item_id, stage, row["attempt"] + 1, worker=worker, lease_seconds=lease_seconds
-        )
+        taken = claim(conn, item_id, stage, row["attempt"] + 1, worker=worker, lease_seconds=lease_seconds)
         if taken is None:
             raise StaleLeaseError(item_id, stage, row["attempt"] + 1)
     return taken.attempt
@@ -68,17 +67,15 @@ def mark_stage_done(
     """
     End a stage as done, with its result if it has one; the next stages become ready. Commits.
 
-    A stage that was never claimed is counted as done. Raises `StaleLeaseError` when it has ended, or when
+    A stage that was not claimed is counted as done, and its result kept all the same. Raises `StaleLeaseError` when it has ended, or when
     `attempt` owns it no longer.
     """
     text = None if result is None else json.dumps(dict(result), ensure_ascii=False, allow_nan=False)
     with write(conn):
         row = _opened(conn, item_id, stage, stages)
         waiting = row["status"] == Status.PENDING and attempt is None
-        if waiting and text is not None:
-            claim_by_hand = claim(conn, item_id, stage, row["attempt"] + 1, worker="by hand")
-            waiting = claim_by_hand is None
-        ending = Ending.counted_done() if waiting else Ending.finished(text, handler_version)
+        kind = Ending.counted_done if waiting else Ending.finished
+        ending = kind(text, handler_version)
         settle(conn, item_id, stage, attempt, ending)
 
 
@@ -138,7 +135,9 @@ def _opened(conn: Connection, item_id: int, stage: str, stages: Stages) -> Row:
     if row is None:
         raise NotFoundError("item with id", str(item_id))
     if row["opened_at"] is None:
-        open_items(conn, row["job_id"], [item_id], make_plan(stages))
+        plan = make_plan(stages)
+        apply_plan(conn, row["job_id"], plan)
+        open_items(conn, row["job_id"], [item_id], plan)
         row = conn.execute(READ_STAGE, asked).fetchone()
     if row["status"] is None:
         raise NotFoundError(f"stage of item {item_id} named", stage)

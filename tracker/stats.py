@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from tracker.clock import now_ms
@@ -60,22 +59,17 @@ def stage_stats(conn: Connection, job_id: str) -> dict[str, dict[str, int]]:
     return found
 
 
-    """How long a stage took when it was done. Percentiles are within 9 %, as the histogram's buckets are."""
-
-    count: int
-    p50: float
-    p95: float
-    max: float
-    mean: float
-
-
 TIMINGS = """
 SELECT stage, bucket, count, total_ms, max_ms FROM stage_timings WHERE job_id = :job_id ORDER BY stage, bucket
 """
 
 
 def stage_timing_stats(conn: Connection, job_id: str) -> dict[str, dict[str, float]]:
-    """Give count, and p50, p95, max and mean in seconds, of each stage that was ever done."""
+    """
+    Give count, and p50, p95, max and mean in seconds, of each stage that was ever done.
+
+    Percentiles are within 9 %, as the histogram's buckets are.
+    """
     by_stage: dict[str, list[Any]] = {}
     for row in conn.execute(TIMINGS, {"job_id": job_id}):
         by_stage.setdefault(row["stage"], []).append(row)
@@ -131,7 +125,10 @@ def get_stage_pipeline_metrics(conn: Connection, job_id: str) -> dict[str, dict[
     return metrics
 
 
-PRUNE_MINUTES = "DELETE FROM stage_minutes WHERE minute < :before AND (job_id, stage) IN (SELECT job_id, stage FROM stage_counts)"
+PRUNE_MINUTES = """
+DELETE FROM stage_minutes
+ WHERE minute < :before AND (job_id, stage) IN (SELECT job_id, stage FROM stage_counts)
+"""
 
 
 def prune_minutes(conn: Connection, keep_days: int = 7) -> None:

@@ -106,6 +106,11 @@ def test_all_mistakes_are_named_at_once_in_the_order_of_the_lines(problems_of):
     assert [problem.line for problem in problems_of(text)] == [1, 11, 12, 17, 19, 25]
 
 
+def test_a_mistake_that_two_checks_find_is_named_once(problems_of):
+    (problem,) = problems_of(GOOD.replace("needs: [first]", "needs: [frist]"))
+    assert problem.line == 25
+
+
 def test_a_job_given_twice_is_named_with_both_lines(problems_of):
     (problem,) = problems_of(GOOD + "  papers:\n    title: Again\n")
     assert (problem.line, problem.path) == (26, "jobs.papers")

@@ -136,6 +136,7 @@ def test_a_schedule_is_given_back_as_it_is():
         ("61 * * * *", "is no schedule (bad minute)"),
         ("0 7 * *", "wrong number of fields"),
         ("@sometimes", "is no schedule"),
+        (f"{'9' * 5000} * * * *", "is no schedule"),
         ("", "is no schedule"),
         ("0 0 30 2 *", "is no schedule (bad day-of-month)"),
         ("0 0 * 2 MON#6", "is no schedule (bad day-of-week)"),

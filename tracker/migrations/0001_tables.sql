@@ -57,6 +57,7 @@ CREATE TABLE discovery_runs (
     CHECK (retry_at IS NULL OR outcome = 'unavailable')
 ) STRICT;
 
+CREATE INDEX idx_discovery_runs_job ON discovery_runs (job_id, run_id);
 CREATE INDEX idx_discovery_runs_leased ON discovery_runs (leased_until) WHERE leased_until IS NOT NULL;
 CREATE INDEX idx_discovery_runs_retry ON discovery_runs (retry_at) WHERE retry_at IS NOT NULL;
 
@@ -74,6 +75,7 @@ CREATE TABLE work_items (
 ) STRICT;
 
 CREATE INDEX idx_work_items_unopened ON work_items (job_id, priority DESC, item_id) WHERE opened_at IS NULL;
+CREATE INDEX idx_work_items_job ON work_items (job_id, item_id);
 CREATE INDEX idx_work_items_job_status ON work_items (job_id, status, priority DESC, item_id);
 
 CREATE TABLE item_stages (

@@ -3,18 +3,15 @@
 CREATE VIEW item_derived_status AS
 SELECT i.item_id,
        i.job_id,
-       CASE
-           WHEN EXISTS (SELECT 1 FROM item_stages s WHERE s.item_id = i.item_id AND s.status = 'failed')
-               THEN 'failed'
-           WHEN NOT EXISTS (SELECT 1 FROM item_stages s WHERE s.item_id = i.item_id)
-               THEN 'pending'
-           WHEN NOT EXISTS (SELECT 1 FROM item_stages s
-                             WHERE s.item_id = i.item_id AND s.status IN ('pending', 'in_progress'))
-               THEN 'done'
-           WHEN EXISTS (SELECT 1 FROM item_stages s WHERE s.item_id = i.item_id AND s.status = 'in_progress')
-               THEN 'in_progress'
-           ELSE 'pending'
-       END AS derived_status
+       (SELECT CASE
+                   WHEN count(*) = 0                                      THEN 'pending'
+                   WHEN max(s.status = 'failed')                          THEN 'failed'
+                   WHEN NOT max(s.status IN ('pending', 'in_progress'))   THEN 'done'
+                   WHEN max(s.status = 'in_progress')                     THEN 'in_progress'
+                   ELSE 'pending'
+               END
+          FROM item_stages s
+         WHERE s.item_id = i.item_id) AS derived_status
   FROM work_items i;
 
 CREATE TRIGGER item_stages_cache_status_on_insert
