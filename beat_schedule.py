@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery.schedules import BaseSchedule, schedstate
 
-from pipeline.jobspec import JobsFile
-from pipeline.schedule import Schedule
+if TYPE_CHECKING:
+    from pipeline.jobspec import JobsFile
+    from pipeline.schedule import Schedule
 
 SWEEP_SECONDS = 5.0
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +12,8 @@ import click
 from cli.main import json_option, who
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.operate import Acted
     from runner.runtime import Runtime
 
@@ -52,7 +53,7 @@ def report(acted: Acted, words: str, *, as_json: bool) -> None:
 def enqueue_command(
     job: str, key: str, data: str | None, priority: int | None, stage: str | None, *, as_json: bool
 ) -> None:
-    """
+    r"""
     Add an item to JOB by hand. With KEY `-`, add the items on standard input, one JSON object a line:
     {"key": "…", "data": {…}, "priority": 5}. A key that the job knows already is left as it is.
 
@@ -121,7 +122,7 @@ def _check_item(item: dict[str, Any], where: str) -> None:
     from discovery.items import admit_items
 
     if unknown := set(item) - {"key", "data", "priority"}:
-        raise click.UsageError(f"{where}: unknown field {sorted(unknown)[0]!r}; known: key, data, priority")
+        raise click.UsageError(f"{where}: unknown field {min(unknown)!r}; known: key, data, priority")
     refused: Counter[str] = Counter()
     if not list(admit_items([item], refused)):
         raise click.UsageError(f"{where}: {next(iter(refused))}")
@@ -144,7 +145,7 @@ def wake_command(job: str, *, as_json: bool) -> None:
 @click.option("--until", help="A time (18:00, 2026-12-01T08:00) in this machine's zone, or a duration (2h).")
 @json_option
 def pause_command(job: str, reason: str, until: str | None, *, as_json: bool) -> None:
-    """
+    r"""
     Hold JOB back. Obeyed at once: what runs ends as it would, nothing more is claimed.
 
     \b
@@ -205,7 +206,7 @@ def unpause_command(job: str, *, as_json: bool) -> None:
 @click.option("--key", "keys", multiple=True, help="Only this item; may be given several times.")
 @json_option
 def retry_command(job: str, stage: str | None, keys: tuple[str, ...], *, as_json: bool) -> None:
-    """
+    r"""
     Try the failed stages of JOB again.
 
     \b
@@ -226,7 +227,7 @@ def retry_command(job: str, stage: str | None, keys: tuple[str, ...], *, as_json
 @click.option("--yes", is_flag=True, help="Do not ask before resetting every item.")
 @json_option
 def reset_command(job: str, stage: str, keys: tuple[str, ...], *, yes: bool, as_json: bool) -> None:
-    """
+    r"""
     Do STAGE of JOB again, and every stage that needs it: for the items named, or for all.
 
     \b

@@ -12,7 +12,7 @@ from cli.main import json_option
 @click.argument("path", required=False, type=click.Path())
 @json_option
 def check_command(path: str | None, *, as_json: bool) -> None:
-    """
+    r"""
     Check jobs.yaml: every mistake at once, each with its line, the value and what is allowed.
 
     PATH is the file to check instead of CELERIAC_JOBS.

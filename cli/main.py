@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import sys
 from importlib import import_module
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
 
 import click
 
@@ -63,7 +64,7 @@ class LazyCommands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Say what was likely meant when there is no such command."""
-        from pipeline.catalog import find_nearest  # noqa: PLC0415 - only on a mistake
+        from pipeline.catalog import find_nearest
 
         if args and args[0] not in COMMANDS and (nearest := find_nearest(args[0], list(COMMANDS))):
             ctx.fail(f"No such command {args[0]!r}; did you mean {nearest!r}?")
@@ -73,7 +74,7 @@ class LazyCommands(click.Group):
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="celeriac", prog_name="celeriac")
 def cli() -> None:
-    """
+    r"""
     Every item from every source through every stage, tracked.
 
     \b
@@ -126,7 +127,14 @@ def who() -> str:
         return "unknown"
 
 
-json_option: Any = click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+F = TypeVar("F", bound="Callable[..., Any]")
+
+
+def json_option(command: F) -> F:
+    """Give a command the option `--json`."""
+    help_text = "Print JSON instead of a table."
+    return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
+
 
 if __name__ == "__main__":
     main()

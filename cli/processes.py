@@ -8,13 +8,16 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.deathbed import die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
 
 STOP_SECONDS = 30.0
 """How long a process may take to end what it runs before it is killed; its leases cover the rest."""

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from cli.render import err
-from tracker.reports import Backlog
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracker.reports import Backlog
 
 LINE_EVERY_SECONDS = 5.0
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,8 @@ import click
 from cli.main import json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from pipeline.jobs_file import JobsFile
     from tracker.connection import Connection
     from tracker.reports import JobReport, ResultReport, WholeItemReport
@@ -59,7 +60,7 @@ def _read_jobs_file() -> tuple[JobsFile | None, str | None]:
 @click.argument("job", required=False)
 @json_option
 def status_command(job: str | None, *, as_json: bool) -> None:
-    """
+    r"""
     Show every job, or one JOB with its stages.
 
     \b
@@ -203,7 +204,7 @@ def _say_seconds(seconds: float | None) -> str:
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @json_option
 def items_command(job: str, status: str | None, limit: int, *, as_json: bool) -> None:
-    """
+    r"""
     List items of JOB: the newest first, or those of one status, highest priority first.
 
     \b
@@ -239,7 +240,7 @@ def items_command(job: str, status: str | None, limit: int, *, as_json: bool) ->
 @click.argument("key")
 @json_option
 def show_command(job: str, key: str, *, as_json: bool) -> None:
-    """
+    r"""
     Show everything about one item: its stages, results, failures and events.
 
     \b
@@ -347,7 +348,7 @@ def events_command(job: str | None, limit: int, *, as_json: bool) -> None:
 @click.option("--limit", type=click.IntRange(1), help="At most so many; a table shows 50 unless told.")
 @json_option
 def results_command(job: str, stage: str | None, form: str, limit: int | None, *, as_json: bool) -> None:
-    """
+    r"""
     Print the results of JOB, of one STAGE or of all.
 
     \b

@@ -6,16 +6,17 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli import exit_codes
-from cli.main import json_option
+from cli.main import F, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from pipeline.settings import Settings
     from runner.context import RunContext
     from runner.discover import Discovered
@@ -30,12 +31,17 @@ def count_processors() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-concurrency_option: Any = click.option(
-    "--concurrency", type=click.IntRange(1), help="Worker processes; without it, one for each processor."
-)
-loglevel_option: Any = click.option(
-    "--loglevel", type=click.Choice(LEVELS), default="info", show_default=True, help="How much is logged."
-)
+def concurrency_option(command: F) -> F:
+    """Give a command the option `--concurrency`."""
+    help_text = "Worker processes; without it, one for each processor."
+    return click.option("--concurrency", type=click.IntRange(1), help=help_text)(command)
+
+
+def loglevel_option(command: F) -> F:
+    """Give a command the option `--loglevel`."""
+    levels = click.Choice(LEVELS)
+    help_text = "How much is logged."
+    return click.option("--loglevel", type=levels, default="info", show_default=True, help=help_text)(command)
 
 
 @contextmanager
@@ -108,7 +114,7 @@ def up_command(concurrency: int | None, loglevel: str) -> None:
 @click.argument("job")
 @json_option
 def discover_command(job: str, *, as_json: bool) -> None:
-    """
+    r"""
     Look for JOB's items now, in this process, and store them. Workers take them up when they run.
 
     \b
@@ -166,7 +172,7 @@ def run_command(
     no_reset: bool,
     as_json: bool,
 ) -> None:
-    """
+    r"""
     Run JOB once: discover, then work through the same tasks as ever until nothing is due.
 
     Uses the workers of a running `celeriac up` or of CELERIAC_BROKER_URL if any answer; otherwise, and always

@@ -14,9 +14,9 @@ from cli.running import concurrency_option, loglevel_option
 
 def become_celery(*arguments: str) -> None:
     """Run a Celery command in this process's place."""
-    from celery.__main__ import main
-
     import sys
+
+    from celery.__main__ import main
 
     sys.argv = ["celery", "-A", "tasks", "--quiet", *arguments]
     main()
@@ -37,7 +37,7 @@ def become_celery(*arguments: str) -> None:
 def worker_command(
     concurrency: int | None, queues: str | None, pool: str, hostname: str | None, loglevel: str
 ) -> None:
-    """
+    r"""
     Run a worker. Add as many as you like, on every machine that can open the tracker's file.
 
     \b
@@ -125,7 +125,7 @@ def health_command(within: int, *, as_json: bool) -> None:
 @click.command("completion")
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion_command(shell: str) -> None:
-    """
+    r"""
     Print the completion script for SHELL.
 
     \b

@@ -1,1 +1,1 @@
-"""The words every floor shares: statuses and moves, jobs.yaml, outcomes, errors. Imports nothing of Celeriac."""
+"""The words every floor shares: statuses, moves, jobs.yaml, outcomes, errors. Imports nothing above it."""

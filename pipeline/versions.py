@@ -7,8 +7,10 @@ import hashlib
 import inspect
 import json
 import textwrap
-from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 def hash_version(handler: Any, params: Mapping[str, Any]) -> str:

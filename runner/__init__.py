@@ -1,1 +1,1 @@
-"""Where the worlds meet: jobs.yaml, the tracker, strategies, handlers. Knows no Celery: publishing is handed in."""
+"""Where jobs.yaml, the tracker, strategies and handlers meet. Knows no Celery: publishing is handed in."""

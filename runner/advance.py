@@ -30,13 +30,13 @@ from tracker.dispatch import Message
 from tracker.endings import Ending, Failure
 from tracker.events import log_cost
 from tracker.jobs import reset_auto_unpauses
-from tracker.moves import Claim, Settled
 from tracker.results import read_results
 
 if TYPE_CHECKING:
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.leases import Held
     from runner.runtime import Prepared, Runtime
+    from tracker.moves import Claim, Settled
 
 log = structlog.get_logger(__name__)
 

@@ -14,15 +14,19 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import redis
 
 from pipeline.errors import BrokerUnavailableError
-from pipeline.settings import Settings
 from runner.deathbed import die_with_parent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.settings import Settings
 
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 START_SECONDS = 15.0

@@ -13,6 +13,6 @@ _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
 def die_with_parent() -> None:
-    """Ask the kernel for a SIGTERM when the parent dies; for a child's `preexec_fn`. Elsewhere does nothing."""
+    """Ask Linux for a SIGTERM when the parent dies; for a child's `preexec_fn`. Elsewhere do nothing."""
     if _libc is not None:
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)

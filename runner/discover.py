@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 
-from discovery.base import BaseDiscovery, FoundItem
 from pipeline import catalog
 from pipeline.errors import JobsFileError, PluginError, SourceRejectedError, SourceUnavailableError
 from pipeline.variables import current_environment, resolve_variables
@@ -19,13 +17,16 @@ from runner.advance import wait_for_room
 from runner.dispatch import dispatch_job
 from tracker import discoveries
 from tracker.clock import now_ms, to_ms
-from tracker.connection import Connection
 from tracker.discoveries import Yield
 from tracker.items import ItemToStore, upsert_items
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from discovery.base import BaseDiscovery, FoundItem
     from pipeline.jobspec import JobSpec
     from runner.runtime import Runtime
+    from tracker.connection import Connection
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
@@ -22,6 +21,8 @@ from tracker.jobs import is_job_paused
 from tracker.plan import open_items
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pipeline.jobspec import JobSpec, StageSpec
     from pipeline.rate import Rate
     from runner.runtime import Runtime

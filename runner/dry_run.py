@@ -1,15 +1,13 @@
-"""Run a few items through their stages in this process and write nothing, to see what each stage would give."""
+"""Run a few items through their stages in this process, writing nothing, to see what each would give."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from discovery.base import FoundItem
 from handlers.base import HandlerContext
 from handlers.running import run_handler
 from pipeline.errors import NotFoundError
@@ -17,6 +15,9 @@ from pipeline.outcomes import GiveUp, RetryLater, Skip
 from runner.discover import find_items
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from discovery.base import FoundItem
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.context import RunContext
     from runner.runtime import Runtime

@@ -1,20 +1,21 @@
-"""What people do to jobs and items, from the command line or the dashboard. Each act is one event, with who."""
+"""What people do to jobs and items, from a shell or the dashboard. Each act is one event, with who."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from runner.dispatch import dispatch_job
 from tracker import items, jobs, recovery
 from tracker.connection import write
 from tracker.events import append_event
-from tracker.items import ItemToStore
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
     from runner.runtime import Runtime
+    from tracker.items import ItemToStore
 
 
 @dataclass(frozen=True, slots=True)

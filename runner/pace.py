@@ -1,4 +1,4 @@
-"""How long a runway should be: about a second of work, so that it never runs dry and priority still counts."""
+"""How long a runway should be: a second of work, so that it never runs dry and priority still counts."""
 
 from __future__ import annotations
 

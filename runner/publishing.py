@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pipeline.jobspec import JobSpec
-from tracker.dispatch import Message
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.jobspec import JobSpec
+    from tracker.dispatch import Message
 
 
 class Publisher(Protocol):

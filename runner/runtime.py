@@ -5,28 +5,31 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from discovery.base import Access
-from handlers.base import Handler
 from handlers.running import handler_version
 from net.client import PoliteClient
 from pipeline import catalog
 from pipeline.errors import BrokerUnavailableError
 from pipeline.jobs_file import JobsWatch
-from pipeline.jobspec import JobsFile, JobSpec, StageSpec
-from pipeline.settings import Settings
 from pipeline.variables import current_environment, resolve_variables
 from runner.context import RunContext
 from runner.leases import LeaseKeeper
 from runner.pace import Pace
-from runner.publishing import Publisher
 from tracker.connection import Connection, open_raw_db, open_readonly
 from tracker.plan import StagePlan, make_plan
 from tracker.results import stream_items_with_results
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from handlers.base import Handler
+    from pipeline.jobspec import JobsFile, JobSpec, StageSpec
+    from pipeline.settings import Settings
+    from runner.publishing import Publisher
 
 
 @dataclass(frozen=True, slots=True)

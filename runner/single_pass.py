@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
-from runner.context import RunContext
 from runner.discover import Discovered, discover
 from runner.dispatch import dispatch_job
 from runner.sweep import sweep
 from tracker import items, recovery, reports, stages
 from tracker.clock import now_ms
-from tracker.reports import Backlog
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from runner.context import RunContext
     from runner.runtime import Runtime
+    from tracker.reports import Backlog
 
 LOOK_SECONDS = 0.1
 SWEEP_EVERY_SECONDS = 1.0

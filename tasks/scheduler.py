@@ -1,4 +1,4 @@
-"""Beat: its entries come from jobs.yaml, anew whenever that changes. It remembers nothing; the tracker does."""
+"""Beat: its entries come from jobs.yaml, anew whenever that changes. The tracker remembers, not beat."""
 
 from __future__ import annotations
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def now_ms() -> int:
@@ -15,12 +17,12 @@ def to_ms(instant: datetime) -> int:
     """Turn an aware datetime into milliseconds; a naive one raises ValueError."""
     if instant.tzinfo is None:
         raise ValueError(f"{instant!r} has no time zone")
-    return int(instant.timestamp() * 1000)
+    return (instant - EPOCH) // timedelta(milliseconds=1)
 
 
 def to_datetime(at_ms: int) -> datetime:
     """Turn milliseconds into an aware UTC datetime."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC)
+    return EPOCH + timedelta(milliseconds=at_ms)
 
 
 def format_ms(at_ms: int | None) -> str:

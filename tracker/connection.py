@@ -10,9 +10,9 @@ from __future__ import annotations
 import fcntl
 import os
 import weakref
-from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 import apsw
 
@@ -22,12 +22,17 @@ from tracker import schema
 from tracker.filesystem import check_directory
 from tracker.rows import trace_row
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tracker.rows import Row
+
 DB_PATH = load_settings().db_path
 """Where the tracker is when nobody says: `CELERIAC_DB`, else `tracker.db` in `CELERIAC_DATA`."""
 
 BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 2048
-"""For new files. A settled stage touches some twenty pages, and each is written whole: half the default's time."""
+"""For new files. A settled stage touches some twenty pages, each written whole: half the default's time."""
 
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can lose committed rows when several writers meet a checkpointer."""
@@ -35,8 +40,26 @@ OLDEST_SAFE_SQLITE = (3, 51, 3)
 _live: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
+class Answer(Protocol):
+    """What a statement answers, row by row."""
+
+    def fetchone(self) -> Any:
+        """Fetch the next row, or None."""
+
+    def fetchall(self) -> list[Row]:
+        """Fetch all rows that are left."""
+
+    def __iter__(self) -> Iterator[Row]: ...
+
+
 class Connection(apsw.Connection):
     """One connection to the tracker. Not for sharing between threads, and never across a fork."""
+
+    if TYPE_CHECKING:  # apsw's rows are tuples to a type checker; ours are `Row`s, by `trace_row`
+
+        def execute(self, statements: str, bindings: Any = None) -> Answer: ...  # type: ignore[override]
+
+        def executemany(self, statements: str, sequenceofbindings: Any) -> Answer: ...  # type: ignore[override]
 
     def __init__(self, path: Path, flags: int) -> None:
         super().__init__(str(path), flags=flags, statementcachesize=256)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from tracker.clock import now_ms
-from tracker.connection import Connection
 from tracker.moves import RESEND_AFTER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracker.connection import Connection
 
 RESEND_AT_MOST_MS = 3_600_000
 

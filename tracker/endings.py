@@ -104,47 +104,47 @@ class Ending:
 
     @classmethod
     def finished(cls, result_json: str | None, handler_version: str | None) -> Self:
-        """The handler returned this result, as JSON text; None when a person says so and has no result."""
+        """Finish with this result, as JSON text; None when a person says so and has no result."""
         return cls(FINISH, result_json=result_json, handler_version=handler_version)
 
     @classmethod
     def skipped(cls, reason: str, *, rest: bool = False) -> Self:
-        """The handler left the stage out, and with `rest` all that needs it."""
+        """Leave the stage out, as the handler asked, and with `rest` all that needs it."""
         return cls(SKIP, reason, skips_rest=rest)
 
     @classmethod
     def gave_up(cls, reason: str) -> Self:
-        """The handler knows that trying again will not help."""
+        """Fail, because the handler knows that trying again will not help."""
         return cls(FAIL, reason, failure=Failure.named("GiveUp", reason))
 
     @classmethod
     def failed(cls, failure: Failure) -> Self:
-        """An unexpected failure with no retry left."""
+        """Fail unexpectedly, with no retry left."""
         return cls(FAIL, f"{failure.error_type}: {failure.message}", failure=failure)
 
     @classmethod
     def retried(cls, failure: Failure, retry_at: int) -> Self:
-        """An unexpected failure, to be tried again at `retry_at`."""
+        """Fail unexpectedly, to be tried again at `retry_at`."""
         return cls(RETRY, f"{failure.error_type}: {failure.message}", failure=failure, retry_at=retry_at)
 
     @classmethod
     def later(cls, reason: str, retry_at: int) -> Self:
-        """The handler asked to be tried again at `retry_at`."""
+        """Wait until `retry_at`, as the handler asked."""
         return cls(RETRY_LATER, reason, retry_at=retry_at)
 
     @classmethod
     def released(cls, reason: str) -> Self:
-        """The worker gave the claim back, unused and unharmed."""
+        """Give the claim back, unused and unharmed."""
         return cls(RELEASE, reason)
 
     @classmethod
     def expired(cls, crashes: int) -> Self:
-        """The lease ran out; after `CRASH_LIMIT` dead workers in all the stage is poison."""
+        """Let the lease run out; after `CRASH_LIMIT` dead workers in all the stage is poison."""
         return cls._died(EXPIRE, "the lease ran out: its worker died or was cut off", crashes)
 
     @classmethod
     def worker_lost(cls, reason: str, crashes: int) -> Self:
-        """The worker's process died under the stage; after `CRASH_LIMIT` times it is poison."""
+        """Give back the claim of a process that died; after `CRASH_LIMIT` times the stage is poison."""
         return cls._died(RELEASE, reason, crashes)
 
     @classmethod
@@ -156,15 +156,15 @@ class Ending:
 
     @classmethod
     def counted_done(cls, result_json: str | None = None, handler_version: str | None = None) -> Self:
-        """A person, or an injection further on, counts the stage as done, with a result if there is one."""
+        """Count the stage as done, for a person or an injection further on, with a result if there is one."""
         return cls(MARK_DONE, source=Status.PENDING, result_json=result_json, handler_version=handler_version)
 
     @classmethod
     def counted_failed(cls, reason: str) -> Self:
-        """A person counts the stage as failed."""
+        """Count the stage as failed, for a person."""
         return cls(MARK_FAILED, reason, source=Status.PENDING, failure=Failure.named("Marked", reason))
 
     @classmethod
     def counted_skipped(cls, reason: str) -> Self:
-        """A person leaves the stage out before it began."""
+        """Leave the stage out before it began, for a person."""
         return cls(SKIP, reason, source=Status.PENDING)

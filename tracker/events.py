@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
-from tracker.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracker.rows import Row
 
 LOG_EVENT = """
 INSERT INTO events (at, job_id, item_id, stage, attempt, kind, by, detail)

@@ -8,8 +8,33 @@ from pathlib import Path
 from pipeline.errors import TrackerUnusableError
 
 UNSAFE = frozenset(
-    "9p afs afpfs ceph cifs fuse.cephfs fuse.glusterfs fuse.rclone fuse.s3fs fuse.sshfs fuse.vmhgfs-fuse "
-    "fuse.gvfsd-fuse fuse.osxfs gfs2 glusterfs lustre ncpfs nfs nfs4 ocfs2 smb2 smb3 smbfs vboxsf virtiofs".split()
+    [
+        "9p",
+        "afs",
+        "afpfs",
+        "ceph",
+        "cifs",
+        "fuse.cephfs",
+        "fuse.glusterfs",
+        "fuse.rclone",
+        "fuse.s3fs",
+        "fuse.sshfs",
+        "fuse.vmhgfs-fuse",
+        "fuse.gvfsd-fuse",
+        "fuse.osxfs",
+        "gfs2",
+        "glusterfs",
+        "lustre",
+        "ncpfs",
+        "nfs",
+        "nfs4",
+        "ocfs2",
+        "smb2",
+        "smb3",
+        "smbfs",
+        "vboxsf",
+        "virtiofs",
+    ]
 )
 """File systems whose shared memory or locks do not reach every process that may open the file."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import RETRY_FAILED, Status
@@ -16,8 +16,10 @@ from tracker.moves import claim, settle
 from tracker.plan import StagePlan, Stages, make_plan, open_items
 from tracker.recovery import apply_plan, recount_items
 from tracker.results import store_result
-from tracker.rows import Row
 from tracker.stages import HAND_LEASE_SECONDS
+
+if TYPE_CHECKING:
+    from tracker.rows import Row
 
 WHOLE_ITEM = "item"
 """The stage of an item that is moved as a whole without ever having had stages."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
 from tracker.items import INTRODUCE_JOB
-from tracker.rows import Row
+
+if TYPE_CHECKING:
+    from tracker.rows import Row
 
 SET_PAUSE = """
 INSERT INTO pauses (job_id, reason, by, since_at, until_at)

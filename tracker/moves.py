@@ -9,17 +9,20 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import CLAIM, FINISH, SATISFIED, SKIP, Move, Status
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
-from tracker.endings import Ending, Failure
 from tracker.events import append_event
 from tracker.plan import SWITCHED_OFF
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracker.endings import Ending, Failure
 
 LEASE_SECONDS = 30.0
 """How long a claim holds unless it is renewed."""

@@ -20,11 +20,16 @@ class StageLike(Protocol):
     """What the tracker asks of a stage; `pipeline.jobspec.StageSpec` has it."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """Its name."""
+
     @property
-    def needs(self) -> Sequence[str]: ...
+    def needs(self) -> Sequence[str]:
+        """The stages that it needs, directly."""
+
     @property
-    def enabled(self) -> bool: ...
+    def enabled(self) -> bool:
+        """Whether it is switched on."""
 
 
 Stages = Sequence["str | StageLike"]

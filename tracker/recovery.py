@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
-from typing import Any
-
-import apsw
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError
-from pipeline.lifecycle import RESET, Move
 from pipeline.lifecycle import REOPEN as REOPEN_MOVE
+from pipeline.lifecycle import RESET, Move
 from pipeline.lifecycle import SKIP as SKIP_MOVE
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
@@ -18,6 +15,9 @@ from tracker.endings import Ending
 from tracker.events import LOG_EVENT, append_event
 from tracker.moves import settle
 from tracker.plan import SWITCHED_OFF, StagePlan, Stages, make_plan, remember_plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 BROKER_LOSS_MS = 5_000
 """With an empty broker, a message sent longer ago than this and not claimed is lost; doubles with each sending."""

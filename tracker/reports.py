@@ -7,16 +7,14 @@ The command line, its `--json` and the dashboard show these same records. Instan
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from tracker import events, items, results
-from tracker.connection import Connection
-from tracker.discoveries import LAST_RUN
 from tracker.clock import now_ms
+from tracker.discoveries import LAST_RUN
 from tracker.jobs import SWEPT_AT, get_all_job_paused, get_note
 from tracker.stats import (
     all_job_stats,
@@ -25,6 +23,11 @@ from tracker.stats import (
     stage_stats,
     stage_timing_stats,
 )
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from tracker.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)

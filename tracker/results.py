@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError
 from pipeline.versions import hash_version
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.recovery import reset_stage
-from tracker.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from tracker.rows import Row
 
 STORE_RESULT = """
 INSERT INTO results (item_id, stage, job_id, attempt, result, handler_version, stored_at)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import apsw
@@ -12,6 +11,8 @@ import apsw
 from pipeline.errors import TrackerUnusableError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tracker.connection import Connection
 
 

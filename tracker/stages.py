@@ -7,9 +7,8 @@ Stages, one at a time, for those who drive them by hand; workers use `tracker.mo
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
@@ -19,7 +18,11 @@ from tracker.endings import Ending, Failure
 from tracker.moves import claim, settle
 from tracker.plan import Stages, make_plan, open_items
 from tracker.recovery import apply_plan
-from tracker.rows import Row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracker.rows import Row
 
 HAND_LEASE_SECONDS = 600.0
 """How long a stage claimed by hand is held; who claims by hand does not renew."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tracker.clock import now_ms
-from tracker.connection import Connection
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from tracker.connection import Connection
 
 RATE_MINUTES = 5
 """Rates are averaged over this many minutes."""
