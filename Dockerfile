@@ -11,7 +11,9 @@ COPY . .
 RUN python -m pip --python /opt/celeriac install --quiet --no-build-isolation --no-deps .
 
 FROM python:3.13-slim
-# A fixed number, so that the files in the volumes stay this user's from one image to the next.
+# A fixed number, so that the files in the volumes stay this user's from one image to the next. A new volume
+# takes its owner from the folder that it is mounted on. No VOLUME line: it would leave a nameless volume
+# behind every container that mounts none there.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /data --shell /usr/sbin/nologin celeriac \
  && install -d -o celeriac -g celeriac /data \
  && install -d -o celeriac -g celeriac -m 0700 /run/celeriac
@@ -23,5 +25,4 @@ COPY jobs.yaml .
 # Each line of a log is shown when it is written.
 ENV CELERIAC_DATA=/data CELERIAC_JOBS=/app/jobs.yaml PYTHONUNBUFFERED=1
 USER celeriac
-VOLUME /data
 CMD ["celeriac", "--help"]

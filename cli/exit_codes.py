@@ -6,7 +6,7 @@ OK = 0
 """What was asked for is done."""
 
 FAILED = 1
-"""Something did not end well: an item failed, a check found trouble."""
+"""Something did not end well: an item failed, a check found trouble, a line was bad."""
 
 INVALID = 2
 """The command line or jobs.yaml is wrong; nothing was done."""
@@ -15,7 +15,7 @@ NOT_FOUND = 3
 """No such job, item or stage."""
 
 UNUSABLE = 4
-"""The tracker or the broker cannot be used as things are."""
+"""The tracker, the broker or the settings cannot be used as they are, or `up` is running already."""
 
 SOURCE = 5
 """The source could not be had now; it is tried again at the time shown."""

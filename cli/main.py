@@ -2,48 +2,53 @@
 
 from __future__ import annotations
 
-import getpass
+import os
 import sys
+from contextlib import contextmanager
 from importlib import import_module
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from cli import exit_codes
-from pipeline.errors import (
-    BrokerUnavailableError,
-    CeleriacError,
-    JobsFileError,
-    NotFoundError,
-    OperatorError,
-    SourceError,
-)
+from pipeline.errors import CeleriacError, JobsFileError, NotFoundError, OperatorError, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 COMMANDS = {
     "check": "cli.checking",
-    "up": "cli.running",
-    "run": "cli.running",
-    "discover": "cli.running",
-    "enqueue": "cli.acting",
+    "up": "cli.up",
+    "run": "cli.run",
+    "discover": "cli.discover",
+    "enqueue": "cli.enqueue",
     "wake": "cli.acting",
     "pause": "cli.acting",
     "unpause": "cli.acting",
     "retry": "cli.acting",
     "reset": "cli.acting",
     "priority": "cli.acting",
-    "status": "cli.reading",
-    "items": "cli.reading",
-    "show": "cli.reading",
-    "results": "cli.reading",
-    "events": "cli.reading",
+    "status": "cli.status",
+    "items": "cli.items",
+    "show": "cli.items",
+    "results": "cli.results",
+    "events": "cli.events",
     "worker": "cli.services",
     "beat": "cli.services",
     "flower": "cli.services",
-    "health": "cli.services",
+    "health": "cli.health",
     "completion": "cli.services",
 }
 """Each command and the module that has it, in the order in which people meet them."""
+
+
+C = TypeVar("C", bound=click.Command)
+
+
+def keep_lines(command: C) -> C:
+    r"""Let the lines after a `\b` of a command's help stand as they are: click wants the character itself."""
+    command.help = (command.help or "").replace("\\b\n", "\b\n")
+    return command
 
 
 class LazyCommands(click.Group):
@@ -58,7 +63,7 @@ class LazyCommands(click.Group):
         if name not in COMMANDS:
             return None
         command: click.Command = getattr(import_module(COMMANDS[name]), f"{name}_command")
-        return command
+        return keep_lines(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
@@ -70,7 +75,27 @@ class LazyCommands(click.Group):
             ctx.fail(f"No such command {args[0]!r}; did you mean {nearest!r}?")
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command, whose reader may leave."""
+        with reader_may_leave():
+            return super().invoke(ctx)
 
+
+@contextmanager
+def reader_may_leave() -> Iterator[None]:
+    """End quietly when whoever reads our output goes away, as `head` does: it has what it wants."""
+    try:
+        try:
+            yield
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python flushes at its exit
+        os.dup2(nowhere, sys.stdout.fileno())
+        raise click.exceptions.Exit(exit_codes.OK) from None
+
+
+@keep_lines
 @click.group(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="celeriac", prog_name="celeriac")
 def cli() -> None:
@@ -88,23 +113,28 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; each kind of error has its exit code."""
+    if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds texts
+        sys.path.append(os.getcwd())  # noqa: PTH109 - a user's own handlers, as Celery's workers find them
     try:
-        cli.main(arguments, prog_name="celeriac", standalone_mode=False)
-    except click.exceptions.Exit as ended:
-        sys.exit(ended.exit_code)
+        # without click's standalone mode, an Exit comes back as its code
+        code = cli.main(arguments, prog_name="celeriac", standalone_mode=False)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted; nothing is lost, the next run goes on from here", err=True)
-        sys.exit(exit_codes.INTERRUPTED)
-    except BrokenPipeError:
-        sys.stdout = None  # type: ignore[assignment]  # the reader of our pipe has gone, which is its right
-        sys.exit(exit_codes.OK)
+        code = exit_codes.INTERRUPTED
     except CeleriacError as error:
-        click.echo(f"celeriac: {error}", err=True)
-        sys.exit(_code_of(error))
-    sys.exit(exit_codes.OK)
+        click.echo(_say(error), err=True)
+        code = _code_of(error)
+    sys.exit(code or exit_codes.OK)
+
+
+def _say(error: CeleriacError) -> str:
+    from pipeline.problems import JobsFileInvalidError
+
+    # `file:line: …` from the first column on, as editors read it
+    return str(error) if isinstance(error, JobsFileInvalidError) else f"celeriac: {error}"
 
 
 def _code_of(error: CeleriacError) -> int:
@@ -114,26 +144,7 @@ def _code_of(error: CeleriacError) -> int:
         return exit_codes.INVALID
     if isinstance(error, SourceError):
         return exit_codes.SOURCE
-    if isinstance(error, OperatorError | BrokerUnavailableError):
-        return exit_codes.UNUSABLE
-    return exit_codes.FAILED
-
-
-def who() -> str:
-    """Tell who acts, for the event that records it."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a container's user without a name
-        return "unknown"
-
-
-F = TypeVar("F", bound="Callable[..., Any]")
-
-
-def json_option(command: F) -> F:
-    """Give a command the option `--json`."""
-    help_text = "Print JSON instead of a table."
-    return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
+    return exit_codes.UNUSABLE if isinstance(error, OperatorError) else exit_codes.FAILED
 
 
 if __name__ == "__main__":

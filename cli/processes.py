@@ -26,6 +26,10 @@ RESTART_SECONDS = (1.0, 30.0)
 """The shortest and the longest wait before a process that ended by itself is started again."""
 
 
+ROOT_WARNING = "You're running the worker with superuser privileges"
+"""How a warning of Celery's begins that is about pickled messages; none but JSON are accepted here."""
+
+
 @dataclass(slots=True)
 class Child:
     """One process that is kept running."""
@@ -40,15 +44,16 @@ class Child:
     def start(self) -> None:
         """Start it, out of the terminal's reach: Ctrl-C is for the command, which then stops its children."""
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "celery", *self.arguments],
+            [sys.executable, "-W", f"ignore:{ROOT_WARNING}", "-m", "celery", *self.arguments],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,  # ours belongs to the command; Celery says what matters in its log
             start_new_session=True,
             preexec_fn=die_with_parent,  # noqa: PLW1509 - no threads yet, and it only calls prctl
         )
 
     def see_to(self) -> None:
-        """Start it again if it has ended, after a wait that doubles."""
+        """Start it, and again if it has ended, after a wait that doubles."""
         if self.process is not None and self.process.poll() is not None:
             click.echo(f"{self.name} ended with {self.process.returncode}; starting it again", err=True)
             self.process, self.start_at = None, time.monotonic() + self.wait_seconds
@@ -81,16 +86,18 @@ class Children:
         self._children = children
 
     def see_to(self) -> None:
-        """Start again whichever has ended."""
+        """Start whichever does not run."""
         for child in self._children:
             child.see_to()
 
 
 @contextmanager
 def running(children: list[Child]) -> Iterator[Children]:
-    """Keep processes running while the block runs, then stop them all."""
-    for child in children:
-        child.start()
+    """
+    Keep processes running while the block runs, then stop them all.
+
+    They start when the block first sees to them, so that a run with nothing to do starts none.
+    """
     try:
         yield Children(children)
     finally:

@@ -47,7 +47,7 @@ def _show_lines(job: str, looks: Iterable[Backlog]) -> None:
         if time.monotonic() - said_at >= LINE_EVERY_SECONDS:
             click.echo(f"{job}: {look.ended} of {_total(look)} stages {_note(look)}".rstrip(), err=True)
             said_at = time.monotonic()
-    if look is not None:
+    if look is not None and look.total:
         click.echo(f"{job}: {look.ended} of {_total(look)} stages", err=True)
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from tracker.clock import format_ms, now_ms
@@ -16,8 +17,17 @@ from tracker.clock import format_ms, now_ms
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+
+class Output(Console):
+    """A console that lets the command line decide what a reader who has gone away means."""
+
+    def on_broken_pipe(self) -> None:
+        """Raise what rich would turn into exit code 1."""
+        raise BrokenPipeError
+
+
+out = Output(highlight=False, soft_wrap=True)
+err = Output(stderr=True, highlight=False)
 
 STATUS_STYLE = {
     "pending": "dim",
@@ -29,22 +39,19 @@ STATUS_STYLE = {
 
 
 def as_data(record: Any) -> Any:
-    """Turn a record into what JSON can hold."""
-    if is_dataclass(record) and not isinstance(record, type):
-        return asdict(record)
-    return record
+    """Turn what JSON does not know into what it does: a record into an object, anything else into text."""
+    return asdict(record) if is_dataclass(record) and not isinstance(record, type) else str(record)
 
 
 def write_json(records: Any) -> None:
-    """Write one record, or a list of them, as one JSON text."""
-    data = [as_data(one) for one in records] if isinstance(records, list) else as_data(records)
-    sys.stdout.write(json.dumps(data, ensure_ascii=False, indent=2, default=str) + "\n")
+    """Write a record, a list of them, or an object that holds some, as one JSON text."""
+    sys.stdout.write(json.dumps(records, ensure_ascii=False, indent=2, default=as_data) + "\n")
 
 
 def write_json_lines(records: Iterable[Any]) -> None:
     """Write records as they come, one JSON text a line."""
     for record in records:
-        sys.stdout.write(json.dumps(as_data(record), ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(json.dumps(record, ensure_ascii=False, default=as_data) + "\n")
 
 
 def write_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
@@ -54,22 +61,37 @@ def write_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
     writer.writerows(rows)
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None) -> None:
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     """
     Write a table. A column whose name begins with `#` is of numbers, and is set to the right.
 
-    Without a terminal the table is as wide as it needs to be, so that nothing is cut for a pipe.
+    On a terminal, cells are folded so that it fits; the first column never is, because people copy from it.
+    Elsewhere the table is as wide as it needs to be, so that nothing is cut for a pipe.
     """
-    table = Table(title=title, title_justify="left", box=None, header_style="bold", pad_edge=False)
-    for column in columns:
-        numeric = column.startswith("#")
-        table.add_column(column.lstrip("#"), justify="right" if numeric else "left", overflow="fold")
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for number, column in enumerate(columns):
+        name = column.lstrip("#")
+        table.add_column(
+            name,
+            justify="right" if name != column else "left",
+            overflow="fold",
+            no_wrap=number == 0 or not out.is_terminal,
+            min_width=max(map(len, name.split())),
+        )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
     if out.is_terminal:
         out.print(table)
     else:
-        Console(highlight=False, width=10_000).print(table)
+        _write_unfolded(table)
+
+
+def _write_unfolded(table: Table) -> None:
+    wide = Console(highlight=False, width=10_000)
+    with wide.capture() as captured:
+        wide.print(table)
+    for line in captured.get().splitlines():
+        sys.stdout.write(line.rstrip() + "\n")
 
 
 def _cell(value: Any) -> str:
@@ -77,29 +99,29 @@ def _cell(value: Any) -> str:
         return ""
     text = str(value)
     style = STATUS_STYLE.get(text)
-    return f"[{style}]{text}[/{style}]" if style else _escape(text)
-
-
-def _escape(text: str) -> str:
-    from rich.markup import escape  # noqa: PLC0415 - the only use of it
-
-    return escape(text)
+    return f"[{style}]{text}[/{style}]" if style else escape(text)
 
 
 def shorten(value: Any, width: int = 80) -> str:
     """Write a value on one line of at most `width` characters."""
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=as_data)
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
 
 
-def say_when(at_ms: int | None) -> str:
-    """Write an instant as people say it: how long ago or ahead, then the time in UTC."""
+def say_ago(at_ms: int | None) -> str:
+    """Write an instant as how long ago or ahead it is; an absent one is empty."""
     if at_ms is None:
         return ""
-    from pipeline.durations import format_duration  # noqa: PLC0415 - keeps --help fast
+    from pipeline.durations import format_duration
 
     seconds = (at_ms - now_ms()) / 1000
-    distance = format_duration(abs(seconds)) if abs(seconds) >= 1 else "now"
-    relative = distance if distance == "now" else f"in {distance}" if seconds > 0 else f"{distance} ago"
-    return f"{relative} ({format_ms(at_ms)} UTC)"
+    if abs(seconds) < 1:
+        return "now"
+    distance = format_duration(abs(seconds))
+    return f"in {distance}" if seconds > 0 else f"{distance} ago"
+
+
+def say_when(at_ms: int | None) -> str:
+    """Write an instant in UTC, and how long ago or ahead it is; an absent one is empty."""
+    return "" if at_ms is None else f"{format_ms(at_ms)} UTC, {say_ago(at_ms)}"

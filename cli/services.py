@@ -1,4 +1,4 @@
-"""The long-running processes, one each: worker, beat, Flower; and what watches them."""
+"""The long-running processes, one each: worker, beat, Flower; and the shell's completion."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from typing import Any
 
 import click
 
-from cli import exit_codes
-from cli.main import json_option
-from cli.running import concurrency_option, loglevel_option
+from cli.options import concurrency_option, loglevel_option
 
 
 def become_celery(*arguments: str) -> None:
     """Run a Celery command in this process's place."""
     import sys
+    import warnings
 
     from celery.__main__ import main
 
+    from cli.processes import ROOT_WARNING
+
+    warnings.filterwarnings("ignore", ROOT_WARNING)
     sys.argv = ["celery", "-A", "tasks", "--quiet", *arguments]
     main()
 
@@ -33,12 +35,14 @@ def become_celery(*arguments: str) -> None:
     help="Only prefork enforces the timeouts of stages.",
 )
 @click.option("--hostname", help="The worker's name, if one machine has several.")
-@loglevel_option
+@loglevel_option("info")
 def worker_command(
     concurrency: int | None, queues: str | None, pool: str, hostname: str | None, loglevel: str
 ) -> None:
     r"""
-    Run a worker. Add as many as you like, on every machine that can open the tracker's file.
+    Run a worker.
+
+    Add as many as you like, on every machine that can open the tracker's file.
 
     \b
     Examples:
@@ -57,12 +61,17 @@ def worker_command(
 
 
 @click.command("beat")
-@loglevel_option
+@loglevel_option("info")
 def beat_command(loglevel: str) -> None:
-    """
-    Run beat, which sends each job's discovery at its slots, and the sweep.
+    r"""
+    Run beat, which sends what is due.
 
-    One is enough; a second does no harm, because a slot is taken in the tracker.
+    That is each job's discovery at its slots, and the sweep. One is enough; a second does no harm, because a
+    slot is taken in the tracker.
+
+    \b
+    Example:
+      celeriac beat --loglevel warning
     """
     require_ready()
     become_celery("beat", "--loglevel", loglevel)
@@ -81,15 +90,25 @@ def require_ready() -> None:
 
 
 @click.command("flower")
-@click.option("--port", type=click.IntRange(1, 65535), default=5555, show_default=True)
 @click.option(
-    "--address", default="127.0.0.1", show_default=True, help="Another one needs FLOWER_BASIC_AUTH."
+    "--port", type=click.IntRange(1, 65535), default=5555, show_default=True, help="The port to listen on."
+)
+@click.option(
+    "--address",
+    default="127.0.0.1",
+    show_default=True,
+    help="Where to listen; another address needs FLOWER_BASIC_AUTH.",
 )
 def flower_command(port: int, address: str) -> None:
-    """
-    Run Flower, the view of the workers. Set FLOWER_BASIC_AUTH to user:password to ask for one.
+    r"""
+    Run Flower, the view of the workers.
 
-    Events are switched on only while Flower runs; they cost the workers a part of their speed.
+    Set FLOWER_BASIC_AUTH to user:password to ask for one. Events are switched on only while Flower runs; they
+    cost the workers a part of their speed.
+
+    \b
+    Example:
+      FLOWER_BASIC_AUTH=me:secret celeriac flower --address 0.0.0.0
     """
     if address not in ("127.0.0.1", "localhost", "::1") and not os.environ.get("FLOWER_BASIC_AUTH"):
         raise click.UsageError(
@@ -98,28 +117,6 @@ def flower_command(port: int, address: str) -> None:
     become_celery(
         "flower", f"--address={address}", f"--port={port}", "--max-tasks=10000", "--enable-events=True"
     )
-
-
-@click.command("health")
-@click.option("--within", type=click.IntRange(1), default=180, show_default=True, metavar="SECONDS")
-@json_option
-def health_command(within: int, *, as_json: bool) -> None:
-    """
-    Tell whether work is being settled: exit code 0 if so, 1 if not. For container health checks.
-
-    Unhealthy is: no sweep for SECONDS, or stages sent to workers more than SECONDS ago and none settled since.
-    """
-    from cli.reading import reading
-    from cli.render import write_json
-    from tracker.reports import read_health
-
-    with reading() as conn:
-        health = read_health(conn, within)
-    if as_json:
-        write_json(health)
-    else:
-        click.echo(health.reason)
-    raise click.exceptions.Exit(exit_codes.OK if health.healthy else exit_codes.FAILED)
 
 
 @click.command("completion")

@@ -46,6 +46,10 @@ __all__ = [
 ]
 
 
+OWN_QUEUES = ("celery", "tracker")
+"""The queues that the workers beside the tracker keep for themselves."""
+
+
 class Spec(BaseModel):
     """A part of jobs.yaml: frozen, and without room for a key that it does not know."""
 
@@ -117,6 +121,18 @@ class JobSpec(JobEntry):
     """One entry of jobs.yaml, with its key as `name`."""
 
     name: Name = Field(description="The job's key in the file.")
+
+    @field_validator("stages")
+    @classmethod
+    def _check_remote(cls, stages: tuple[StageSpec, ...]) -> tuple[StageSpec, ...]:
+        for position, stage in enumerate(stages):
+            if stage.remote and stage.queue in OWN_QUEUES:
+                raise InvalidValueError(
+                    f"a remote stage cannot share the queue {stage.queue!r} with the workers beside the tracker",
+                    "a `queue:` of its own, which remote workers serve",
+                    (position, "queue"),
+                )
+        return stages
 
     @field_validator("stages")
     @classmethod
@@ -195,6 +211,12 @@ class JobsFile(Spec):
     def enabled_jobs(self) -> tuple[JobSpec, ...]:
         """The jobs that are switched on and can run here, in the order of the file."""
         return tuple(job for job in self.jobs.values() if job.enabled and job.name not in self.unavailable)
+
+    @property
+    def remote_queues(self) -> frozenset[str]:
+        """The queues of remote stages, which the workers beside the tracker leave alone."""
+        stages = [stage for job in self.jobs.values() for stage in job.stages]
+        return frozenset(stage.queue for stage in stages if stage.remote)
 
     @property
     def queues(self) -> tuple[str, ...]:

@@ -2,45 +2,36 @@
 
 from __future__ import annotations
 
-import json
-import random
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import structlog
 
-from handlers.base import HandlerContext
 from handlers.running import run_handler
-from pipeline.durations import format_duration
-from pipeline.errors import (
-    HandlerContractError,
-    NotFoundError,
-    StaleLeaseError,
-    TrackerFullError,
-)
-from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
+from pipeline.errors import NotFoundError, StaleLeaseError, TrackerFullError
+from runner.attempt import Cost, Work, make_context
 from runner.dispatch import publish, refill
+from runner.judge import describe_error, describe_timeout, judge_failure, judge_outcome
 from tracker import moves
 from tracker.clock import now_ms
-from tracker.connection import Connection, write
+from tracker.connection import write
 from tracker.dispatch import Message
-from tracker.endings import Ending, Failure
+from tracker.endings import Ending
 from tracker.events import log_cost
 from tracker.jobs import reset_auto_unpauses
 from tracker.results import read_results
 
 if TYPE_CHECKING:
     from pipeline.jobspec import JobSpec, StageSpec
-    from runner.leases import Held
-    from runner.runtime import Prepared, Runtime
+    from runner.runtime import Runtime
+    from tracker.connection import Connection
     from tracker.moves import Claim, Settled
 
 log = structlog.get_logger(__name__)
 
-LONGEST_BACKOFF_SECONDS = 3600.0
 LOOK_FOR_ROOM_SECONDS = 1.0
 
 T = TypeVar("T")
@@ -51,7 +42,8 @@ def advance(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Settled
     Run one attempt of one stage of one item; what became of it, or None if there was nothing to run.
 
     The message may be a duplicate, late or overtaken: the claim decides. Commits twice: the claim, and the
-    settling with all that follows from it.
+    settling with all that follows from it. What the process is stopped by comes through as an exception,
+    after the claim has been given back.
     """
     claim = wait_for_room(
         lambda: moves.claim(runtime.tracker, item_id, stage, attempt, worker=runtime.worker)
@@ -60,73 +52,57 @@ def advance(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Settled
         log.debug("nothing to claim", item_id=item_id, stage=stage, attempt=attempt)
         return None
     spent: list[Cost] = []
-    ending = _work(runtime, claim, spent)
+    try:
+        ending = _work(runtime, claim, spent)
+    except runtime.stop_errors:
+        _give_back(runtime.tracker, claim, spent)
+        raise
     return conclude(runtime, claim, ending, spent)
-
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Something that an attempt spent."""
-
-    usd: float | None
-    provider: str
-    units: Mapping[str, float]
 
 
 def _work(runtime: Runtime, claim: Claim, spent: list[Cost]) -> Ending:
     """Run the claimed stage's handler, whatever it does, to an ending."""
     try:
-        prepared = runtime.prepare(runtime.jobs.get_job(claim.job_id), claim.stage)
+        job = runtime.jobs.get_job(claim.job_id)
+        spec = job.stage(claim.stage)
     except NotFoundError as error:
         return Ending.released(f"not in this worker's jobs.yaml: {error}")
-    except Exception as error:  # noqa: BLE001 - whatever is wrong with the plugin, its stage fails, not the worker
-        return judge_failure(runtime.jobs.get_job(claim.job_id).stage(claim.stage), claim.retries, error)
-    renew = _renewal(claim)
-    with runtime.leases.hold(f"{claim.job_id}.{claim.stage}", renew) as held:
-        return run_prepared(runtime, prepared, claim, held, spent)
+    try:
+        with runtime.leases.hold(f"{claim.job_id}.{claim.stage}", _renewal(claim)) as held:
+            prepared = runtime.prepare(job, spec.name)
+            work = _describe_work(runtime, spec, claim)
+            context = make_context(work, runtime.http, spent.append, held.lost.is_set)
+            return judge_outcome(run_handler(prepared.handler, context), prepared.version)
+    except runtime.stop_errors:
+        raise
+    except runtime.timeout_error as error:
+        timed_out = describe_timeout(spec.timeout, describe_error(error).traceback)
+        return judge_failure(spec, claim.retries, timed_out)
+    except BaseException as error:  # noqa: BLE001 - whatever a handler raises, its stage fails, not the worker
+        return judge_failure(spec, claim.retries, describe_error(error))
 
 
 def _renewal(claim: Claim) -> Callable[[Connection], bool]:
     return lambda conn: moves.renew_lease(conn, claim.item_id, claim.stage, claim.attempt)
 
 
-def run_prepared(runtime: Runtime, prepared: Prepared, claim: Claim, held: Held, spent: list[Cost]) -> Ending:
-    """Run a handler and judge how it ended. Only what ends the process itself comes through as an exception."""
-    try:
-        context = make_context(runtime, prepared, claim, held, spent)
-        outcome = run_handler(prepared.handler, context)
-        return judge_outcome(outcome, prepared.version)
-    except runtime.stop_errors:
-        moves.settle(
-            runtime.tracker,
-            claim.item_id,
-            claim.stage,
-            claim.attempt,
-            Ending.released("the worker was stopped"),
-        )
-        raise
-    except runtime.timeout_error as error:
-        return judge_timeout(prepared.spec, claim.retries, Failure.of(error).traceback)
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its stage's failure
-        return judge_failure(prepared.spec, claim.retries, error)
+def _give_back(conn: Connection, claim: Claim, spent: list[Cost]) -> None:
+    ending = Ending.released("the worker was stopped")
+    with suppress(TrackerFullError), write(conn):  # its lease runs out, then
+        _record_costs(conn, claim, spent)
+        with suppress(StaleLeaseError):
+            moves.settle(conn, claim.item_id, claim.stage, claim.attempt, ending)
 
 
-def make_context(
-    runtime: Runtime, prepared: Prepared, claim: Claim, held: Held, spent: list[Cost]
-) -> HandlerContext:
-    """Gather what a handler may know of its attempt."""
-    spec = prepared.spec
-    return HandlerContext(
+def _describe_work(runtime: Runtime, spec: StageSpec, claim: Claim) -> Work:
+    return Work(
         job=claim.job_id,
         key=claim.key,
+        stage=claim.stage,
+        attempt=claim.attempt,
         data=claim.data,
         results=NeededResults(lambda: read_results(runtime.tracker, claim.item_id, spec.needs)),
-        attempt=claim.attempt,
-        log=log.bind(job=claim.job_id, key=claim.key, stage=claim.stage, attempt=claim.attempt),
-        http=runtime.http,
-        deadline=datetime.now(UTC) + timedelta(seconds=spec.timeout),
-        record_cost=lambda usd, provider, units: spent.append(Cost(usd, provider, units)),
-        stop_asked=held.lost.is_set,
+        timeout_seconds=spec.timeout,
     )
 
 
@@ -150,45 +126,6 @@ class NeededResults(Mapping[str, dict[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._all())
-
-
-# -- how it ended -----------------------------------------------------------------------------------------
-
-
-def judge_outcome(outcome: Outcome, version: str) -> Ending:
-    """Turn what a handler returned into the ending that is recorded."""
-    if isinstance(outcome, Skip):
-        return Ending.skipped(outcome.reason, rest=outcome.rest)
-    if isinstance(outcome, GiveUp):
-        return Ending.gave_up(outcome.reason)
-    if isinstance(outcome, RetryLater):
-        return Ending.later(outcome.reason, now_ms() + int(outcome.delay_seconds() * 1000))
-    return Ending.finished(json.dumps(outcome, ensure_ascii=False, allow_nan=False), version)
-
-
-def judge_failure(spec: StageSpec, retries: int, error: BaseException) -> Ending:
-    """Turn an exception into another try after a backoff, or into failure when the retries are used up."""
-    if isinstance(error, HandlerContractError):
-        return _retry_or_fail(spec, retries, Failure.of(error.__cause__ or error))
-    return _retry_or_fail(spec, retries, Failure.of(error))
-
-
-def judge_timeout(spec: StageSpec, retries: int, trace: str | None = None) -> Ending:
-    """Judge an attempt that ran past its stage's timeout; `trace` says where it was, if that is known."""
-    message = f"exceeded its timeout of {format_duration(spec.timeout)}"
-    return _retry_or_fail(spec, retries, Failure.named("StageTimeout", message, trace))
-
-
-def _retry_or_fail(spec: StageSpec, retries: int, failure: Failure) -> Ending:
-    if retries >= spec.retries:
-        return Ending.failed(failure)
-    return Ending.retried(failure, now_ms() + int(backoff_seconds(spec.backoff, retries) * 1000))
-
-
-def backoff_seconds(first: float, retries: int) -> float:
-    """Tell how long to wait before retry number `retries` + 1: doubled each time, half to one and a half of it."""
-    wait = min(first * 2.0 ** min(retries, 30), LONGEST_BACKOFF_SECONDS)
-    return wait * random.uniform(0.5, 1.5)  # noqa: S311 - jitter keeps retries apart, it guards nothing
 
 
 # -- what follows -----------------------------------------------------------------------------------------

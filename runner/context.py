@@ -39,7 +39,7 @@ class RunContext:
     @property
     def is_scoped(self) -> bool:
         """Tell whether this run keeps to a part of its job, so that workers of others cannot do it."""
-        return bool(self.limit or self.test_stage or self.test_item)
+        return (self.limit, self.test_stage, self.test_item) != (None, None, None)
 
     def to_json(self) -> str:
         """Write the context for another process."""

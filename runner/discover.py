@@ -6,24 +6,28 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
+from discovery.base import BaseDiscovery
+from discovery.items import admit_items
 from pipeline import catalog
 from pipeline.errors import JobsFileError, PluginError, SourceRejectedError, SourceUnavailableError
 from pipeline.variables import current_environment, resolve_variables
 from runner.advance import wait_for_room
 from runner.dispatch import dispatch_job
+from runner.judge import as_text, describe_error, due_in
 from tracker import discoveries
-from tracker.clock import now_ms, to_ms
+from tracker.clock import to_ms
 from tracker.discoveries import Yield
 from tracker.items import ItemToStore, upsert_items
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from discovery.base import BaseDiscovery, FoundItem
+    from discovery.base import FoundItem
     from pipeline.jobspec import JobSpec
     from runner.runtime import Runtime
     from tracker.connection import Connection
@@ -65,7 +69,9 @@ def discover(
     if begun is None:
         log.debug("nothing to discover", job=job_id)
         return None
-    discoveries.drop_older_retries(runtime.tracker, job_id, begun)
+    wait_for_room(lambda: discoveries.drop_older_retries(runtime.tracker, job_id, begun))
+    if discoveries.count_attempts(runtime.tracker, begun) > MAX_ATTEMPTS:
+        return _fail(runtime, job, begun, f"given up: its worker died under it {MAX_ATTEMPTS} times", None)
     with runtime.leases.hold(f"{job_id} discovery", lambda conn: discoveries.renew_discovery(conn, begun)):
         ended = _look(runtime, job, begun)
     if ended.error is None:
@@ -88,14 +94,13 @@ def _look(runtime: Runtime, job: JobSpec, run_id: int) -> Discovered:
     except runtime.stop_errors:
         raise
     except SourceUnavailableError as error:
-        return _fail(
-            runtime, job, run_id, f"source unavailable: {error}", _retry_at(runtime, job, run_id, error)
-        )
+        return _fail(runtime, job, run_id, f"source unavailable: {error}", _retry_at(runtime, run_id, error))
     except (SourceRejectedError, PluginError, JobsFileError) as error:
         return _fail(runtime, job, run_id, str(error), None)
-    except Exception as error:
+    except BaseException as error:  # a strategy may also call sys.exit: its run fails, not the worker
         log.exception("discovery failed", job=job.name)
-        return _fail(runtime, job, run_id, f"{type(error).__name__}: {error}", None)
+        failure = describe_error(error)
+        return _fail(runtime, job, run_id, f"{failure.error_type}: {failure.message}", None)
     new = store_found(runtime.tracker, job, found)
     brought = Yield(len(found), new, dict(Counter(strategy.refused)))
     wait_for_room(lambda: discoveries.finish_discovery(runtime.tracker, run_id, brought))
@@ -113,32 +118,32 @@ def make_strategy(runtime: Runtime, job: JobSpec) -> BaseDiscovery:
 def find_items(runtime: Runtime, job: JobSpec) -> tuple[BaseDiscovery, list[FoundItem]]:
     """Run a job's strategy, and store nothing; the strategy, with what it refused, and what it found."""
     strategy = make_strategy(runtime, job)
-    return strategy, asyncio.run(strategy.discover())
+    found = asyncio.run(strategy.discover())
+    if type(strategy).discover is BaseDiscovery.discover:
+        return strategy, found
+    return strategy, list(admit_items(found, strategy.refused))  # it overrode the template, and its checks
 
 
 def store_found(conn: Connection, job: JobSpec, found: Sequence[FoundItem]) -> int:
     """Store found items in batches, each in one transaction; how many were new."""
-    return sum(
-        wait_for_room(
-            lambda at=at: upsert_items(conn, job.name, _as_stored(found[at : at + BATCH]), job.priority)
-        )  # type: ignore[misc]
-        for at in range(0, len(found), BATCH)
-    )
+    batches = [_as_stored(found[at : at + BATCH]) for at in range(0, len(found), BATCH)]
+    return sum(wait_for_room(partial(upsert_items, conn, job.name, batch, job.priority)) for batch in batches)
 
 
 def _as_stored(found: Sequence[FoundItem]) -> list[ItemToStore]:
     return [{"key": item.key, "data": item.data, "priority": item.priority} for item in found]
 
 
-def _retry_at(runtime: Runtime, job: JobSpec, run_id: int, error: SourceUnavailableError) -> int | None:
+def _retry_at(runtime: Runtime, run_id: int, error: SourceUnavailableError) -> int | None:
     attempt = discoveries.count_attempts(runtime.tracker, run_id)
     if attempt >= MAX_ATTEMPTS:
         return None
     wait = min(FIRST_RETRY_SECONDS * 2 ** (attempt - 1), LONGEST_RETRY_SECONDS)
-    return now_ms() + int(max(wait, error.retry_after_seconds or 0) * 1000)
+    return due_in(max(wait, error.retry_after_seconds or 0))
 
 
 def _fail(runtime: Runtime, job: JobSpec, run_id: int, error: str, retry_at: int | None) -> Discovered:
+    error = as_text(error)
     wait_for_room(lambda: discoveries.fail_discovery(runtime.tracker, run_id, error, retry_at))
     log.warning("discovery failed", job=job.name, error=error, retry_at=retry_at)
     return Discovered(job.name, error=error, retry_at=retry_at)

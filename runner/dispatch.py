@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import BrokerUnavailableError
+from runner.cargo import load_cargo
 from tracker import dispatch as tracker_dispatch
 from tracker.connection import Connection, write
 from tracker.dispatch import Candidate, Message, Runway
@@ -90,7 +91,7 @@ def publish(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> int:
     if not messages:
         return 0
     try:
-        runtime.publisher.publish_stages(job, messages)
+        runtime.publisher.publish_stages(job, load_cargo(runtime.tracker, job, messages))
     except BrokerUnavailableError as error:
         log.warning("the broker is away; stages wait in the tracker", error=str(error), stages=len(messages))
         with write(runtime.tracker):
@@ -118,13 +119,14 @@ def _choose(
     for stage in stages:
         if allowed[stage.name]:
             found += _list_ready(runtime, conn, job, stage.name, allowed[stage.name])
-    found += _list_unopened(runtime, conn, job, stages, max(allowed.values(), default=0))
+    free = [stage for stage in stages if allowed[stage.name]]  # one at its limit does not hold up the others
+    found += _list_unopened(runtime, conn, job, free, max(allowed.values(), default=0))
     return _within(allowed, sorted(found), room)
 
 
 def _within(allowed: dict[str, int], candidates: Iterable[Candidate], room: int) -> list[Candidate]:
     taken: Counter[str] = Counter()
-    chosen = []
+    chosen: list[Candidate] = []
     for one in candidates:
         if taken[one.stage] < allowed[one.stage] and len(chosen) < room:
             taken[one.stage] += 1
@@ -142,12 +144,23 @@ def _list_ready(runtime: Runtime, conn: Connection, job: JobSpec, stage: str, li
 def _list_unopened(
     runtime: Runtime, conn: Connection, job: JobSpec, stages: Sequence[StageSpec], limit: int
 ) -> list[Candidate]:
-    root, active = runtime.plan(job).root, runtime.run.active_items
-    if limit == 0 or root not in [stage.name for stage in stages]:
+    root, active = _find_root(runtime, job, stages), runtime.run.active_items
+    if limit == 0 or root is None:
         return []
     if active is None:
         return tracker_dispatch.list_unopened(conn, job.name, root, limit)
     return tracker_dispatch.list_unopened_among(conn, job.name, json.dumps(sorted(active)), root, limit)
+
+
+def can_open(runtime: Runtime, job: JobSpec) -> bool:
+    """Tell whether this run sends a stage with which an unopened item may begin."""
+    queues = {stage.queue for stage in job.stages}
+    return any(_find_root(runtime, job, _stages_on(runtime, job, queue)) for queue in queues)
+
+
+def _find_root(runtime: Runtime, job: JobSpec, stages: Sequence[StageSpec]) -> str | None:
+    plan = runtime.plan(job)
+    return next((one.name for one in stages if not plan.switched_on & set(plan.needs[one.name])), None)
 
 
 def _count_allowed(

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from handlers.base import HandlerContext
 from handlers.running import run_handler
 from pipeline.errors import NotFoundError
-from pipeline.outcomes import GiveUp, RetryLater, Skip
+from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
+from runner.attempt import Cost, Work, make_context
 from runner.discover import find_items
+from runner.judge import describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,9 +43,10 @@ class WouldGive:
 
 def rehearse(runtime: Runtime, job_id: str, run: RunContext) -> Iterator[WouldGive]:
     """
-    Discover, then run each stage of the first `limit` items (or of `test_item`), in the order of jobs.yaml.
+    Discover, then run each stage of the first `limit` items (or of `test_item`) after those that it needs.
 
-    The tracker is not opened for writing. Up to `test_stage` if given. Raises what discovery raises.
+    The tracker is not opened for writing. With `test_stage`, only that and what leads to it. Raises what
+    discovery raises.
     """
     job = runtime.jobs.get_job(job_id)
     if run.test_stage is not None:
@@ -64,52 +65,79 @@ def _choose(found: list[FoundItem], job_id: str, run: RunContext) -> list[FoundI
     return chosen
 
 
+LeftOut = tuple[str, str]
+"""The ending, and the reason, of the stages after one that did not end well, or that skipped the rest."""
+
+NOT_REACHED: LeftOut = "not_reached", "a stage that it needs did not end well"
+
+
 def _rehearse_item(runtime: Runtime, job: JobSpec, item: FoundItem, last: str | None) -> Iterator[WouldGive]:
     results: dict[str, dict[str, Any]] = {}
-    left_out: set[str] = set()
-    for spec in job.stages:
-        if not spec.enabled:
+    left_out: dict[str, LeftOut] = {}
+    for spec in _list_in_order(job, last):
+        causes = [left_out[need] for need in spec.needs if need in left_out]
+        if causes:
+            left_out[spec.name] = min(causes, key=lambda cause: cause is NOT_REACHED)  # a skip goes further
+            yield WouldGive(item.key, spec.name, left_out[spec.name][0], reason=left_out[spec.name][1])
             continue
-        if left_out & set(spec.needs):
-            left_out.add(spec.name)
-            yield WouldGive(
-                item.key, spec.name, "not_reached", reason="a stage that it needs did not end well"
-            )
-            continue
-        given = _rehearse_stage(runtime, job, spec, item, results)
-        if given.result is not None:
-            results[spec.name] = given.result
-        elif given.ending != "skipped":
-            left_out.add(spec.name)
-        yield given
-        if spec.name == last:
-            return
+        outcome = _rehearse_stage(runtime, job, spec, item, results)
+        if isinstance(outcome, dict):
+            results[spec.name] = outcome
+        elif not isinstance(outcome, Skip):
+            left_out[spec.name] = NOT_REACHED
+        elif outcome.rest:
+            left_out[spec.name] = "skipped", outcome.reason
+        yield _describe(item.key, spec.name, outcome)
+
+
+def _list_in_order(job: JobSpec, last: str | None) -> list[StageSpec]:
+    """List the stages that are on, each after what it needs: all, or `last` and what leads to it."""
+    ordered: dict[str, StageSpec] = {}
+
+    def add(spec: StageSpec) -> None:
+        if spec.name not in ordered:
+            for need in spec.needs:
+                add(job.stage(need))
+            ordered[spec.name] = spec
+
+    for spec in job.stages if last is None else (job.stage(last),):
+        add(spec)
+    return [spec for spec in ordered.values() if spec.enabled]
 
 
 def _rehearse_stage(
     runtime: Runtime, job: JobSpec, spec: StageSpec, item: FoundItem, results: dict[str, dict[str, Any]]
-) -> WouldGive:
+) -> Outcome | BaseException:
     try:
-        context = HandlerContext(
+        work = Work(
             job=job.name,
             key=item.key,
+            stage=spec.name,
+            attempt=1,
             data=item.data,
             results={name: results[name] for name in spec.needs if name in results},
-            attempt=1,
-            log=log.bind(job=job.name, key=item.key, stage=spec.name, attempt=1),
-            http=runtime.http,
-            deadline=datetime.now(UTC) + timedelta(seconds=spec.timeout),
-            record_cost=lambda usd, provider, units: log.info(
-                "would cost", usd=usd, provider=provider, units=units
-            ),
+            timeout_seconds=spec.timeout,
         )
-        outcome = run_handler(runtime.prepare(job, spec.name).handler, context)
-    except Exception as error:  # noqa: BLE001 - to show what a handler raises is what this is for
-        return WouldGive(item.key, spec.name, "failed", reason=f"{type(error).__name__}: {error}")
+        context = make_context(work, runtime.http, _tell_cost)
+        return run_handler(runtime.prepare(job, spec.name).handler, context)
+    except runtime.stop_errors:
+        raise
+    except BaseException as error:  # noqa: BLE001 - to show what a handler raises is what this is for
+        return error
+
+
+def _tell_cost(cost: Cost) -> None:
+    log.info("would cost", usd=cost.usd, provider=cost.provider, units=cost.units)
+
+
+def _describe(key: str, stage: str, outcome: Outcome | BaseException) -> WouldGive:
+    if isinstance(outcome, BaseException):
+        failure = describe_error(outcome)
+        return WouldGive(key, stage, "failed", reason=f"{failure.error_type}: {failure.message}")
     if isinstance(outcome, Skip):
-        return WouldGive(item.key, spec.name, "skipped", reason=outcome.reason)
+        return WouldGive(key, stage, "skipped", reason=outcome.reason)
     if isinstance(outcome, RetryLater):
-        return WouldGive(item.key, spec.name, "retry_later", reason=outcome.reason)
+        return WouldGive(key, stage, "retry_later", reason=outcome.reason)
     if isinstance(outcome, GiveUp):
-        return WouldGive(item.key, spec.name, "gave_up", reason=outcome.reason)
-    return WouldGive(item.key, spec.name, "done", result=outcome)
+        return WouldGive(key, stage, "gave_up", reason=outcome.reason)
+    return WouldGive(key, stage, "done", result=outcome)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import NotFoundError, StaleLeaseError
-from runner.advance import judge_timeout
+from runner.judge import describe_timeout, judge_failure
 from tracker import dispatch, moves, recovery
 from tracker.connection import open_db, write
 from tracker.dispatch import Message
@@ -40,7 +40,7 @@ def end_overdue(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Non
         with open_db(runtime.settings.db_path) as conn, write(conn):
             job_id, retries = recovery.read_attempt(conn, item_id, stage)
             spec = runtime.jobs.get_job(job_id).stage(stage)
-            ending = judge_timeout(spec, retries)
+            ending = judge_failure(spec, retries, describe_timeout(spec.timeout))
             moves.settle(conn, item_id, stage, attempt, ending, by=runtime.worker, hand_over=False)
     except (StaleLeaseError, NotFoundError) as error:
         log.debug("nothing to end", reason=str(error))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import NotFoundError
 from runner.dispatch import dispatch_job
-from tracker import items, jobs, recovery
+from tracker import items, jobs, recovery, reports
 from tracker.connection import write
 from tracker.events import append_event
 
@@ -80,8 +81,7 @@ def retry(
     job = runtime.jobs.get_job(job_id)
     if stage is not None:
         job.stage(stage)
-    for key in keys or ():
-        items.get_item(runtime.tracker, job_id, key)
+    _require_items(runtime, job_id, keys or ())
     count = items.retry_failed(runtime.tracker, job_id, stage, keys, by=by)
     return Acted("retry", job_id, count, dispatch_job(runtime, job))
 
@@ -91,17 +91,24 @@ def reset(runtime: Runtime, job_id: str, stage: str, keys: Sequence[str] | None,
     job = runtime.jobs.get_job(job_id)
     job.stage(stage)
     with write(runtime.tracker):
-        for key in keys or ():
-            items.get_item(runtime.tracker, job_id, key)
+        _require_items(runtime, job_id, keys or ())
         count = recovery.reset_stage(runtime.tracker, job_id, stage, keys)
         detail = {"stage": stage, "items": count}
         append_event(runtime.tracker, job_id, "reset_stage", None, stage, None, by, detail)
     return Acted("reset", job_id, count, dispatch_job(runtime, job))
 
 
+def _require_items(runtime: Runtime, job_id: str, keys: Sequence[str]) -> None:
+    for key in keys:
+        if items.find_item(runtime.tracker, job_id, key) is None:
+            nearest = reports.find_near_key(runtime.tracker, job_id, key)
+            raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
+
+
 def prioritise(runtime: Runtime, job_id: str, key: str, priority: int, by: str) -> Acted:
     """Set an item's priority; higher goes first. Raises `NotFoundError`."""
     runtime.jobs.get_job(job_id)
+    _require_items(runtime, job_id, [key])
     items.update_item_priority(runtime.tracker, job_id, key, priority, by=by)
     return Acted("priority", job_id, 1)
 

@@ -24,7 +24,7 @@ from tracker.plan import StagePlan, make_plan
 from tracker.results import stream_items_with_results
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from handlers.base import Handler
     from pipeline.jobspec import JobsFile, JobSpec, StageSpec
@@ -148,7 +148,12 @@ class Runtime:
 
 
 def prepare_stage(job: JobSpec, spec: StageSpec) -> Prepared:
-    """Make a stage's handler of its parameters, variables resolved; its version is that of the unresolved."""
-    handler_class = catalog.load(catalog.HANDLER, spec.handler)
-    params = resolve_variables(spec.params, current_environment())
-    return Prepared(job, spec, handler_class(params), handler_version(handler_class, spec.params))
+    """Make a stage ready to run."""
+    return Prepared(job, spec, *make_handler(spec.handler, spec.params))
+
+
+def make_handler(name: str, params: Mapping[str, Any]) -> tuple[Handler, str]:
+    """Make a handler by its name, its parameters' variables resolved here; and its version, of the unresolved."""
+    handler_class = catalog.load(catalog.HANDLER, name)
+    resolved = resolve_variables(params, current_environment())
+    return handler_class(resolved), handler_version(handler_class, params)

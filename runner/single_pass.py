@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from runner.discover import Discovered, discover
-from runner.dispatch import dispatch_job
+from runner.dispatch import can_open, dispatch_job
 from runner.sweep import sweep
-from tracker import items, recovery, reports, stages
+from tracker import items, jobs, recovery, reports, stages
 from tracker.clock import now_ms
 
 if TYPE_CHECKING:
@@ -90,6 +90,8 @@ def work_until_nothing_is_due(
     """
     Send what is ready until nothing is due within a minute, and yield the backlog at every look.
 
+    A paused job is waited for only if its pause lifts itself within that time.
+
     `still_alive` is called at every look, to see to the workers.
     """
     job, swept_at = runtime.jobs.get_job(job_id), 0.0
@@ -101,18 +103,29 @@ def work_until_nothing_is_due(
             dispatch_job(runtime, job)
         backlog = _look(runtime, job_id)
         yield backlog
-        if not backlog.is_moving and not _is_due_soon(backlog):
+        if not _is_worth_waiting(runtime, job_id, backlog):
             return
         still_alive()
         time.sleep(LOOK_SECONDS)
 
 
 def _look(runtime: Runtime, job_id: str) -> Backlog:
-    return reports.read_backlog(runtime.tracker, job_id, runtime.run.active_items, runtime.run.test_stage)
+    active, stage = runtime.run.active_items, runtime.run.test_stage
+    backlog = reports.read_backlog(runtime.tracker, job_id, active, stage)
+    if can_open(runtime, runtime.jobs.get_job(job_id)):
+        return backlog
+    return replace(backlog, unopened=0)  # this run sends no stage that they could begin with
 
 
-def _is_due_soon(backlog: Backlog) -> bool:
-    return backlog.next_retry_at is not None and backlog.next_retry_at <= now_ms() + WAIT_SECONDS * 1000
+def _is_worth_waiting(runtime: Runtime, job_id: str, backlog: Backlog) -> bool:
+    pause = jobs.get_retry_info(runtime.tracker, job_id)
+    if pause["paused"] and not backlog.running:
+        return _is_soon(pause["until_at"])
+    return backlog.is_moving or _is_soon(backlog.next_retry_at)
+
+
+def _is_soon(due_at: int | None) -> bool:
+    return due_at is not None and due_at <= now_ms() + WAIT_SECONDS * 1000
 
 
 def finish_pass(runtime: Runtime, job_id: str) -> Finished:

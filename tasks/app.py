@@ -15,7 +15,7 @@ from pipeline.settings import load_settings
 from runner.broker import find_broker_url
 from runner.context import RunContext
 from runner.runtime import Runtime
-from tasks.publisher import CeleryPublisher
+from tasks.publisher import TRACKER_QUEUE, CeleryPublisher
 
 RUN_VARIABLE = "CELERIAC_RUN"
 """Carries the `RunContext` of a `celeriac run` to the workers that it starts for itself. Not for people."""
@@ -66,13 +66,14 @@ def get_runtime() -> Runtime:
     )
 
 
-def list_queues() -> list[str]:
-    """List every queue that a worker beside the tracker serves."""
+def list_queues(*, with_remote: bool = False) -> list[str]:
+    """List the queues that a worker beside the tracker serves, and with `with_remote` those of remote stages."""
     try:
-        named = get_runtime().jobs.queues
-    except CeleriacError:
-        named = ()  # whoever starts a worker by our command has been told already; Celery's own must not fail
-    return sorted({app.conf.task_default_queue, *named})
+        jobs = get_runtime().jobs
+    except CeleriacError:  # a worker far from the file has no jobs.yaml; ours are told before they start
+        return [app.conf.task_default_queue, TRACKER_QUEUE]
+    remote = set() if with_remote else jobs.remote_queues
+    return sorted({app.conf.task_default_queue, TRACKER_QUEUE, *jobs.queues} - remote)
 
 
 app.conf.task_queues = [Queue(name) for name in list_queues()]

@@ -27,6 +27,9 @@ KEY_CHARS = 120
 HARD_LIMIT_GRACE_SECONDS = 10
 """How long after its time is up a stage that would not stop is killed."""
 
+TRACKER_QUEUE = "tracker"
+"""Carries the reports of remote stages; the workers beside the file serve it."""
+
 AWAY = (OperationalError, RedisError, OSError)
 
 
@@ -38,11 +41,13 @@ class CeleryPublisher:
 
     def publish_stages(self, job: JobSpec, messages: Sequence[Message]) -> None:
         """Send one `run_stage` for each message, shown as `job.stage` with the item's key."""
-        task = self._app.tasks["tasks.run_stage"]
-        with self._producer() as producer, producer.batch(BATCH):
+        run_stage, run_remote = self._app.tasks["tasks.run_stage"], self._app.tasks["tasks.run_remote"]
+        with self._producer() as producer, producer.batch(BATCH):  # type: ignore[attr-defined]  # since kombu 5.7
             for message in messages:
+                ids = (message.item_id, message.stage, message.attempt)
+                task, args = (run_remote, (*ids, message.cargo)) if message.cargo else (run_stage, ids)
                 task.apply_async(
-                    args=(message.item_id, message.stage, message.attempt),
+                    args=args,
                     producer=producer,
                     retry=False,
                     **_options(job.stage(message.stage), message),
@@ -64,7 +69,7 @@ class CeleryPublisher:
         from tasks.app import list_queues  # noqa: PLC0415 - the app is made with this publisher
 
         with self._producer() as producer:
-            return any(_count(producer, queue) for queue in list_queues())
+            return any(_count(producer, queue) for queue in list_queues(with_remote=True))
 
     @contextmanager
     def _producer(self) -> Iterator[Producer]:
@@ -91,6 +96,7 @@ def _options(spec: StageSpec, message: Message) -> dict[str, Any]:
 
 def _count(producer: Producer, queue: str) -> int:
     try:
-        return int(producer.channel.queue_declare(queue, passive=True).message_count)
+        channel: Any = producer.channel
+        return int(channel.queue_declare(queue, passive=True).message_count)
     except ChannelError:
         return 0  # Redis drops an empty queue

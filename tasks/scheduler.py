@@ -12,7 +12,7 @@ from tasks.app import get_runtime
 
 log = structlog.get_logger(__name__)
 
-LONGEST_SLEEP_SECONDS = 2.0
+LONGEST_SLEEP_SECONDS = 2
 """How long beat sleeps at most: so soon it sees that jobs.yaml has changed."""
 
 
@@ -42,5 +42,5 @@ class JobsScheduler(Scheduler):
         entries = make_beat_schedule(jobs)
         for gone in set(self.schedule) - set(entries):
             del self.schedule[gone]
-        self.merge_inplace(entries)
+        self.merge_inplace(entries)  # type: ignore[arg-type]  # the stubs want entries, Celery makes them
         log.info("schedule in force", entries=sorted(entries))

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from celery.exceptions import SoftTimeLimitExceeded
+
 from runner import advance as advancing
 from runner import discover as discovering
+from runner import remote
 from runner import sweep as sweeping
+from runner.cargo import Cargo
 from tasks.app import app, get_runtime
+from tasks.line import TrackerLine
 
 DISCOVERY_LIMIT_SECONDS = 3600
 
@@ -22,6 +29,31 @@ def run_stage(item_id: int, stage: str, attempt: int) -> None:
 def discover(job_id: str, run_id: int | None = None, *, scheduled: bool = False) -> None:
     """Look for a job's items; see `runner.discover`."""
     discovering.discover(get_runtime(), job_id, scheduled=scheduled, run_id=run_id)
+
+
+@app.task(name="tasks.run_remote")
+def run_remote(item_id: int, stage: str, attempt: int, cargo: Cargo) -> None:
+    """Run one attempt of a remote stage, far from the tracker; see `runner.remote`."""
+    line = TrackerLine(app, item_id, stage, attempt)
+    remote.run_away(cargo, stage, attempt, get_runtime().http, line, SoftTimeLimitExceeded)
+
+
+@app.task(name="tasks.remote_begun")
+def remote_begun(item_id: int, stage: str, attempt: int, worker: str) -> None:
+    """Claim a stage for the remote worker that began it; see `runner.remote`."""
+    remote.note_begun(get_runtime(), item_id, stage, attempt, worker)
+
+
+@app.task(name="tasks.remote_alive")
+def remote_alive(item_id: int, stage: str, attempt: int) -> None:
+    """Renew a remote worker's lease; see `runner.remote`."""
+    remote.note_alive(get_runtime(), item_id, stage, attempt)
+
+
+@app.task(name="tasks.remote_ended")
+def remote_ended(item_id: int, stage: str, attempt: int, worker: str, report: dict[str, Any]) -> None:
+    """Settle a remote attempt; see `runner.remote`."""
+    remote.note_ended(get_runtime(), item_id, stage, attempt, worker, report)
 
 
 @app.task(name="tasks.sweep")

@@ -9,7 +9,7 @@ from tracker.clock import now_ms
 from tracker.moves import RESEND_AFTER_MS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracker.connection import Connection
 
@@ -50,6 +50,8 @@ class Message:
     attempt: int
     key: str
     countdown_seconds: float | None = None
+    cargo: Mapping[str, Any] | None = None
+    """What the stage needs, if its worker cannot open the tracker."""
 
 
 READ_RUNWAYS = "SELECT stage, queued, in_progress FROM stage_counts WHERE job_id = :job_id"

@@ -46,9 +46,15 @@ class Failure:
     @classmethod
     def named(cls, error_type: str, message: str, trace: str | None = None) -> Self:
         """Describe a failure that is no exception of ours, such as a worker's death."""
+        message = make_storable(message)
         cut = _shorten(message, MAX_MESSAGE_CHARS)
-        shortened = _shorten(trace, MAX_TRACEBACK_CHARS) if trace else None
+        shortened = _shorten(make_storable(trace), MAX_TRACEBACK_CHARS) if trace else None
         return cls(error_type, cut, make_signature(error_type, message), shortened)
+
+
+def make_storable(text: str) -> str:
+    """Spell out what UTF-8 cannot hold, as in the names of some files."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 def _shorten(text: str, limit: int) -> str:

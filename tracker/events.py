@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +59,7 @@ def append_event(
             "attempt": attempt,
             "kind": kind,
             "by": by,
-            "detail": json.dumps(detail) if detail else None,
+            "detail": write_json(detail) if detail else None,
         },
     )
 
@@ -106,6 +107,15 @@ def get_events(
     return conn.execute(GET_EVENTS_OF_JOB if job_id is not None else GET_EVENTS, asked).fetchall()
 
 
+_LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def write_json(value: Mapping[str, Any]) -> str:
+    """Write JSON as people read it; what UTF-8 cannot hold, as in some file names, is escaped."""
+    text = json.dumps(dict(value), ensure_ascii=False)
+    return json.dumps(dict(value)) if _LONE_SURROGATE.search(text) else text
+
+
 LOG_COST = """
 INSERT INTO costs (spent_at, job_id, item_id, stage, attempt, usd, provider, units)
 VALUES (:now, :job_id, :item_id, :stage, :attempt, :usd, :provider, :units)
@@ -141,7 +151,7 @@ def log_cost(
                 "attempt": attempt,
                 "usd": usd,
                 "provider": provider,
-                "units": json.dumps(dict(units or {})),
+                "units": write_json(units or {}),
             },
         )
 

@@ -113,7 +113,8 @@ SELECT item_id, job_id, key, data, status, priority, discovered_at, opened_at
 
 def find_item(conn: Connection, job_id: str, key: str) -> Row | None:
     """Find an item by its key, or None."""
-    return conn.execute(FIND_ITEM, {"job_id": job_id, "key": key}).fetchone()
+    row: Row | None = conn.execute(FIND_ITEM, {"job_id": job_id, "key": key}).fetchone()
+    return row
 
 
 def get_item(conn: Connection, job_id: str, key: str) -> Row:
@@ -122,6 +123,18 @@ def get_item(conn: Connection, job_id: str, key: str) -> Row:
     if row is None:
         raise NotFoundError(f"item in job {job_id!r} with key", key)
     return row
+
+
+READ_DATA = "SELECT data FROM work_items WHERE item_id = :item_id"
+
+
+def read_data(conn: Connection, item_id: int) -> dict[str, Any]:
+    """Read an item's data by its id. Raises `NotFoundError`."""
+    row = conn.execute(READ_DATA, {"item_id": item_id}).fetchone()
+    if row is None:
+        raise NotFoundError("item with id", str(item_id))
+    data: dict[str, Any] = json.loads(row[0])
+    return data
 
 
 LIST_BY_STATUS = """

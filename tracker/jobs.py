@@ -112,7 +112,8 @@ def get_retry_info(conn: Connection, job_id: str) -> dict[str, Any]:
 
 
 def _find_pause(conn: Connection, job_id: str) -> Row | None:
-    return conn.execute(READ_PAUSE, {"job_id": job_id}).fetchone()
+    pause: Row | None = conn.execute(READ_PAUSE, {"job_id": job_id}).fetchone()
+    return pause
 
 
 ALL_PAUSES = "SELECT job_id, reason, by, since_at, until_at FROM pauses ORDER BY job_id"

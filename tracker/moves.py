@@ -16,6 +16,7 @@ from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import CLAIM, FINISH, SATISFIED, SKIP, Move, Status
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
+from tracker.endings import make_storable
 from tracker.events import append_event
 from tracker.plan import SWITCHED_OFF
 
@@ -119,6 +120,26 @@ def claim(
     return Claim(item_id, row[0], stage, attempt, key, json.loads(data), row[3], row[1], row[2], now)
 
 
+READ_CLAIM = """
+SELECT s.job_id, i.key, i.data, s.priority, s.retries, s.crashes, s.started_at
+  FROM item_stages s
+  JOIN work_items i ON i.item_id = s.item_id
+ WHERE s.item_id = :item_id AND s.stage = :stage AND s.status = 'in_progress' AND s.attempt = :attempt
+"""
+
+
+def read_claim(conn: Connection, item_id: int, stage: str, attempt: int) -> Claim | None:
+    """Read a claim that is in force, or None when this attempt does not own the stage."""
+    asked = {"item_id": item_id, "stage": stage, "attempt": attempt}
+    row = conn.execute(READ_CLAIM, asked).fetchone()
+    if row is None:
+        return None
+    job_id, key, data, priority, retries, crashes, started_at = row
+    return Claim(
+        item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, started_at
+    )
+
+
 TAKE_BACK_MESSAGE = """
 UPDATE item_stages
    SET queued_at = NULL, resend_at = NULL, retry_at = NULL
@@ -197,7 +218,7 @@ def settle(
                 "now": now,
                 "source": ending.source,
                 "target": ending.move.target,
-                "reason": ending.reason,
+                "reason": None if ending.reason is None else make_storable(ending.reason),
                 "retry_at": ending.retry_at,
                 "retried": ending.uses_retry,
                 "crashed": ending.is_crash,

@@ -51,7 +51,7 @@ class StagePlan:
             (name for name in self.names if name in self.switched_on and not self._waits_for(name)), None
         )
 
-    def _waits_for(self, name: str) -> set[str]:
+    def _waits_for(self, name: str) -> frozenset[str]:
         return self.switched_on & set(self.needs[name])
 
     def as_rows(self) -> list[tuple[str, int, int]]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 BROKER_LOSS_MS = 5_000
-"""With an empty broker, a message sent longer ago than this and not claimed is lost; doubles with each sending."""
+"""With an empty broker, a message sent so long ago and not claimed is lost; doubles with each sending."""
 
 
 # -- after a crash ----------------------------------------------------------------------------------------
@@ -152,13 +152,13 @@ TAKE_BACK_VANISHED = """
 UPDATE item_stages INDEXED BY idx_item_stages_sent
    SET queued_at = NULL, resend_at = NULL
  WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
-   AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends, 8))
+   AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends - 1, 8))
 """
 
 HAS_VANISHED = """
 SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_sent
                 WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
-                  AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends, 8)))
+                  AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends - 1, 8)))
 """
 
 
@@ -206,8 +206,8 @@ UPDATE item_stages
                       WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
                         AND needed.status NOT IN ('done', 'skipped')),
        position = coalesce((SELECT p.position FROM job_stages p
-                             WHERE p.job_id = item_stages.job_id AND p.stage = item_stages.stage), position)
- WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id) AND status = 'pending'
+                             WHERE p.job_id = item_stages.job_id AND p.stage = item_stages.stage), 1000)
+ WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
 """
 
 

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from tracker import events, items, results
@@ -267,15 +268,20 @@ SELECT stage, attempt, failed_at, error_type, message, traceback
  ORDER BY failed_at, stage, attempt
 """
 
-NEAR_KEY = """
-SELECT key FROM work_items WHERE job_id = :job_id AND key >= :key ORDER BY key LIMIT 1
+KEYS_AFTER = """
+SELECT key FROM work_items WHERE job_id = :job_id AND key >= :key ORDER BY key LIMIT 100
+"""
+
+KEYS_BEFORE = """
+SELECT key FROM work_items WHERE job_id = :job_id AND key < :key ORDER BY key DESC LIMIT 100
 """
 
 
 def find_near_key(conn: Connection, job_id: str, key: str) -> str | None:
-    """Find the first key of a job at or after `key` in the alphabet, or None."""
-    row = conn.execute(NEAR_KEY, {"job_id": job_id, "key": key}).fetchone()
-    return row[0] if row else None
+    """Find the key that was likeliest meant by `key`, of those near it in the alphabet, or None."""
+    asked = {"job_id": job_id, "key": key}
+    near = [row[0] for sql in (KEYS_AFTER, KEYS_BEFORE) for row in conn.execute(sql, asked)]
+    return find_nearest(key, near) or next((one for one in near if key and one.startswith(key)), None)
 
 
 def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemReport:
@@ -442,7 +448,8 @@ def count_statuses(conn: Connection, job_id: str, among: Collection[int] | None 
     if among is None:
         counts = get_job_stats(conn, job_id)
         return {status: counts[status] for status in Status}
-    found = dict(conn.execute(STATUSES_AMONG, {"item_ids": json.dumps(sorted(among))}).fetchall())
+    asked = {"item_ids": json.dumps(sorted(among))}
+    found = {row[0]: row[1] for row in conn.execute(STATUSES_AMONG, asked)}
     return {status: found.get(status, 0) for status in Status}
 
 

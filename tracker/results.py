@@ -107,7 +107,7 @@ SELECT i.key, i.data, i.status,
   FROM work_items i
  WHERE i.job_id = :job_id AND (i.status = :status OR :status IS NULL)
    AND (:stage IS NULL OR EXISTS (SELECT 1 FROM results r WHERE r.item_id = i.item_id AND r.stage = :stage))
- ORDER BY i.item_id
+ ORDER BY i.item_id DESC
  LIMIT :limit
 """
 
@@ -116,7 +116,7 @@ def stream_items_with_results(
     conn: Connection, job_id: str, *, stage: str | None, status: str | None, limit: int
 ) -> Iterator[dict[str, Any]]:
     """
-    Stream at most `limit` items of a job, oldest first, each with its results, for other jobs to build on.
+    Stream at most `limit` items of a job, newest first, each with its results, for other jobs to build on.
 
     Of one status if given; with a `stage`, only those that have its result, and that result alone. Each is
     `{"key", "data", "status", "results": {stage: result}}`.
@@ -130,7 +130,7 @@ LIST_RESULTS = """
 SELECT r.result_id, i.key, r.stage, r.result, r.handler_version, r.attempt, r.stored_at
   FROM work_items i
   JOIN results r ON r.item_id = i.item_id
- WHERE i.job_id = :job_id AND i.item_id > :after AND (r.stage = :stage OR :stage IS NULL)
+ WHERE i.job_id = :job_id AND (r.stage = :stage OR :stage IS NULL)
  ORDER BY i.item_id, r.result_id
  LIMIT :limit
 """
@@ -147,7 +147,7 @@ SELECT r.result_id, i.key, r.stage, r.result, r.handler_version, r.attempt, r.st
 def list_results(conn: Connection, job_id: str, stage: str | None, limit: int) -> Iterator[Row]:
     """Stream at most `limit` results of a job, of one stage or of all; -1 means all of them."""
     sql = LIST_RESULTS if stage is None else LIST_RESULTS_OF_STAGE
-    return conn.execute(sql, {"job_id": job_id, "stage": stage, "limit": limit, "after": 0})
+    return iter(conn.execute(sql, {"job_id": job_id, "stage": stage, "limit": limit}))
 
 
 HANDLER_VERSION = """

@@ -134,7 +134,7 @@ def _due_at(retry_at: datetime | int | None, delay: float | timedelta | None) ->
 
 def _opened(conn: Connection, item_id: int, stage: str, stages: Stages) -> Row:
     asked = {"item_id": item_id, "stage": stage}
-    row = conn.execute(READ_STAGE, asked).fetchone()
+    row: Row | None = conn.execute(READ_STAGE, asked).fetchone()
     if row is None:
         raise NotFoundError("item with id", str(item_id))
     if row["opened_at"] is None:
@@ -142,7 +142,7 @@ def _opened(conn: Connection, item_id: int, stage: str, stages: Stages) -> Row:
         apply_plan(conn, row["job_id"], plan)
         open_items(conn, row["job_id"], [item_id], plan)
         row = conn.execute(READ_STAGE, asked).fetchone()
-    if row["status"] is None:
+    if row is None or row["status"] is None:
         raise NotFoundError(f"stage of item {item_id} named", stage)
     return row
 

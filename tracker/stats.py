@@ -113,7 +113,7 @@ def get_stage_pipeline_metrics(conn: Connection, job_id: str) -> dict[str, dict[
     seconds_to_empty, which is None when nothing is being settled.
     """
     since = now_ms() // 60_000 - RATE_MINUTES
-    rates = dict(conn.execute(RATES, {"job_id": job_id, "since": since}).fetchall())
+    rates = {row[0]: row[1] for row in conn.execute(RATES, {"job_id": job_id, "since": since})}
     unopened = get_job_stats(conn, job_id)["unopened"]
     metrics: dict[str, dict[str, float | None]] = {}
     for stage, counts in stage_stats(conn, job_id).items():

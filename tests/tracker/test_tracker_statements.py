@@ -23,6 +23,7 @@ WHOLE_JOB = {
     "reports.LIST_ITEMS": "stops at its LIMIT, in the index's order",
     "stages.STAGES_OF_ITEMS": "stops at its LIMIT, in the index's order",
     "results.LIST_ITEMS_WITH_RESULTS": "streamed in the index's order, for who wants them all",
+    "results.LIST_RESULTS": "streamed in the index's order, for who wants them all",
     "dispatch.LIST_UNOPENED": "stops at its LIMIT, in the index's order",
     "stages.NEEDING_STAGE_UNOPENED": "stops at its LIMIT, in the index's order",
 }

@@ -1,0 +1,122 @@
+"""Which broker a command uses, and whether the workers on it are its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import ExitStack
+    from pathlib import Path
+
+    from pipeline.settings import Settings
+    from runner.context import RunContext
+
+LOOK_SECONDS = 5.0
+
+
+@contextmanager
+def only_up(data: Path) -> Iterator[None]:
+    """Be the one `up` of a data folder while the block runs. Raises `OperatorError` when there is one."""
+    import fcntl
+
+    from pipeline.errors import OperatorError
+
+    with _open_lock(data, "up.lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise OperatorError(f"celeriac is up already in {data}; stop that one first") from None
+        yield
+
+
+@contextmanager
+def having_workers(data: Path) -> Iterator[bool]:
+    """
+    Note, while the block runs, that a data folder has workers; whether it had none before.
+
+    The note is a shared lock, which ends with its holder, however that ends.
+    """
+    import fcntl
+
+    with _open_lock(data, "workers.lock") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            alone = False
+        else:
+            alone = True
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield alone
+
+
+def _open_lock(data: Path, name: str) -> IO[str]:
+    from pipeline.errors import OperatorError
+
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        return (data / name).open("a")
+    except OSError as error:
+        raise OperatorError(f"the data folder {data} cannot be used: {error.strerror}") from error
+
+
+@dataclass(slots=True)
+class SharedWorkers:
+    """The workers of a running `celeriac up`: they need no care, but they may be stopped."""
+
+    url: str
+    looked_at: float = field(default_factory=time.monotonic)
+
+    def see_to(self) -> None:
+        """Raise `BrokerUnavailableError` once their broker has gone; looks every few seconds."""
+        from pipeline.errors import BrokerUnavailableError
+        from runner.broker import is_reachable
+
+        if time.monotonic() - self.looked_at >= LOOK_SECONDS:
+            if not is_reachable(self.url):
+                raise BrokerUnavailableError("the `celeriac up` that did the work was stopped; run it again")
+            self.looked_at = time.monotonic()
+
+
+def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> str | None:
+    """
+    Choose the broker of a run, and set it in the environment, for this process and those it starts.
+
+    Returns the broker's URL if workers that are not ours answer on it, else None. A run that keeps to a part
+    of its job has a broker to itself: the workers of others would not keep to it.
+    """
+    from runner.broker import embedded_broker, find_embedded
+
+    configured = settings.broker_url.get_secret_value() if settings.broker_url else None
+    url = None if run.is_scoped else configured or find_embedded(settings)
+    answered = url is not None and has_workers(url)
+    if url is None or not (configured or answered):
+        url = stack.enter_context(embedded_broker(settings, announce=False))
+    os.environ["CELERIAC_BROKER_URL"] = url
+    return url if answered else None
+
+
+def has_workers(url: str) -> bool:
+    """Tell whether any worker answers on a broker, within a second."""
+    from celery import Celery
+    from kombu.exceptions import OperationalError
+
+    try:
+        with Celery(broker=url) as app:
+            return bool(app.control.broadcast("ping", reply=True, timeout=1.0, limit=1))
+    except OperationalError:
+        return False
+
+
+def stop_on_sigterm() -> None:
+    """Let SIGTERM end a command as Ctrl-C does."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)

@@ -1,0 +1,66 @@
+"""What a pass over a job came to: the table, where the results are, the exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import exit_codes
+from cli.discover import code_of
+
+if TYPE_CHECKING:
+    from runner.discover import Discovered
+    from runner.runtime import Runtime
+    from runner.single_pass import Finished
+    from tracker.reports import StageReport
+
+
+def conclude(
+    runtime: Runtime, job: str, discovered: Discovered | None, *, discover_only: bool, as_json: bool
+) -> int:
+    """Show what a pass came to, and give its exit code."""
+    from cli.render import write_json
+    from runner.single_pass import finish_pass
+    from tracker.reports import list_stage_reports
+
+    found = exit_codes.OK if discovered is None else code_of(discovered)
+    if discover_only:
+        if as_json:
+            write_json(discovered)
+        return found
+    finished, stages = finish_pass(runtime, job), list_stage_reports(runtime.tracker, job)
+    if as_json:
+        passed = {"items": finished.statuses, "next_due_at": finished.next_due_at}
+        write_json({"job": job, "discovery": discovered, **passed, "stages": stages})
+    elif any(finished.statuses.values()) or not found:
+        _show(runtime, job, finished, stages)
+    return _judge(finished, found)
+
+
+def _judge(finished: Finished, found: int) -> int:
+    if finished.statuses["failed"]:
+        return exit_codes.FAILED
+    return found or (exit_codes.OK if finished.all_done else exit_codes.WAITING)
+
+
+def _show(runtime: Runtime, job: str, finished: Finished, stages: list[StageReport]) -> None:
+    from cli.render import say_when
+    from cli.status import show_stages
+    from tracker.reports import get_job_report
+
+    if stages:
+        show_stages(stages)
+        click.echo()
+    items = ", ".join(f"{count} {status}" for status, count in finished.statuses.items() if count)
+    click.echo(f"{job}: {items or 'no items'}")
+    pause = get_job_report(runtime.tracker, job).pause
+    if pause and not finished.all_done:
+        click.echo(f"paused by {pause.by}: {pause.reason} (celeriac unpause {job})")
+    if finished.next_due_at:
+        click.echo(f"the next is due {say_when(finished.next_due_at)}")
+    if finished.statuses["failed"]:
+        click.echo(f"What failed:  celeriac items {job} --status failed;  again:  celeriac retry {job}")
+    if stages and stages[-1].done:
+        click.echo(f"Results are in {runtime.settings.db_path} (sqlite3, Datasette), and here:")
+        click.echo(f"  celeriac results {job} {stages[-1].stage} --limit 5\n  celeriac show {job} KEY")

@@ -1,0 +1,142 @@
+"""`celeriac enqueue`: add items by hand, one or a stream of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import exit_codes
+from cli.acting import get_acting_runtime, report, who
+from cli.options import json_option
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from tracker.items import ItemToStore
+
+BATCH = 1000
+"""How many lines of standard input are stored in one transaction."""
+
+BAD_LINES_SHOWN = 20
+FIELDS = ("key", "data", "priority")
+
+
+@click.command("enqueue")
+@click.argument("job")
+@click.argument("key")
+@click.option("--data", help="The item's data, a JSON object.")
+@click.option("--priority", type=int, help="Higher goes first; without it, the job's.")
+@click.option("--at", "stage", help="Start at this stage; the earlier ones count as done.")
+@json_option
+def enqueue_command(
+    job: str, key: str, data: str | None, priority: int | None, stage: str | None, *, as_json: bool
+) -> None:
+    r"""
+    Add an item to JOB by hand.
+
+    With KEY `-`, add those on standard input, one JSON object a line:
+    {"key": "…", "data": {…}, "priority": 5}. A bad line is named and left out; the others are added, and the
+    exit code is 1. A key that the job knows already is left as it is.
+
+    \b
+    Examples:
+      celeriac enqueue demo my.py --data '{"path": "/tmp/my.py"}' --priority 10
+      celeriac enqueue demo x --at summarise --data '{"text": "…"}'
+      jq -c '{key: .url, data: .}' urls.jsonl | celeriac enqueue articles -
+    """
+    if key != "-":
+        _enqueue_one(job, key, data, priority, stage, as_json=as_json)
+    elif data or stage:
+        raise click.UsageError("with - the lines carry the data; --data and --at do not apply")
+    else:
+        _enqueue_lines(job, priority, as_json=as_json)
+
+
+def _enqueue_one(
+    job: str, key: str, data: str | None, priority: int | None, stage: str | None, *, as_json: bool
+) -> None:
+    from runner import operate
+
+    try:
+        item = _read_item({"key": key, "data": _read_object(data or "{}"), "priority": priority})
+        if stage is not None:
+            _enqueue_at(job, item, stage, as_json=as_json)
+            return
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+    acted = operate.enqueue(get_acting_runtime(), job, [item], who())
+    known = f"{key} is known in {job} already; it was left as it is"
+    report(acted, f"{key} is new in {job}" if acted.items else known, as_json=as_json)
+
+
+def _enqueue_at(job: str, item: ItemToStore, stage: str, *, as_json: bool) -> None:
+    from runner import operate
+
+    runtime, key = get_acting_runtime(), item["key"]
+    acted = operate.enqueue_at(runtime, job, key, stage, who(), data=item["data"])
+    if item["priority"] is not None:
+        operate.prioritise(runtime, job, key, item["priority"], who())
+    report(acted, f"{key} starts in {job} at {stage}", as_json=as_json)
+
+
+def _enqueue_lines(job: str, priority: int | None, *, as_json: bool) -> None:
+    from runner import operate
+    from runner.operate import Acted
+
+    runtime, counted = get_acting_runtime(), Counter[str]()
+    runtime.jobs.get_job(job)
+    for batch in _read_batches(sys.stdin, priority, counted):
+        acted = operate.enqueue(runtime, job, batch, who())
+        counted.update(lines=len(batch), new=acted.items, sent=acted.sent)
+    words = f"{counted['new']} new in {job}, {counted['lines'] - counted['new']} known already"
+    words += f", {counted['bad']} bad lines left out" if counted["bad"] else ""
+    report(Acted("enqueue", job, counted["new"], counted["sent"]), words, as_json=as_json)
+    if counted["bad"]:
+        raise click.exceptions.Exit(exit_codes.FAILED)
+
+
+def _read_batches(
+    lines: Iterable[str], priority: int | None, counted: Counter[str]
+) -> Iterator[list[ItemToStore]]:
+    """Read items in batches; bad lines are named on standard error, and counted as `bad`."""
+    batch: list[ItemToStore] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            batch.append(_read_item({"priority": priority} | _read_object(line)))
+        except ValueError as error:
+            counted["bad"] += 1
+            if counted["bad"] <= BAD_LINES_SHOWN:
+                click.echo(f"line {number}: {error}", err=True)
+        if len(batch) == BATCH:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _read_object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON object is wanted, not {text.strip()[:40]}")  # noqa: TRY004 - of the input
+    return value
+
+
+def _read_item(item: dict[str, Any]) -> ItemToStore:
+    """Check an item by the rules for what discovery finds. Raises ValueError saying what is wrong."""
+    from discovery.items import admit_items
+
+    if unknown := sorted(set(item) - set(FIELDS)):
+        raise ValueError(f"unknown field {unknown[0]!r}; known: {', '.join(FIELDS)}")
+    refused: Counter[str] = Counter()
+    for admitted in admit_items([item], refused):
+        return {"key": admitted.key, "data": admitted.data, "priority": admitted.priority}
+    raise ValueError(next(iter(refused)))

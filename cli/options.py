@@ -1,0 +1,45 @@
+"""The options that several commands have."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+LEVELS = ["debug", "info", "warning", "error"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(command: F) -> F:
+    """Give a command the option `--json`."""
+    help_text = "Print JSON instead of a table or words."
+    return click.option("--json", "as_json", is_flag=True, help=help_text)(command)
+
+
+def limit_option(command: F) -> F:
+    """Give a command that lists the option `--limit`."""
+    return click.option(
+        "--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many."
+    )(command)
+
+
+def concurrency_option(command: F) -> F:
+    """Give a command the option `--concurrency`."""
+    help_text = "Worker processes; without it, one for each processor."
+    return click.option("--concurrency", type=click.IntRange(1), help=help_text)(command)
+
+
+def loglevel_option(default: str) -> Callable[[F], F]:
+    """Make the option `--loglevel` for a command that logs at `default` unless told."""
+    help_text = "How much is logged."
+    return click.option(
+        "--loglevel", type=click.Choice(LEVELS), default=default, show_default=True, help=help_text
+    )
+
+
+def count_processors() -> int:
+    """Count the processors that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,120 @@
+"""`celeriac run`: one pass over a job, or a rehearsal of it."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import concurrency_option, count_processors, json_option, loglevel_option
+
+if TYPE_CHECKING:
+    from runner.context import RunContext
+    from runner.runtime import Runtime
+    from runner.single_pass import Ready
+
+
+@click.command("run")
+@click.argument("job")
+@click.option("--limit", type=click.IntRange(1), help="Take up at most so many items.")
+@click.option("--item", "key", metavar="KEY", help="Keep to the item with this key.")
+@click.option("--stage", help="Keep to the items that are due for this stage, and to it.")
+@click.option("--discover-only", is_flag=True, help="Stop after discovery.")
+@click.option("--dry-run", is_flag=True, help="Write nothing; print what each stage would give.")
+@click.option("--no-reset", is_flag=True, help="Leave the claims of dead workers until their leases run out.")
+@concurrency_option
+@loglevel_option("error")
+@json_option
+def run_command(
+    job: str,
+    limit: int | None,
+    key: str | None,
+    stage: str | None,
+    concurrency: int | None,
+    loglevel: str,
+    *,
+    discover_only: bool,
+    dry_run: bool,
+    no_reset: bool,
+    as_json: bool,
+) -> None:
+    r"""
+    Run JOB once, then stop.
+
+    Discovers, then works through the same tasks as ever until nothing is due. Uses the workers of a running
+    `celeriac up` or of CELERIAC_BROKER_URL if any answer; otherwise, and always with --limit, --item or
+    --stage, it starts workers of its own and stops them at the end. Waits for retries that are due within a
+    minute. Exit code 0 only if every item is done; 1 if any failed, 5 if the source is away, 6 if some wait.
+
+    \b
+    Examples:
+      celeriac run demo
+      celeriac run hacker-news --limit 5
+      celeriac run demo --item argparse.py --dry-run
+    """
+    from runner.context import RunContext
+
+    run = RunContext(
+        mode="dry_run" if dry_run else "production",
+        limit=limit,
+        test_item=key,
+        test_stage=stage,
+        no_reset=no_reset,
+        discover_only=discover_only,
+        single_pass=True,
+    )
+    if run.is_dry_run:
+        from cli.rehearsal import show_rehearsal
+
+        show_rehearsal(job, run, as_json=as_json)
+    else:
+        raise click.exceptions.Exit(
+            run_job(job, run, concurrency or count_processors(), loglevel, as_json=as_json)
+        )
+
+
+def run_job(job: str, run: RunContext, concurrency: int, loglevel: str, *, as_json: bool) -> int:
+    """Make one pass over a job; the exit code."""
+    from cli.brokers import having_workers, stop_on_sigterm, use_broker
+    from cli.conclusion import conclude
+    from pipeline.jobs_file import load_jobs_file
+    from pipeline.settings import load_settings
+    from runner.logs import configure_logs
+    from runner.single_pass import prepare_pass
+
+    settings = load_settings()
+    load_jobs_file(settings.jobs).get_job(job)
+    stop_on_sigterm()
+    with ExitStack() as stack:
+        alone = stack.enter_context(having_workers(settings.data))
+        shared = use_broker(stack, settings, run)
+        from tasks.app import get_runtime  # only now: the app reads the broker from the environment
+
+        configure_logs(getattr(logging, loglevel.upper()))
+        runtime = get_runtime()
+        ready = prepare_pass(runtime, job, run, cold=alone and shared is None)
+        if ready.discovered is not None:
+            from cli.discover import say_discovered
+
+            say_discovered(ready.discovered)
+        if not run.discover_only:
+            _work(runtime, job, ready, concurrency, loglevel, shared)
+        return conclude(runtime, job, ready.discovered, discover_only=run.discover_only, as_json=as_json)
+
+
+def _work(
+    runtime: Runtime, job: str, ready: Ready, concurrency: int, loglevel: str, shared: str | None
+) -> None:
+    from cli.brokers import SharedWorkers
+    from cli.processes import make_worker, running
+    from cli.progress import show_progress
+    from runner.single_pass import work_until_nothing_is_due
+    from tasks.app import RUN_VARIABLE
+
+    if shared is not None:
+        show_progress(job, work_until_nothing_is_due(runtime, job, SharedWorkers(shared).see_to))
+        return
+    with running([make_worker(concurrency, loglevel, {RUN_VARIABLE: ready.run.to_json()})]) as workers:
+        show_progress(job, work_until_nothing_is_due(runtime, job, workers.see_to))

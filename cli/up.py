@@ -1,0 +1,73 @@
+"""`celeriac up`: everything on this machine."""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import click
+
+from cli.options import concurrency_option, count_processors, loglevel_option
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+
+@click.command("up")
+@concurrency_option
+@loglevel_option("info")
+def up_command(concurrency: int | None, loglevel: str) -> None:
+    r"""
+    Run everything on this machine until Ctrl-C.
+
+    Everything is: broker, beat, worker. The broker is started here unless CELERIAC_BROKER_URL names one.
+    Other shells find it by themselves: `celeriac enqueue …`, `celery -A tasks inspect active`.
+
+    \b
+    Examples:
+      celeriac up
+      celeriac up --concurrency 8 --loglevel warning
+    """
+    from cli.brokers import having_workers, only_up, stop_on_sigterm
+    from pipeline.jobs_file import load_jobs_file
+    from pipeline.settings import load_settings
+    from tracker.connection import open_db
+
+    settings = load_settings()
+    jobs = load_jobs_file(settings.jobs)  # refused here, with its lines, rather than by each process
+    with ExitStack() as stack:
+        stack.enter_context(only_up(settings.data))
+        stack.enter_context(having_workers(settings.data))
+        with open_db(settings.db_path):
+            pass  # made and migrated once, and refused here if it cannot be used
+        stop_on_sigterm()
+        _enter_broker(stack, settings)
+        count = concurrency or count_processors()
+        click.echo(
+            f"celeriac is up: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
+            f"{settings.db_path}. Ctrl-C stops it; nothing is lost.",
+            err=True,
+        )
+        _run_until_interrupted(count, loglevel)
+
+
+def _enter_broker(stack: ExitStack, settings: Settings) -> None:
+    from runner.broker import embedded_broker
+
+    if settings.broker_url is None:
+        # in the environment, for the processes that are started
+        os.environ["CELERIAC_BROKER_URL"] = stack.enter_context(embedded_broker(settings))
+
+
+def _run_until_interrupted(count: int, loglevel: str) -> None:
+    from cli.processes import make_beat, make_worker, running
+
+    with running([make_worker(count, loglevel, {}), make_beat(loglevel, {})]) as children:
+        try:
+            while True:
+                children.see_to()
+                time.sleep(0.5)
+        except KeyboardInterrupt:
+            click.echo("stopping: what runs is ended, the rest waits in the tracker", err=True)

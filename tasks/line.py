@@ -1,0 +1,45 @@
+"""The line from a remote attempt to the workers beside the tracker: messages on the `tracker` queue."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from tasks.publisher import AWAY, TRACKER_QUEUE
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+log = structlog.get_logger(__name__)
+
+PATIENCE = {"max_retries": 30, "interval_start": 0.2, "interval_max": 2.0}
+"""How the ending is tried: for a minute, after which its lease has run out and the stage is done again."""
+
+
+class TrackerLine:
+    """Says of one attempt that it began, lives and ended."""
+
+    def __init__(self, app: Celery, item_id: int, stage: str, attempt: int) -> None:
+        self._app, self._ids = app, (item_id, stage, attempt)
+        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+
+    def begun(self) -> None:
+        """Say that the handler is about to run."""
+        self._send("tasks.remote_begun", self._worker, retry=False)
+
+    def alive(self) -> None:
+        """Say that it still runs."""
+        self._send("tasks.remote_alive", retry=False)
+
+    def ended(self, report: dict[str, Any]) -> None:
+        """Say how it ended."""
+        self._send("tasks.remote_ended", self._worker, report, retry=True, retry_policy=PATIENCE)
+
+    def _send(self, task: str, *args: Any, **options: Any) -> None:
+        try:
+            self._app.send_task(task, (*self._ids, *args), queue=TRACKER_QUEUE, argsrepr="", **options)
+        except AWAY as error:
+            log.warning("the broker is away; the tracker does not hear of this", task=task, error=str(error))

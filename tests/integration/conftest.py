@@ -1,0 +1,180 @@
+"""A whole house on this machine: a real broker, real worker processes, a real tracker file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+ROOT = Path(__file__).parents[2]
+
+
+class House:
+    """One broker and any number of workers around one tracker."""
+
+    def __init__(self, directory: Path, socket_directory: Path) -> None:
+        self.directory, self.socket_directory = directory, socket_directory
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.broker: subprocess.Popen[bytes] | None = None
+        self.jobs = directory / "jobs.yaml"
+        self.db = directory / "data" / "tracker.db"
+        self.environment = {
+            **os.environ,
+            "CELERIAC_DATA": str(directory / "data"),
+            "CELERIAC_JOBS": str(self.jobs),
+            "CELERIAC_BROKER_URL": f"redis+socket://{socket_directory}/broker.sock",
+            "PYTHONPATH": os.pathsep.join([str(ROOT), str(directory)]),
+            "PYTHONWARNINGS": "ignore",
+        }
+        self.environment.pop("CELERIAC_DB", None)
+
+    def write_jobs(self, text: str) -> None:
+        """Write jobs.yaml as an editor does: a new file in the old one's place."""
+        fresh = self.jobs.with_suffix(".new")
+        fresh.write_text(text)
+        fresh.replace(self.jobs)
+
+    def write_module(self, name: str, text: str) -> None:
+        """Write a module with handlers beside jobs.yaml."""
+        (self.directory / f"{name}.py").write_text(text)
+
+    def start_broker(self) -> None:
+        """Start the broker, or start it again after a stop."""
+        from runner.broker import start_server
+
+        self.broker = start_server(self.socket_directory)
+        self.wait(self.broker_answers, 15)
+
+    def stop_broker(self, how: int = signal.SIGKILL) -> None:
+        """Kill the broker; what it held is gone."""
+        assert self.broker is not None
+        self.broker.send_signal(how)
+        self.broker.wait(timeout=10)
+        (self.socket_directory / "broker.sock").unlink(missing_ok=True)
+
+    def broker_answers(self) -> bool:
+        try:
+            with self.redis() as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def redis(self) -> redis.Redis:
+        return redis.Redis.from_url(f"unix://{self.socket_directory}/broker.sock")
+
+    def start(self, *celery: str) -> subprocess.Popen[bytes]:
+        """Start a Celery command of the house, its output in a file."""
+        log = (self.directory / f"{celery[0]}-{len(self.processes)}.log").open("wb")
+        process = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "tasks", "--quiet", *celery],
+            env=self.environment,
+            cwd=self.directory,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        log.close()
+        self.processes.append(process)
+        return process
+
+    def start_worker(self, name: str = "w", *options: str) -> subprocess.Popen[bytes]:
+        """Start a prefork worker of two processes, and wait until it answers."""
+        arguments = ["--hostname", f"{name}@%h", "--concurrency", "2", "--loglevel", "INFO"]
+        process = self.start("worker", *arguments, "--without-mingle", "--without-gossip", *options)
+        self.wait(lambda: self.celery("inspect", "ping", "--timeout", "1").returncode == 0, 60)
+        return process
+
+    def start_beat(self) -> subprocess.Popen[bytes]:
+        return self.start("beat", "--loglevel", "INFO")
+
+    def celery(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a Celery command to its end, as from a shell."""
+        return subprocess.run(
+            [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
+            env=self.environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    def celeriac(self, *arguments: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
+        """Run one of our commands to its end, as from a shell."""
+        return subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            env=self.environment,
+            cwd=self.directory,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def count(self, sql: str) -> int:
+        """Ask the tracker for a number; 0 while there is no tracker."""
+        from pipeline.errors import TrackerUnusableError
+        from tracker import open_readonly
+
+        try:
+            with open_readonly(self.db) as conn:
+                return int(conn.execute(sql).fetchone()[0] or 0)
+        except TrackerUnusableError:
+            return 0
+
+    def settled(self) -> int:
+        return self.count("SELECT sum(done + failed + skipped) FROM stage_counts")
+
+    def unfinished(self) -> int:
+        return self.count("SELECT count(*) FROM work_items WHERE status <> 'done'")
+
+    def wait(self, done: Callable[[], bool], limit_seconds: float = 90) -> None:
+        """Wait for something to become true."""
+        until = time.monotonic() + limit_seconds
+        while not done():
+            assert time.monotonic() < until, f"waited {limit_seconds} s in vain; logs:\n{self.logs()}"
+            time.sleep(0.05)
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')[-3000:]}"
+            for path in sorted(self.directory.glob("*.log"))
+        )
+
+    def close(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        if self.broker is not None and self.broker.poll() is None:
+            self.stop_broker()
+
+
+@pytest.fixture
+def house(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house with a broker, and no workers yet."""
+    import shutil
+    import tempfile
+
+    sockets = Path(tempfile.mkdtemp(prefix="house-"))  # a socket's path has 107 bytes at most
+    built = House(tmp_path, sockets)
+    built.start_broker()
+    try:
+        yield built
+    finally:
+        built.close()
+        shutil.rmtree(sockets)
+
+
+@pytest.fixture
+def demo_house(house: House) -> House:
+    """A house with the demo job of our own jobs.yaml."""
+    house.write_jobs((ROOT / "jobs.yaml").read_text())
+    return house

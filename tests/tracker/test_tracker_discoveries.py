@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+import time_machine
+
+import tracker
+from tracker import discoveries
+from tracker.clock import to_ms
+from tracker.discoveries import Run, Yield
+from tracker.reports import find_last_discovery
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+NOON_MS = to_ms(NOON)
+
+
+@pytest.fixture
+def clock():
+    with time_machine.travel(NOON, tick=False) as clock:
+        yield clock
+
+
+@pytest.fixture
+def run_id(conn, clock):
+    return discoveries.begin_discovery(conn, "papers", NOON_MS)
+
+
+def test_a_slot_is_taken_once_and_never_an_earlier_one_after_it(conn, run_id):
+    assert run_id is not None
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS) is None
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS - 1) is None
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS + 1)
+    assert discoveries.begin_discovery(conn, "talks", NOON_MS)
+
+
+def test_a_discovery_by_hand_takes_no_slot(conn, run_id):
+    assert discoveries.begin_discovery(conn, "papers")
+    assert discoveries.begin_discovery(conn, "papers")
+
+
+def test_a_discovery_that_worked_is_on_record_and_clears_the_jobs_error(conn, run_id, clock, event_kinds):
+    discoveries.fail_discovery(conn, run_id, "no such host", NOON_MS)
+    assert tracker.get_job_error(conn, "papers") == "no such host"
+    assert discoveries.resume_discovery(conn, run_id)
+    clock.shift(2)
+    discoveries.finish_discovery(conn, run_id, Yield(found=5, new=3, refused={"no key": 2}))
+    report = find_last_discovery(conn, "papers")
+    assert (report.outcome, report.found, report.new, report.refused) == ("found", 5, 3, 2)
+    assert report.ended_at == NOON_MS + 2000
+    assert tracker.get_job_error(conn, "papers") is None
+    assert event_kinds() == ["discover_failed", "discover"]
+
+
+def test_a_discovery_is_tried_again_at_its_time_by_one_taker(conn, run_id, clock):
+    discoveries.fail_discovery(conn, run_id, "no such host", NOON_MS + 60_000)
+    assert discoveries.list_due_runs(conn) == []
+    assert not discoveries.resume_discovery(conn, run_id)
+    clock.shift(60)
+    assert discoveries.list_due_runs(conn) == [Run(run_id, "papers", 1)]
+    assert discoveries.resume_discovery(conn, run_id)
+    assert not discoveries.resume_discovery(conn, run_id)
+    assert discoveries.count_attempts(conn, run_id) == 2
+
+
+def test_a_discovery_that_failed_for_good_is_not_tried_again(conn, run_id, clock):
+    discoveries.fail_discovery(conn, run_id, "no such key", None)
+    clock.shift(86_400)
+    assert discoveries.list_due_runs(conn) == []
+    assert find_last_discovery(conn, "papers").outcome == "failed"
+
+
+def test_a_discovery_whose_worker_died_is_taken_up_again(conn, run_id, clock):
+    clock.shift(59)
+    assert discoveries.renew_discovery(conn, run_id)
+    clock.shift(60)
+    assert discoveries.list_due_runs(conn) == []
+    clock.shift(1)
+    assert discoveries.list_due_runs(conn) == [Run(run_id, "papers", 1)]
+    assert discoveries.resume_discovery(conn, run_id)
+
+
+def test_a_discovery_that_has_ended_can_neither_be_renewed_nor_end_again(conn, run_id):
+    discoveries.finish_discovery(conn, run_id, Yield(1, 1, {}))
+    assert not discoveries.renew_discovery(conn, run_id)
+    discoveries.fail_discovery(conn, run_id, "too late", None)
+    assert find_last_discovery(conn, "papers").outcome == "found"
+    assert tracker.get_job_error(conn, "papers") is None
+
+
+def test_a_newer_run_makes_older_retries_needless(conn, run_id, clock):
+    discoveries.fail_discovery(conn, run_id, "no such host", NOON_MS + 1000)
+    newer = discoveries.begin_discovery(conn, "papers", NOON_MS + 1)
+    discoveries.drop_older_retries(conn, "papers", newer)
+    clock.shift(2)
+    assert discoveries.list_due_runs(conn) == []
