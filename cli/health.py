@@ -19,11 +19,15 @@ from cli.options import json_option
 )
 @json_option
 def health_command(within: int, *, as_json: bool) -> None:
-    """
+    r"""
     Tell whether work is being settled.
 
     Exit code 0 if so, 1 if not; for the health checks of containers. Unhealthy is: no sweep for SECONDS, or
     stages sent to workers more than SECONDS ago and none settled since.
+
+    \b
+    Example:
+      celeriac health --within 600
     """
     from cli.reading import reading
     from cli.render import write_json

@@ -43,10 +43,11 @@ def find_embedded(settings: Settings) -> str | None:
     """Find the URL of the embedded broker that runs beside this data directory, or None."""
     try:
         note = json.loads(_note_path(settings).read_text())
+        url = str(note["url"])
         os.kill(note["pid"], 0)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError):
         return None
-    return str(note["url"]) if is_reachable(note["url"]) else None
+    return url if is_reachable(url) else None
 
 
 def is_reachable(url: str) -> bool:

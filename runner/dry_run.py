@@ -12,7 +12,7 @@ from pipeline.errors import NotFoundError
 from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
 from runner.attempt import Cost, Work, make_context
 from runner.discover import find_items
-from runner.judge import describe_error
+from runner.judge import as_text, describe_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def _rehearse_item(runtime: Runtime, job: JobSpec, item: FoundItem, last: str | 
         elif not isinstance(outcome, Skip):
             left_out[spec.name] = NOT_REACHED
         elif outcome.rest:
-            left_out[spec.name] = "skipped", outcome.reason
+            left_out[spec.name] = "skipped", as_text(outcome.reason)
         yield _describe(item.key, spec.name, outcome)
 
 
@@ -135,9 +135,9 @@ def _describe(key: str, stage: str, outcome: Outcome | BaseException) -> WouldGi
         failure = describe_error(outcome)
         return WouldGive(key, stage, "failed", reason=f"{failure.error_type}: {failure.message}")
     if isinstance(outcome, Skip):
-        return WouldGive(key, stage, "skipped", reason=outcome.reason)
+        return WouldGive(key, stage, "skipped", reason=as_text(outcome.reason))
     if isinstance(outcome, RetryLater):
-        return WouldGive(key, stage, "retry_later", reason=outcome.reason)
+        return WouldGive(key, stage, "retry_later", reason=as_text(outcome.reason))
     if isinstance(outcome, GiveUp):
-        return WouldGive(key, stage, "gave_up", reason=outcome.reason)
+        return WouldGive(key, stage, "gave_up", reason=as_text(outcome.reason))
     return WouldGive(key, stage, "done", result=outcome)

@@ -53,6 +53,7 @@ def enqueue_at(
     job = runtime.jobs.get_job(job_id)
     job.stage(stage)
     with write(runtime.tracker):
+        items.upsert_items(runtime.tracker, job_id, [{"key": key}], job.priority)
         item_id = items.inject_at_stage(
             runtime.tracker, job_id, key, stage, runtime.plan(job), data=data, results=results
         )

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from runner.runtime import Runtime
     from tracker.reports import Backlog
 
+ALL_ITEMS = 2**31
 LOOK_SECONDS = 0.1
 SWEEP_EVERY_SECONDS = 1.0
 WAIT_SECONDS = 60.0
@@ -76,7 +77,7 @@ def _choose_items(runtime: Runtime, job_id: str, run: RunContext) -> frozenset[i
         except NotFoundError:
             nearest = reports.find_near_key(conn, job_id, run.test_item)
             raise NotFoundError(f"item in job {job_id!r} with key", run.test_item, nearest) from None
-    limit = run.limit if run.limit is not None else -1
+    limit = run.limit if run.limit is not None else ALL_ITEMS
     if run.test_stage is not None:
         rows = stages.get_items_needing_stage(conn, job_id, run.test_stage, limit)
     else:
@@ -90,9 +91,8 @@ def work_until_nothing_is_due(
     """
     Send what is ready until nothing is due within a minute, and yield the backlog at every look.
 
-    A paused job is waited for only if its pause lifts itself within that time.
-
-    `still_alive` is called at every look, to see to the workers.
+    A paused job is waited for only if its pause lifts itself within that time. `still_alive` is called at
+    every look, to see to the workers.
     """
     job, swept_at = runtime.jobs.get_job(job_id), 0.0
     while True:

@@ -79,8 +79,7 @@ def test_an_unchanged_list_of_stages_is_applied_once(shop):
 
 def test_an_invalid_edit_is_refused_and_the_old_jobs_go_on(shop):
     shop.add("a")
-    shop.runtime.settings.jobs.write_text("version: 1\njobs:\n  papers: {stages: 7}\n")
-    shop.look_again()
+    shop.break_jobs("version: 1\njobs:\n  papers: {stages: 7}\n")
     sweep(shop.runtime)
     shop.work()
     assert shop.status("a") == "done"
@@ -89,7 +88,7 @@ def test_an_invalid_edit_is_refused_and_the_old_jobs_go_on(shop):
 
 def test_a_jobs_file_that_is_gone_is_refused_and_the_old_jobs_go_on(shop):
     shop.add("a")
-    _ = shop.runtime.jobs
+    assert shop.runtime.jobs
     shop.runtime.settings.jobs.unlink()
     shop.look_again()
     sweep(shop.runtime)
@@ -100,8 +99,7 @@ def test_a_jobs_file_that_is_gone_is_refused_and_the_old_jobs_go_on(shop):
 
 def test_a_mended_edit_is_taken_up(shop):
     shop.add("a")
-    shop.runtime.settings.jobs.write_text("version: 1\njobs: {papers: }\n")
-    shop.look_again()
+    shop.break_jobs("version: 1\njobs: {papers: }\n")
     sweep(shop.runtime)
     shop.publisher.waiting.clear()
     change(shop, *THREE, step("notify"))

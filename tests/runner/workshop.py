@@ -175,5 +175,11 @@ class Workshop:
         write_jobs(self.runtime.settings.jobs, **jobs)
         self.look_again()
 
+    def break_jobs(self, text):
+        """Write a jobs.yaml that is not in order, over the one in force."""
+        assert self.runtime.jobs
+        self.runtime.settings.jobs.write_text(text)
+        self.look_again()
+
     def look_again(self):
         self.runtime.watch._looked_at = float("-inf")

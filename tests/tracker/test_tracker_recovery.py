@@ -8,7 +8,7 @@ import time_machine
 import tracker
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
-from tracker import moves
+from tracker import moves, recovery
 from tracker.endings import CRASH_LIMIT
 from tracker.recovery import release_lost_worker
 
@@ -146,6 +146,21 @@ def test_a_new_stage_in_the_middle_is_waited_for(conn, opened_id, read_stage, st
     tracker.reopen_items_for_new_stages(conn, "papers", ["fetch", "clean", "extract", "store"])
     assert list(tracker.get_stages_dict(conn, "papers")["a"]) == ["fetch", "clean", "extract", "store"]
     assert [read_stage(opened_id, stage)["needs_left"] for stage in ("clean", "extract")] == [0, 1]
+
+
+def test_a_stage_that_runs_while_jobs_yaml_puts_one_before_it_waits_for_that_when_it_is_to_run_again(
+    conn, claimed_id, read_stage
+):
+    recovery.apply_plan(conn, "papers", ["look", *STAGES])
+    tracker.mark_stage_retry_later(conn, claimed_id, "fetch", STAGES, delay=0)
+    assert read_stage(claimed_id, "fetch")["needs_left"] == 1
+
+
+def test_a_stage_that_runs_while_the_new_one_before_it_ends_need_not_wait_for_it(conn, claimed_id, read_stage):
+    recovery.apply_plan(conn, "papers", ["look", *STAGES])
+    tracker.mark_stage_done(conn, claimed_id, "look", STAGES)
+    tracker.mark_stage_retry_later(conn, claimed_id, "fetch", STAGES, delay=0)
+    assert read_stage(claimed_id, "fetch")["needs_left"] == 0
 
 
 def test_skip_disabled_stages_skips_what_waits_and_lets_what_runs_end(conn, add_opened, statuses):

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import cli
+import tracker
+from cli.main import main
+from pipeline.settings import load_settings
+
+ROOT = Path(cli.__file__).parent.parent
+STAGES = ["read_file", "summarise_text"]
+JOBS = """
+version: 1
+jobs:
+  notes:
+    title: Notes
+    discovery: {strategy: local_files, root: files}
+    stages: [read_file, summarise_text]
+  hand:
+    discovery: {strategy: manual, items: []}
+    stages: [read_file, summarise_text]
+"""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Be in a folder with a jobs.yaml, two files to read, and no broker."""
+    (tmp_path / "jobs.yaml").write_text(JOBS)
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files" / "a.txt").write_text("One. Two. Three.")
+    (tmp_path / "files" / "b.txt").write_text("Four. Five. Six.")
+    for name in [name for name in os.environ if name.startswith("CELERIAC_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("CELERIAC_JOBS", str(tmp_path / "jobs.yaml"))
+    monkeypatch.setenv("CELERIAC_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("CELERIAC_DB", str(tmp_path / "data" / "tracker.db"))
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    return tmp_path
+
+
+@pytest.fixture
+def no_broker(folder, monkeypatch):
+    """Let no broker answer, wherever this runs."""
+    monkeypatch.setenv("CELERIAC_BROKER_URL", f"redis+socket://{folder}/nobody.sock")
+
+
+@pytest.fixture
+def conn(folder):
+    """Open the folder's tracker."""
+    (folder / "data").mkdir()
+    with tracker.open_db(load_settings().db_path) as conn:
+        yield conn
+
+
+@pytest.fixture
+def tracked(conn):
+    """Let `notes` have an item that is done, one that failed, and one that is new; a connection to them."""
+    tracker.upsert_items(conn, "notes", [{"key": key, "data": {"path": key}} for key in ("a.txt", "b.txt", "c.txt")])
+    ids = dict(conn.execute("SELECT key, item_id FROM work_items").fetchall())
+    for stage, result in zip(STAGES, ({"text": "One.", "lines": 1}, {"summary": "One", "keywords": ["one"]}), strict=True):
+        tracker.mark_stage_in_progress(conn, ids["a.txt"], stage, STAGES)
+        tracker.mark_stage_done(conn, ids["a.txt"], stage, STAGES, result, handler_version="v1")
+    tracker.mark_stage_in_progress(conn, ids["b.txt"], "read_file", STAGES)
+    tracker.mark_stage_failed(conn, ids["b.txt"], "read_file", STAGES, OSError("no such file as b.txt"))
+    return conn
+
+
+@pytest.fixture
+def call(folder, capsys):
+    """Run a command in this process: one that reads, and leaves no trace in it."""
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            main(list(arguments))
+        printed = capsys.readouterr()
+        return Ended(ended.value.code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def shell(folder):
+    """Run a command as a shell does."""
+
+    def run(*arguments, given="", **environment):
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", *arguments],
+            input=given,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+            env={**os.environ, **environment},
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ended(done.returncode, done.stdout, done.stderr)
+
+    return run
+
+
+@pytest.fixture
+def start(folder):
+    """Start a command in the background, in a session of its own, and be sure of its end."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(*arguments):
+            log = stack.enter_context(Path(folder, "log").open("ab"))
+            process = stack.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "cli.main", *arguments],
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+                )
+            )
+            stack.callback(process.kill)
+            return process
+
+        yield begin
+
+
+@pytest.fixture
+def eventually(folder):
+    """Wait until something is so, and say what the background said if it never is."""
+
+    def wait(is_so, seconds=20.0):
+        until = time.monotonic() + seconds
+        while not (found := is_so()):
+            if time.monotonic() > until:
+                log = folder / "log"
+                pytest.fail(f"not so within {seconds} s; {log.read_text() if log.exists() else 'no log'}")
+            time.sleep(0.05)
+        return found
+
+    return wait

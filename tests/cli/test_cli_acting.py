@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import getpass
+import json
+
+import pytest
+
+import tracker
+from cli import exit_codes
+from tracker.jobs import get_retry_info
+
+pytestmark = pytest.mark.usefixtures("no_broker")
+
+
+def find_item(conn, key, job="notes"):
+    return conn.execute("SELECT * FROM work_items WHERE job_id = ? AND key = ?", (job, key)).fetchone()
+
+
+def get_statuses(conn, key):
+    item = find_item(conn, key)
+    rows = conn.execute("SELECT stage, status FROM item_stages WHERE item_id = ? ORDER BY position", (item["item_id"],))
+    return dict(rows.fetchall())
+
+
+def test_an_item_is_enqueued_once(shell, conn):
+    ended = shell("enqueue", "hand", "x", "--data", '{"path": "x.txt"}', "--priority", "7", "--json")
+    assert json.loads(ended.out) == {"act": "enqueue", "job": "hand", "items": 1, "sent": 0}
+    item = find_item(conn, "x", "hand")
+    assert (json.loads(item["data"]), item["priority"]) == ({"path": "x.txt"}, 7)
+    again = shell("enqueue", "hand", "x", "--data", "{}")
+    assert (again.code, "known in hand already" in again.err) == (exit_codes.OK, True)
+    assert json.loads(find_item(conn, "x", "hand")["data"]) == {"path": "x.txt"}
+
+
+def test_without_a_broker_the_items_wait_in_the_tracker_and_it_says_so(shell, conn):
+    ended = shell("enqueue", "hand", "x")
+    assert ended.code == exit_codes.OK
+    assert "x is new in hand" in ended.err
+    assert "celeriac up" in ended.err
+    assert ended.out == ""
+
+
+def test_an_item_starts_in_the_middle(shell, conn):
+    ended = shell("enqueue", "notes", "x", "--at", "summarise_text", "--data", '{"text": "Hi."}', "--priority", "3")
+    assert ended.code == exit_codes.OK
+    assert get_statuses(conn, "x") == {"read_file": "done", "summarise_text": "pending"}
+    assert find_item(conn, "x")["priority"] == 3
+    assert "use reset" in shell("enqueue", "notes", "x", "--at", "summarise_text").err
+
+
+def test_lines_are_enqueued_and_bad_ones_left_out_by_name(shell, conn):
+    lines = [
+        '{"key": "a", "data": {"n": 1}}',
+        "",
+        "not json",
+        '["a", "list"]',
+        '{"data": {}}',
+        '{"key": "b", "priority": "high"}',
+        '{"key": "c", "colour": "red"}',
+        '{"key": "d", "priority": 9}',
+    ]
+    ended = shell("enqueue", "hand", "-", "--priority", "5", given="\n".join(lines))
+    assert ended.code == exit_codes.FAILED
+    assert [line.split(":")[0] for line in ended.err.splitlines()[:5]] == [f"line {n}" for n in (3, 4, 5, 6, 7)]
+    assert "unknown field 'colour'" in ended.err
+    assert "2 new in hand, 0 known already, 5 bad lines left out" in ended.err
+    found = conn.execute("SELECT key, priority FROM work_items ORDER BY key").fetchall()
+    assert [tuple(row) for row in found] == [("a", 5), ("d", 9)]
+
+
+def test_thousands_of_lines_go_in_batches(shell, conn):
+    given = "".join(json.dumps({"key": f"k{n}"}) + "\n" for n in range(2500))
+    ended = shell("enqueue", "hand", "-", "--json", given=given)
+    assert json.loads(ended.out)["items"] == 2500
+    kinds = conn.execute("SELECT count(*) FROM events WHERE kind = 'enqueue'").fetchone()[0]
+    assert kinds == 3
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("enqueue hand x --data [1]", exit_codes.INVALID, "a JSON object is wanted"),
+        ("enqueue hand x --at read_fil", exit_codes.NOT_FOUND, "did you mean 'read_file'?"),
+        ("enqueue hnd -", exit_codes.NOT_FOUND, "did you mean 'hand'?"),
+        ("retry notes --stage read_fil", exit_codes.NOT_FOUND, "did you mean 'read_file'?"),
+        ("retry notes --key b.tx", exit_codes.NOT_FOUND, "did you mean 'b.txt'?"),
+        ("reset nots read_file", exit_codes.NOT_FOUND, "did you mean 'notes'?"),
+        ("reset notes read_file b.txt z.txt", exit_codes.NOT_FOUND, "did you mean"),
+        ("priority notes b.tx 3", exit_codes.NOT_FOUND, "did you mean 'b.txt'?"),
+        ("pause notes --reason x --until never", exit_codes.INVALID, "write 18:00"),
+        ("discover nots", exit_codes.NOT_FOUND, "did you mean 'notes'?"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_changes_nothing(shell, tracked, arguments, code, said):
+    before = tracker.get_events(tracked, "notes", limit=100)
+    ended = shell(*arguments.split())
+    assert ended.code == code
+    assert said in ended.err
+    assert tracker.get_events(tracked, "notes", limit=100) == before
+
+
+def test_a_pause_has_its_reason_and_its_author_until_it_is_lifted(shell, conn):
+    ended = shell("pause", "notes", "--reason", "site is down", "--until", "2h", "--json")
+    assert json.loads(ended.out)["act"] == "pause"
+    held = get_retry_info(conn, "notes")
+    assert (held["reason"], held["by"]) == ("site is down", getpass.getuser())
+    assert 0 < held["until_at"] - held["since_at"] - 7_199_000 < 2000
+    assert "notes goes on" in shell("unpause", "notes").err
+    assert not tracker.is_job_paused(conn, "notes")
+
+
+def test_a_job_is_woken_for_the_next_sweep(shell, conn):
+    assert "next sweep" in shell("wake", "notes").err
+    assert tracker.get_events(conn, "notes")[0]["kind"] == "wake"
+
+
+def test_failed_stages_are_tried_again(shell, tracked):
+    ended = shell("retry", "notes", "--stage", "read_file", "--key", "b.txt", "--key", "a.txt", "--json")
+    assert json.loads(ended.out)["items"] == 1
+    assert get_statuses(tracked, "b.txt")["read_file"] == "pending"
+
+
+def test_a_stage_is_done_again_for_the_items_named(shell, tracked):
+    ended = shell("reset", "notes", "summarise_text", "a.txt", "--json")
+    assert json.loads(ended.out)["items"] == 1
+    assert get_statuses(tracked, "a.txt") == {"read_file": "done", "summarise_text": "pending"}
+
+
+@pytest.mark.parametrize(("answer", "code", "status"), [("y\n", 0, "pending"), ("n\n", 1, "done"), ("", 1, "done")])
+def test_a_reset_of_all_items_asks_first(shell, tracked, answer, code, status):
+    ended = shell("reset", "notes", "summarise_text", given=answer)
+    assert ended.code == code
+    assert "all 3 items of notes" in ended.err
+    assert get_statuses(tracked, "a.txt")["summarise_text"] == status
+
+
+def test_a_reset_of_all_items_need_not_ask(shell, tracked):
+    assert shell("reset", "notes", "read_file", "--yes").code == exit_codes.OK
+    assert get_statuses(tracked, "a.txt") == {"read_file": "pending", "summarise_text": "pending"}
+
+
+def test_a_priority_may_be_negative(shell, tracked):
+    assert shell("priority", "notes", "c.txt", "-10").code == exit_codes.OK
+    assert find_item(tracked, "c.txt")["priority"] == -10
+
+
+def test_discovery_stores_what_it_finds(shell, conn):
+    ended = shell("discover", "notes", "--json")
+    assert json.loads(ended.out) == {
+        "job": "notes", "found": 2, "new": 2, "refused": 0, "error": None, "retry_at": None,
+    }  # fmt: skip
+    assert "2 found, 0 new" in shell("discover", "notes").err

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+
+from cli import exit_codes
+
+BROKEN = """version: 1
+jobs:
+  a:
+    discovery: {strategy: locl_files}
+    stages:
+      - fech
+      - {name: article, retries: -1}
+"""
+LACKING = """version: 1
+jobs:
+  a:
+    discovery: {strategy: local_files, root: "${NOT_SET_HERE}"}
+    stages: [read_file]
+"""
+
+
+def test_a_good_file_is_shown_job_by_job(call):
+    ended = call("check")
+    assert ended.code == exit_codes.OK
+    assert "read_file → summarise_text" in ended.out
+    assert ended.err == ""
+
+
+def test_every_mistake_is_named_with_its_line_as_editors_read_it(call, folder):
+    (folder / "broken.yaml").write_text(BROKEN)
+    ended = call("check", "broken.yaml")
+    assert ended.code == exit_codes.INVALID
+    assert [line.split(" ")[0] for line in ended.err.splitlines()] == [f"broken.yaml:{n}:" for n in (4, 6, 7)]
+    assert "did you mean 'local_files'?" in ended.err
+
+
+def test_mistakes_are_objects_in_json(call, folder):
+    (folder / "broken.yaml").write_text(BROKEN)
+    ended = call("check", "broken.yaml", "--json")
+    told = json.loads(ended.out)
+    assert (ended.code, told["ok"]) == (exit_codes.INVALID, False)
+    assert [problem["line"] for problem in told["problems"]] == [4, 6, 7]
+    assert told["problems"][2]["value"] == -1
+
+
+def test_what_this_machine_lacks_is_no_mistake_of_the_file(call, folder):
+    (folder / "jobs.yaml").write_text(LACKING)
+    ended = call("check")
+    assert ended.code == exit_codes.FAILED
+    assert "cannot run here" in ended.out
+    assert f"{folder}/jobs.yaml:4: jobs.a.discovery.root: the variable 'NOT_SET_HERE' is not set" in ended.err
+
+
+def test_a_file_that_is_not_there_is_said_to_be(call):
+    ended = call("check", "nothere.yaml")
+    assert ended.code == exit_codes.INVALID
+    assert "nothere.yaml" in ended.err
+
+
+def test_a_setting_that_is_not_allowed_is_named(call, monkeypatch):
+    monkeypatch.setenv("CELERIAC_CONTACT", "nobody")
+    ended = call("check")
+    assert ended.code == exit_codes.UNUSABLE
+    assert "CELERIAC_CONTACT" in ended.err
+
+
+def test_handlers_beside_jobs_yaml_are_found(shell, folder):
+    (folder / "my_own_handlers.py").write_text("from handlers.read_file import ReadFile as Mine\n")
+    (folder / "jobs.yaml").write_text(
+        "version: 1\njobs:\n  a:\n    discovery: {strategy: manual, items: [x]}\n"
+        "    stages: [{name: mine, handler: 'my_own_handlers:Mine'}]\n"
+    )
+    # the console script, unlike `python -m`, does not look into the working directory by itself
+    assert shell("check", PYTHONSAFEPATH="1").code == exit_codes.OK

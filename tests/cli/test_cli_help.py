@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import pytest
+from click.shell_completion import BashComplete
+
+from cli import exit_codes
+from cli.main import COMMANDS, cli
+
+ROOT = Path(exit_codes.__file__).parent.parent
+PAGE = (ROOT / "docs" / "command-line.md").read_text()
+SECTIONS = dict(re.findall(r"^### celeriac (\S+)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
+CODES = {name: value for name, value in vars(exit_codes).items() if name.isupper()}
+
+EVERY_HELP = """
+import sys, time
+from cli.main import COMMANDS, main
+for arguments in [["--help"], *([name, "--help"] for name in COMMANDS)]:
+    try:
+        main(arguments)
+    except SystemExit as ended:
+        assert ended.code == 0
+    if arguments == ["--help"]:
+        print(time.process_time(), file=sys.stderr)
+print(*(name for name in ("celery", "pydantic", "apsw", "rich", "redis") if name in sys.modules), file=sys.stderr)
+"""
+
+
+def get_command(name):
+    return cli.get_command(click.Context(cli), name)
+
+
+def list_options(command):
+    return {
+        option
+        for parameter in command.params
+        if isinstance(parameter, click.Option)
+        for option in parameter.opts
+        if option.startswith("--")
+    }
+
+
+def read_help_times():
+    done = subprocess.run([sys.executable, "-c", EVERY_HELP], cwd=ROOT, capture_output=True, text=True, check=True)
+    seconds, imported = done.stderr.split("\n")[:2]
+    return float(seconds), imported
+
+
+def test_help_is_quick_and_imports_nothing_heavy():
+    times = [read_help_times() for _ in range(3)]
+    assert min(seconds for seconds, _ in times) < 0.15
+    assert {imported for _, imported in times} == {""}
+
+
+def test_the_page_has_every_command_and_no_other():
+    assert list(SECTIONS) == sorted(COMMANDS, key=list(SECTIONS).index)
+    assert len(re.findall(r"^### celeriac", PAGE, flags=re.MULTILINE)) == len(COMMANDS)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_has_every_option_and_no_other(name):
+    documented = set(re.findall(r"^\| `(--[a-z-]+)", SECTIONS[name], flags=re.MULTILINE))
+    assert documented == list_options(get_command(name))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_page_shows_how_a_command_is_called(name):
+    assert f"`celeriac {name}" in SECTIONS[name]
+
+
+def test_the_page_has_every_exit_code_and_no_other():
+    rows = re.findall(r"^\| (\d+) \| `([A-Z_]+)` \|", PAGE, flags=re.MULTILINE)
+    assert {name: int(code) for code, name in rows} == CODES
+    assert len(rows) == len(CODES) == len(set(CODES.values()))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_command_that_takes_anything_shows_an_example(name):
+    command = get_command(name)
+    assert command.name == name
+    examples = re.search(r"\x08\nExamples?:\n((?:  .+\n?)+)", inspect.cleandoc(command.help))
+    assert examples or not command.params
+    assert not examples or f"celeriac {name}" in examples[1]
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_option_says_what_it_is_for(name):
+    assert all(option.help for option in get_command(name).params if isinstance(option, click.Option))
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_cuts_no_sentence_short(name):
+    assert not get_command(name).get_short_help_str(limit=60).endswith("...")
+
+
+def test_examples_stand_in_the_help_line_by_line(call):
+    assert "\n    celeriac results demo summarise\n" in call("results", "--help").out
+
+
+def test_an_unknown_command_names_the_nearest(call):
+    ended = call("statsu")
+    assert ended.code == exit_codes.INVALID
+    assert "did you mean 'status'?" in ended.err
+
+
+def test_a_command_that_is_like_no_other_is_refused(call):
+    assert call("xyzzy").code == exit_codes.INVALID
+
+
+@pytest.mark.parametrize("arguments", [["run"], ["run", "notes", "--limit", "0"], ["items", "notes", "--status", "x"]])
+def test_a_wrong_command_line_shows_how_it_is_written(call, arguments):
+    ended = call(*arguments)
+    assert ended.code == exit_codes.INVALID
+    assert "Usage: celeriac" in ended.err
+
+
+@pytest.mark.parametrize("shell_name", ["bash", "zsh", "fish"])
+def test_the_completion_script_is_for_celeriac(call, shell_name):
+    ended = call("completion", shell_name)
+    assert ended.code == 0
+    assert "_CELERIAC_COMPLETE" in ended.out
+
+
+def test_commands_and_options_are_completed():
+    completion = BashComplete(cli, {}, "celeriac", "_CELERIAC_COMPLETE")
+    assert [one.value for one in completion.get_completions([], "st")] == ["status"]
+    assert [one.value for one in completion.get_completions(["items"], "--st")] == ["--status"]

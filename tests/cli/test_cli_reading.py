@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+from dataclasses import asdict
+
+import pytest
+
+import tracker
+from cli import exit_codes
+from pipeline.lifecycle import Status
+from tracker import reports
+from tracker.clock import now_ms
+from tracker.discoveries import begin_discovery, fail_discovery
+from tracker.jobs import SWEPT_AT, set_note
+
+REFUSED = "version: 1\njobs:\n  notes:\n    discovery: {strategy: nothing_like_it}\n    stages: [read_file]\n"
+
+READING = {
+    "status": lambda conn: {
+        "jobs": [reports.get_job_report(conn, "hand"), reports.get_job_report(conn, "notes")],
+        "jobs_file_refused": None,
+    },
+    "status notes": lambda conn: {
+        "job": reports.get_job_report(conn, "notes"),
+        "stages": reports.list_stage_reports(conn, "notes"),
+        "jobs_file_refused": None,
+    },
+    "items notes": lambda conn: reports.list_item_reports(conn, "notes"),
+    "items notes --status failed": lambda conn: reports.list_item_reports(conn, "notes", Status.FAILED),
+    "items notes --limit 1": lambda conn: reports.list_item_reports(conn, "notes", limit=1),
+    "show notes b.txt": lambda conn: reports.get_whole_item_report(conn, "notes", "b.txt"),
+    "results notes": lambda conn: list(reports.stream_result_reports(conn, "notes", None, -1)),
+    "results notes read_file": lambda conn: list(reports.stream_result_reports(conn, "notes", "read_file", -1)),
+    "events": lambda conn: reports.list_event_reports(conn, None)[::-1],
+    "events notes --limit 2": lambda conn: reports.list_event_reports(conn, "notes", limit=2)[::-1],
+    "health": lambda conn: reports.read_health(conn, 180),
+}
+
+
+@pytest.mark.parametrize("line", READING)
+def test_json_is_the_record(call, tracked, line):
+    told = json.loads(call(*line.split(), "--json").out)
+    # the records go through JSON too, which knows neither tuples nor dataclasses
+    assert told == json.loads(json.dumps(READING[line](tracked), default=asdict))
+    assert told
+
+
+@pytest.mark.parametrize("line", READING)
+def test_a_table_says_something_and_leaves_no_blanks_at_the_end_of_a_line(call, tracked, line):
+    ended = call(*line.split())
+    assert ended.out.strip()
+    assert all(row == row.rstrip() for row in ended.out.splitlines())
+
+
+def test_reading_changes_nothing(call, tracked, folder):
+    before = tracked.execute("PRAGMA data_version").fetchone()[0]
+    for line in READING:
+        call(*line.split())
+    assert tracked.execute("PRAGMA data_version").fetchone()[0] == before
+
+
+@pytest.mark.parametrize("line", ["status nots", "items nots", "show nots a.txt", "results nots", "events nots"])
+def test_an_unknown_job_names_the_nearest(call, tracked, line):
+    ended = call(*line.split())
+    assert ended.code == exit_codes.NOT_FOUND
+    assert "did you mean 'notes'?" in ended.err
+
+
+def test_an_unknown_stage_names_the_nearest(call, tracked):
+    ended = call("results", "notes", "read_fil")
+    assert ended.code == exit_codes.NOT_FOUND
+    assert "did you mean 'read_file'?" in ended.err
+
+
+@pytest.mark.parametrize(("key", "meant"), [("a.tx", "a.txt"), ("z.txt", "c.txt"), ("b", "b.txt")])
+def test_an_unknown_key_names_the_nearest(call, tracked, key, meant):
+    ended = call("show", "notes", key)
+    assert ended.code == exit_codes.NOT_FOUND
+    assert f"did you mean {meant!r}?" in ended.err
+
+
+def test_a_key_like_no_other_names_none(call, tracked):
+    assert "did you mean" not in call("show", "notes", "something else").err
+
+
+def test_a_job_of_jobs_yaml_that_never_ran_has_nothing(call, tracked):
+    assert "hand" in call("status", "hand").out
+    assert json.loads(call("items", "hand", "--json").out) == []
+    assert json.loads(call("results", "hand", "read_file", "--json").out) == []
+
+
+@pytest.mark.parametrize("line", ["status", "items notes", "show notes a.txt", "results notes", "events", "health"])
+def test_a_tracker_that_is_not_there_is_not_made(call, folder, line):
+    ended = call(*line.split())
+    assert ended.code == exit_codes.UNUSABLE
+    assert "there is no tracker at" in ended.err
+    assert not (folder / "data").exists()
+
+
+def test_a_jobs_yaml_that_is_refused_is_said_and_the_tracker_is_shown(call, tracked, folder):
+    (folder / "jobs.yaml").write_text(REFUSED)
+    ended = call("status")
+    assert ended.code == exit_codes.OK
+    assert "notes" in ended.out
+    assert "jobs.yaml is refused" in ended.err
+    assert "jobs.yaml:4: jobs.notes.discovery.strategy" in ended.err
+    assert "nothing_like_it" in json.loads(call("status", "notes", "--json").out)["jobs_file_refused"]
+
+
+def test_the_note_says_why_a_job_does_not_move(call, tracked):
+    tracker.set_job_paused(tracked, "notes", paused=True, reason="site is down", until=now_ms() + 7_200_000, by="me")
+    fail_discovery(tracked, begin_discovery(tracked, "hand"), "source unavailable: gone", now_ms() + 60_000)
+    ended = call("status")
+    assert "paused by me: site is down until 20" in ended.out
+    assert "source unavailable: gone; retry at 20" in ended.out
+
+
+def test_the_note_says_what_jobs_yaml_has_done_with_a_job(call, tracked, folder):
+    text = (folder / "jobs.yaml").read_text()
+    (folder / "jobs.yaml").write_text(text.replace("  notes:\n", "  notes:\n    enabled: false\n"))
+    assert "switched off in jobs.yaml" in call("status").out
+    (folder / "jobs.yaml").write_text(text.replace("  notes:\n", "  others:\n"))
+    assert "not in jobs.yaml" in call("status").out
+
+
+def test_show_has_the_traceback_of_a_failure(call, tracked):
+    ended = call("show", "notes", "b.txt")
+    assert "attempt 1 of read_file failed:" in ended.out
+    assert "no such file as b.txt" in ended.out
+
+
+def test_show_does_not_read_markup_in_what_it_shows(call, conn):
+    tracker.upsert_items(conn, "notes", [{"key": "[bold]x[/bold]", "data": {"note": "[/red]"}}])
+    ended = call("show", "notes", "[bold]x[/bold]")
+    assert "[bold]x[/bold]" in ended.out
+    assert "[/red]" in ended.out
+
+
+def test_results_stream_as_json_lines(call, tracked):
+    rows = [json.loads(line) for line in call("results", "notes", "--format", "jsonl").out.splitlines()]
+    assert [(row["key"], row["stage"]) for row in rows] == [("a.txt", "read_file"), ("a.txt", "summarise_text")]
+
+
+def test_results_as_csv_have_a_column_for_each_field(call, tracked):
+    ended = call("results", "notes", "summarise_text", "--format", "csv")
+    rows = list(csv.DictReader(io.StringIO(ended.out)))
+    assert rows == [{"key": "a.txt", "summary": "One", "keywords": '["one"]'}]
+
+
+def test_csv_of_all_stages_at_once_is_refused(call, tracked):
+    assert call("results", "notes", "--format", "csv").code == exit_codes.INVALID
+    assert call("results", "notes", "--format", "jsonl", "--json").code == exit_codes.INVALID
+
+
+def test_results_are_limited_when_told(call, tracked):
+    assert len(json.loads(call("results", "notes", "--limit", "1", "--json").out)) == 1
+    assert len(call("results", "notes", "--limit", "1", "--format", "jsonl").out.splitlines()) == 1
+
+
+def test_health_is_an_exit_code(call, conn):
+    ended = call("health")
+    assert (ended.code, "no sweep" in ended.out) == (exit_codes.FAILED, True)
+    set_note(conn, SWEPT_AT, str(now_ms()))
+    assert call("health").code == exit_codes.OK
+    set_note(conn, SWEPT_AT, str(now_ms() - 120_000))
+    assert call("health", "--within", "60").code == exit_codes.FAILED
+    assert json.loads(call("health", "--within", "600", "--json").out)["healthy"] is True

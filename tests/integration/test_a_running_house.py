@@ -1,0 +1,110 @@
+"""What happens around a house that runs: slots, edits of jobs.yaml, remote workers, names that people see."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from conftest import House
+
+MANUAL = """
+version: 1
+jobs:
+  small:
+    discovery: {strategy: manual, items: [a, b, c]}
+    schedule: {every: 1h}
+    stages:
+      - {name: one, handler: python, params: {function: "steps:one"}}
+"""
+
+STEPS = """
+def one(context): return {"key": context.key, "data": dict(context.data)}
+def two(context): return {"after": context.results["one"]["key"]}
+"""
+
+SECOND = '      - {name: two, handler: python, params: {function: "steps:two"}}\n'
+
+
+def small_house(house: House, jobs: str = MANUAL) -> None:
+    house.write_module("steps", STEPS)
+    house.write_jobs(jobs)
+
+
+def test_a_slot_is_discovered_once_with_two_beats_and_made_up_once_after_a_stop(house: House) -> None:
+    small_house(house)
+    house.start_worker()
+    house.start_beat()
+    house.start_beat()
+    house.wait(lambda: house.settled() == 3)
+    house.wait(lambda: house.count("SELECT value FROM meta WHERE name = 'swept_at'") > 0)
+    assert house.count("SELECT count(*) FROM discovery_runs") == 1
+    assert house.count("SELECT count(*) FROM discovery_runs WHERE slot_at IS NOT NULL AND outcome = 'found'") == 1
+
+
+def test_a_stage_added_while_all_runs_reopens_finished_items_and_a_broken_edit_is_refused(house: House) -> None:
+    small_house(house)
+    house.start_worker()
+    house.start_beat()
+    house.wait(lambda: house.settled() == 3)
+    house.write_jobs(MANUAL + "      - {name: two, handler: no_such_handler}\n")
+    shown = house.celeriac("status")
+    assert "no_such_handler" in shown.stderr
+    house.write_jobs(MANUAL + SECOND)
+    house.wait(lambda: house.settled() == 6)
+    assert house.unfinished() == 0
+    assert house.count("SELECT count(*) FROM events WHERE kind = 'reopen'") == 3
+
+
+def test_a_queue_added_while_all_runs_is_served(house: House) -> None:
+    small_house(house)
+    house.start_worker()
+    house.start_beat()
+    house.wait(lambda: house.settled() == 3)
+    house.write_jobs(MANUAL + SECOND.replace("}}\n", "}, queue: slow}\n"))
+    house.wait(lambda: house.settled() == 6)
+
+
+def test_a_remote_worker_runs_its_stages_without_the_file(house: House, tmp_path_factory) -> None:
+    remote = SECOND.replace("}}\n", "}, queue: far, remote: true}\n")
+    small_house(house, MANUAL + remote)
+    house.start_worker("near")
+    house.start_beat()
+    house.wait(lambda: house.settled() == 3)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")  # neither jobs.yaml nor tracker
+    (elsewhere / "steps.py").write_text(STEPS)
+    root = house.environment["PYTHONPATH"].split(os.pathsep)[0]
+    home = house.environment
+    house.environment = {
+        **home,
+        "CELERIAC_DATA": str(elsewhere / "data"),
+        "CELERIAC_JOBS": str(elsewhere / "jobs.yaml"),
+        "PYTHONPATH": os.pathsep.join([root, str(elsewhere)]),
+    }
+    house.start("worker", "--hostname", "far@%h", "--queues", "far", "--concurrency", "1", "--loglevel", "INFO")
+    house.environment = home
+    house.wait(lambda: house.settled() == 6)
+    assert house.unfinished() == 0
+    assert house.count("SELECT count(*) FROM results WHERE stage = 'two' AND json_extract(result, '$.after') <> ''") == 3
+    assert not (elsewhere / "data" / "tracker.db").exists()
+
+
+def test_tasks_are_shown_as_job_and_stage_with_the_items_key(house: House) -> None:
+    small_house(house)
+    assert house.celeriac("discover", "small").returncode == 0
+    with house.redis() as client:
+        headers = [json.loads(message)["headers"] for message in client.lrange("celery", 0, -1)]
+    assert {header["shadow"] for header in headers} == {"small.one"}
+    assert {header["argsrepr"] for header in headers} == {"a", "b", "c"}
+
+
+def test_discover_works_from_python_as_any_celery_user_expects(house: House) -> None:
+    import subprocess
+    import sys
+
+    small_house(house)
+    house.start_worker()
+    code = 'from tasks import discover; discover.delay("small")'
+    subprocess.run([sys.executable, "-c", code], env=house.environment, cwd=house.directory, check=True, timeout=30)
+    house.wait(lambda: house.settled() == 3)

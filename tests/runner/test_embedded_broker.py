@@ -1,0 +1,73 @@
+"""The embedded broker: found by its note, and not by one that is stale."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.errors import BrokerUnavailableError
+from pipeline.settings import Settings
+from runner.broker import DEFAULT_URL, embedded_broker, find_broker_url, find_embedded, is_reachable
+
+NOWHERE = "redis+socket:///nowhere/broker.sock"
+
+
+@pytest.fixture
+def note(settings):
+    return lambda text: (settings.data / "broker.json").write_text(text)
+
+
+def dead_pid():
+    """Give the id of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def test_without_a_note_there_is_no_embedded_broker(settings):
+    assert find_embedded(settings) is None
+    assert find_broker_url(settings) == DEFAULT_URL
+
+
+def test_a_configured_broker_goes_before_all_others(tmp_path):
+    settings = Settings(data=tmp_path, broker_url="redis://:secret@elsewhere:6379/1", _env_file=None)
+    assert find_broker_url(settings) == "redis://:secret@elsewhere:6379/1"
+
+
+NO_NOTES = ["", "{", "[]", "null", "{}", "\x00", '{"pid": 1}', '{"pid": "x", "url": "y"}', '{"pid": 1e99, "url": "y"}']
+
+
+@pytest.mark.parametrize("text", [*NO_NOTES, f'{{"pid": {10**30}, "url": "y"}}'])
+def test_a_note_that_is_no_note_is_passed_over(settings, note, text):
+    note(text)
+    assert find_embedded(settings) is None
+
+
+def test_a_note_of_a_dead_process_is_passed_over(settings, note):
+    note(json.dumps({"pid": dead_pid(), "url": NOWHERE}))
+    assert find_embedded(settings) is None
+
+
+def test_a_note_whose_process_number_belongs_to_somebody_else_now_is_passed_over(settings, note):
+    note(json.dumps({"pid": os.getpid(), "url": NOWHERE}))
+    assert find_embedded(settings) is None
+
+
+@pytest.mark.parametrize("url", [NOWHERE, "redis://127.0.0.1:1/0", "gopher://x", ""])
+def test_a_broker_that_does_not_answer_is_not_reachable(url):
+    assert not is_reachable(url)
+
+
+def test_a_server_that_cannot_be_started_is_said_so(settings, monkeypatch, tmp_path):
+    fake = tmp_path / "redis-server"
+    fake.write_text("#!/bin/sh\nexit 3\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    with pytest.raises(BrokerUnavailableError, match="exit code 3"), embedded_broker(settings):
+        pass
+    assert find_embedded(settings) is None
+    assert not (settings.data / "broker.json").exists()
