@@ -17,14 +17,26 @@ if TYPE_CHECKING:
 
 
 def get_acting_runtime() -> Runtime:
-    """Get a runtime that publishes to the broker in use; it logs nothing below errors."""
+    """
+    Get a runtime that publishes to the broker in use, if one answers; it logs nothing below errors.
+
+    Without a broker what an act made ready waits in the tracker, and nobody waits at the prompt.
+    """
     import logging
 
+    from pipeline.settings import load_settings
+    from runner.broker import find_embedded, is_reachable
     from runner.logs import configure_logs
-    from tasks.app import get_runtime
+    from runner.runtime import Runtime
 
     configure_logs(logging.ERROR)
-    return get_runtime()
+    settings = load_settings()
+    configured = settings.broker_url.get_secret_value() if settings.broker_url else None
+    if is_reachable(configured) if configured else find_embedded(settings):
+        from tasks.app import get_runtime
+
+        return get_runtime()
+    return Runtime(settings, publisher=None)
 
 
 def who() -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import ChannelError
+from celery.utils import uuid
 from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
@@ -30,6 +32,8 @@ HARD_LIMIT_GRACE_SECONDS = 10
 TRACKER_QUEUE = "tracker"
 """Carries the reports of remote stages; the workers beside the file serve it."""
 
+ORIGIN = socket.gethostname()
+
 AWAY = (OperationalError, RedisError, OSError)
 
 
@@ -41,16 +45,22 @@ class CeleryPublisher:
 
     def publish_stages(self, job: JobSpec, messages: Sequence[Message]) -> None:
         """Send one `run_stage` for each message, shown as `job.stage` with the item's key."""
-        run_stage, run_remote = self._app.tasks["tasks.run_stage"], self._app.tasks["tasks.run_remote"]
+        # Written and sent as `apply_async` would, without its routing and signals, of which we use none: that
+        # takes a third of its time.
+        write = self._app.amqp.create_task_message
         with self._producer() as producer, producer.batch(BATCH):  # type: ignore[attr-defined]  # since kombu 5.7
             for message in messages:
-                ids = (message.item_id, message.stage, message.attempt)
-                task, args = (run_remote, (*ids, message.cargo)) if message.cargo else (run_stage, ids)
-                task.apply_async(
-                    args=args,
-                    producer=producer,
+                spec = job.stage(message.stage)
+                written = write(uuid(), **_describe(spec, message))
+                producer.publish(
+                    written.body,
+                    routing_key=spec.queue,
+                    headers=written.headers,
+                    serializer="json",
+                    delivery_mode=2,
                     retry=False,
-                    **_options(job.stage(message.stage), message),
+                    declare=[],
+                    **written.properties,
                 )
 
     def publish_discovery(self, job_id: str, *, run_id: int | None = None, scheduled: bool = False) -> None:
@@ -80,18 +90,22 @@ class CeleryPublisher:
             raise BrokerUnavailableError(f"the broker does not answer: {error}") from error
 
 
-def _options(spec: StageSpec, message: Message) -> dict[str, Any]:
-    options: dict[str, Any] = {
-        "queue": spec.queue,
+def _describe(spec: StageSpec, message: Message) -> dict[str, Any]:
+    """Describe a stage's task: what it is called with, its limits, and how it is shown."""
+    ids = (message.item_id, message.stage, message.attempt)
+    return {
+        "name": "tasks.run_remote" if message.cargo else "tasks.run_stage",
+        "args": (*ids, message.cargo) if message.cargo else ids,
+        "kwargs": {},
         "shadow": f"{message.job_id}.{message.stage}",
         "argsrepr": message.key[:KEY_CHARS],
         "kwargsrepr": "",
+        "countdown": message.countdown_seconds,
         "soft_time_limit": spec.timeout,
         "time_limit": spec.timeout + HARD_LIMIT_GRACE_SECONDS,
+        "ignore_result": True,
+        "origin": ORIGIN,
     }
-    if message.countdown_seconds is not None:
-        options["countdown"] = message.countdown_seconds
-    return options
 
 
 def _count(producer: Producer, queue: str) -> int:

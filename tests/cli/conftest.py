@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -28,6 +29,19 @@ jobs:
   hand:
     discovery: {strategy: manual, items: []}
     stages: [read_file, summarise_text]
+"""
+
+ONE_BY_ONE = """
+import contextlib, io, json, sys
+from cli.main import main
+ended = []
+for line in json.load(sys.stdin):
+    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
+        try:
+            main(line.split())
+        except SystemExit as end:
+            ended.append({"code": end.code, "out": out.getvalue(), "err": err.getvalue()})
+json.dump(ended, sys.stdout)
 """
 
 
@@ -119,6 +133,19 @@ def shell(folder):
 
 
 @pytest.fixture
+def shell_each(folder):
+    """Run commands that act one after the other in one process that is not this one, because that is quicker."""
+
+    def run(lines):
+        done = subprocess.run(
+            [sys.executable, "-c", ONE_BY_ONE], input=json.dumps(lines), capture_output=True, text=True, timeout=60, check=True
+        )
+        return [Ended(**ended) for ended in json.loads(done.stdout)]
+
+    return run
+
+
+@pytest.fixture
 def start(folder):
     """Start a command in the background, in a session of its own, and be sure of its end."""
     with contextlib.ExitStack() as stack:
@@ -154,3 +181,18 @@ def eventually(folder):
         return found
 
     return wait
+
+
+@pytest.fixture
+def list_processes(folder):
+    """List the processes that were started in this folder, this one left out; from /proc."""
+
+    def list_them():
+        found = []
+        for path in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if path.name != str(os.getpid()) and f"CELERIAC_DATA={folder}/".encode() in (path / "environ").read_bytes():
+                    found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
+        return found
+
+    return list_them

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tracker
-from tracker import dispatch, moves
+from tracker import dispatch, moves, recovery, reports
 from tracker.endings import Ending
 from tracker.plan import make_plan, open_items
 
@@ -49,10 +49,10 @@ def work(conn, messages):
 
 def sweep(conn):
     """Look for what is due, as the sweep does when nothing is."""
-    tracker.recovery.reclaim_stuck_stages(conn)
-    tracker.recovery.wake_parked_stages(conn)
-    tracker.recovery.take_back_lost_messages(conn)
-    tracker.recovery.take_back_vanished_messages(conn)
+    recovery.reclaim_stuck_stages(conn)
+    recovery.wake_parked_stages(conn)
+    recovery.take_back_lost_messages(conn)
+    recovery.take_back_vanished_messages(conn)
 
 
 def look(conn):
@@ -61,9 +61,9 @@ def look(conn):
     tracker.stage_stats(conn, "papers")
     tracker.stage_timing_stats(conn, "papers")
     tracker.get_stage_pipeline_metrics(conn, "papers")
-    tracker.reports.read_backlog(conn, "papers")
-    tracker.reports.list_item_reports(conn, "papers", limit=20)
-    tracker.reports.read_health(conn, 60)
+    reports.read_backlog(conn, "papers")
+    reports.list_item_reports(conn, "papers", limit=20)
+    reports.read_health(conn, 60)
 
 
 @pytest.fixture

@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+from datetime import UTC, datetime
+
+import pytest
+
+import tracker
+from cli import exit_codes
+
+HANDLERS = """
+import time
+from handlers.base import Handler
+from pipeline.outcomes import RetryLater
+
+
+class Later(Handler):
+    def run(self, context):
+        return RetryLater(delay=3600, reason="not yet")
+
+
+class Slow(Handler):
+    def run(self, context):
+        time.sleep(0.2)
+        return {"read": True}
+"""
+
+MORE_JOBS = """
+  broken:
+    discovery: {strategy: manual, items: [a, b]}
+    stages: [{name: read_file, retries: 0}]
+  later:
+    discovery: {strategy: manual, items: [a]}
+    stages: [{name: wait, handler: "handlers_of_mine:Later"}]
+  slow:
+    discovery: {strategy: manual, items: [%s]}
+    stages: [{name: wait, handler: "handlers_of_mine:Slow"}]
+""" % ", ".join(f"i{n}" for n in range(60))
+
+
+@pytest.fixture(autouse=True)
+def more_jobs(folder):
+    (folder / "handlers_of_mine.py").write_text(HANDLERS)
+    with (folder / "jobs.yaml").open("a") as file:
+        file.write(MORE_JOBS)
+
+
+def list_done(conn, stage):
+    sql = """SELECT key FROM work_items JOIN item_stages USING (item_id)
+              WHERE stage = ? AND item_stages.status = 'done' ORDER BY key"""
+    return [row[0] for row in conn.execute(sql, (stage,))]
+
+
+def test_a_run_ends_when_every_item_is_done_and_a_second_one_at_once(shell, conn, folder):
+    ended = shell("run", "notes")
+    assert ended.code == exit_codes.OK
+    assert "notes: 2 found, 2 new" in ended.err
+    assert "notes: 4 of 4 stages" in ended.err
+    assert "notes: 2 done" in ended.out
+    assert f"Results are in {folder}/data/tracker.db" in ended.out
+    assert "celeriac results notes summarise_text" in ended.out
+    assert not {"shutdown", "superuser"} & set((ended.out + ended.err).replace("\n", " ").split())
+    again = shell("run", "notes", "--json")
+    told = json.loads(again.out)
+    assert (again.code, told["items"]["done"], told["discovery"]["new"]) == (exit_codes.OK, 2, 0)
+    assert [stage["done"] for stage in told["stages"]] == [2, 2]
+
+
+def test_a_run_with_failures_says_how_to_see_them_and_how_to_try_again(shell, conn):
+    ended = shell("run", "broken")
+    assert ended.code == exit_codes.FAILED
+    assert "broken: 2 failed" in ended.out
+    assert "celeriac items broken --status failed" in ended.out
+    assert "celeriac retry broken" in ended.out
+
+
+def test_a_run_does_not_wait_for_an_hour(shell, conn):
+    ended = shell("run", "later")
+    assert ended.code == exit_codes.WAITING
+    assert "later: 1 pending" in ended.out
+    assert "the next is due 20" in ended.out
+
+
+def test_a_run_of_a_paused_job_says_so(shell, conn):
+    tracker.pause_job(conn, "notes", "lunch", by="me")
+    ended = shell("run", "notes")
+    assert ended.code == exit_codes.WAITING
+    assert "paused by me: lunch (celeriac unpause notes)" in ended.out
+
+
+def test_a_source_that_is_away_is_one_line_with_the_time_of_the_next_try(shell, conn, folder):
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+    with (folder / "jobs.yaml").open("a") as file:
+        file.write(f"  away:\n    discovery: {{strategy: hacker_news, base_url: '{url}'}}\n    stages: [fetch]\n")
+    for command in ("run", "discover"):
+        ended = shell(command, "away", CELERIAC_ALLOW_HOSTS="127.0.0.1")
+        assert ended.code == exit_codes.SOURCE
+        assert ended.out == ""
+        (line,) = ended.err.splitlines()
+        assert line.startswith("away: source unavailable: ")
+        assert "; retry at 20" in line
+    assert "source unavailable" in shell("status", "away").out
+
+
+def test_a_run_keeps_to_what_it_is_told(shell, conn):
+    ended = shell("run", "notes", "--limit", "1", "--stage", "read_file")
+    assert ended.code == exit_codes.WAITING  # its second stage was left out
+    assert list_done(conn, "read_file") == ["a.txt"]
+    assert shell("run", "notes", "--item", "b.txt").code == exit_codes.OK
+    assert list_done(conn, "summarise_text") == ["b.txt"]
+    unknown = shell("run", "notes", "--item", "b.tx")
+    assert (unknown.code, "did you mean 'b.txt'?" in unknown.err) == (exit_codes.NOT_FOUND, True)
+
+
+@pytest.mark.parametrize(("options", "status"), [(["--no-reset"], "in_progress"), ([], "pending")])
+def test_claims_of_dead_workers_are_given_back_unless_told_otherwise(shell, tracked, options, status):
+    item_id = tracked.execute("SELECT item_id FROM work_items WHERE key = 'c.txt'").fetchone()[0]
+    tracker.mark_stage_in_progress(tracked, item_id, "read_file", ["read_file", "summarise_text"])
+    ended = shell("run", "notes", "--discover-only", "--json", *options)
+    assert json.loads(ended.out)["found"] == 2
+    assert tracker.get_stage_status(tracked, item_id, "read_file") == status
+    assert list_done(tracked, "read_file") == ["a.txt"]
+
+
+def test_a_dry_run_prints_what_each_stage_gives_and_writes_nothing(shell, tracked, folder):
+    tracked.close()
+    before = {path: path.read_bytes() for path in (folder / "data").iterdir()}
+    ended = shell("run", "notes", "--dry-run", "--limit", "1")
+    assert ended.code == exit_codes.OK
+    assert ended.out.startswith("a.txt\n  read_file: done\n")
+    assert "    text: One. Two. Three.\n" in ended.out
+    lines = [json.loads(line) for line in shell("run", "notes", "--dry-run", "--json").out.splitlines()]
+    assert [(line["key"], line["stage"]) for line in lines[2:]] == [("b.txt", "read_file"), ("b.txt", "summarise_text")]
+    assert {path: path.read_bytes() for path in (folder / "data").iterdir()} == before
+
+
+def test_a_dry_run_needs_no_tracker_and_makes_none(shell, folder):
+    assert shell("run", "broken", "--dry-run").out.count("read_file: failed") == 2
+    assert not (folder / "data").exists()
+
+
+def test_ctrl_c_in_the_middle_loses_nothing(start, eventually, conn, list_processes, shell):
+    process = start("run", "slow")
+    eventually(lambda: list_done(conn, "wait"))
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=20) == exit_codes.INTERRUPTED
+    eventually(lambda: not list_processes())
+    left = tracker.get_pending_count(conn, "slow")
+    assert 0 < left < 60
+    assert shell("run", "slow", "--concurrency", "8").code == exit_codes.OK
+    assert len(list_done(conn, "wait")) == 60
+    assert conn.execute("SELECT max(attempt) FROM item_stages").fetchone()[0] <= 2
+    assert datetime.now(UTC)

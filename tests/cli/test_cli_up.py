@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+import tracker
+from cli import exit_codes
+
+UP = ("up", "--concurrency", "2")
+DELAY = "from tasks import discover; print(discover.delay('notes'))"
+
+
+def celery(*arguments):
+    """Run one of Celery's own commands, as from a shell in the folder of jobs.yaml."""
+    return subprocess.run(
+        [sys.executable, "-m", "celery", "-A", "tasks", *arguments], capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def is_up():
+    return "1 node online" in celery("inspect", "ping").stdout
+
+
+def count_done(conn):
+    return conn.execute("SELECT count(*) FROM work_items WHERE status = 'done'").fetchone()[0]
+
+
+@pytest.fixture
+def up(start, eventually):
+    process = start(*UP)
+    eventually(is_up)
+    return process
+
+
+def test_a_running_up_serves_other_shells_until_it_is_interrupted(up, conn, shell, eventually, list_processes):
+    second = shell(*UP)
+    assert (second.code, "up already in" in second.err) == (exit_codes.UNUSABLE, True)
+
+    assert celery("call", "tasks.discover", "--args", '["notes"]').returncode == 0
+    eventually(lambda: count_done(conn) == 2)
+
+    tracker.set_job_paused(conn, "hand", paused=False)
+    ended = shell("enqueue", "hand", "x", "--data", json.dumps({"path": os.path.abspath("files/a.txt")}), "--json")
+    assert json.loads(ended.out)["sent"] == 1
+    eventually(lambda: count_done(conn) == 3)
+
+    subprocess.run([sys.executable, "-c", DELAY], check=True, timeout=60, capture_output=True)
+    sql = "SELECT count(*) FROM discovery_runs WHERE job_id = 'notes' AND ended_at IS NOT NULL"
+    eventually(lambda: conn.execute(sql).fetchone()[0] == 2)
+
+    shared = shell("run", "notes")
+    assert (shared.code, "notes: 2 done" in shared.out) == (exit_codes.OK, True)
+    assert shell("health").code == exit_codes.OK
+
+    up.send_signal(signal.SIGINT)
+    assert up.wait(timeout=15) == exit_codes.OK
+    assert list_processes() == []
+
+
+def test_sigterm_stops_it_too(up, list_processes):
+    up.send_signal(signal.SIGTERM)
+    assert up.wait(timeout=15) == exit_codes.OK
+    assert list_processes() == []
+
+
+def test_killed_it_leaves_no_process_and_the_next_one_starts(up, start, eventually, list_processes):
+    up.kill()
+    up.wait(timeout=15)
+    eventually(lambda: not list_processes())
+    again = start(*UP)
+    eventually(is_up)
+    again.terminate()
+    assert again.wait(timeout=15) == exit_codes.OK
+
+
+def test_a_jobs_yaml_that_is_wrong_is_refused_before_anything_starts(shell, folder):
+    (folder / "jobs.yaml").write_text("version: 1\njobs: {a: {stages: []}}\n")
+    for command in ("up", "worker", "beat", "run a"):
+        ended = shell(*command.split())
+        assert ended.code == exit_codes.INVALID
+        assert "jobs.yaml:2: jobs.a" in ended.err
+    assert not (folder / "data").exists()
+
+
+@pytest.mark.parametrize("command", ["up", "worker", "run notes"])
+def test_a_data_folder_that_cannot_be_used_is_named(shell, folder, command):
+    (folder / "data").write_text("a file, not a folder")
+    ended = shell(*command.split())
+    assert ended.code == exit_codes.UNUSABLE
+    assert str(folder / "data") in ended.err
+
+
+def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(start, folder, eventually, conn, monkeypatch, shell):
+    from pipeline.settings import load_settings
+    from runner.broker import embedded_broker
+
+    with embedded_broker(load_settings(), announce=False) as url:
+        monkeypatch.setenv("CELERIAC_BROKER_URL", url)
+        process = start("worker", "--concurrency", "1", "--queues", "celery", "--hostname", "mine@%h", "--loglevel", "warning")
+        eventually(is_up)
+        assert shell("run", "notes").code == exit_codes.OK
+        process.terminate()
+        assert process.wait(timeout=15) == 0
+    assert "superuser" not in (folder / "log").read_text()
+
+
+def test_flower_for_others_asks_for_a_password(call):
+    ended = call("flower", "--address", "0.0.0.0")  # noqa: S104 - it is refused
+    assert ended.code == exit_codes.INVALID
+    assert "FLOWER_BASIC_AUTH" in ended.err

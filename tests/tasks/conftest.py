@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from kombu.transport.memory import Channel
+
+from pipeline import catalog
+from tasks import app as the_app
+from tasks.app import get_runtime
+
+PLUGINS = '''
+from discovery.base import BaseDiscovery
+from handlers.base import Handler
+
+class Echo(Handler):
+    """Says what it saw."""
+    def run(self, context):
+        return {"key": context.key, "saw": sorted(context.results)}
+
+class Three(BaseDiscovery):
+    """Finds three items."""
+    async def fetch_items(self):
+        return [{"key": key} for key in "abc"]
+'''
+
+
+def stage(name, **more):
+    return {"name": name, "handler": "tasks_plugins:Echo", **more}
+
+
+@pytest.fixture
+def write_jobs(tmp_path):
+    """Write jobs.yaml: each job by name, from its stages and what else it has."""
+
+    def write(**jobs):
+        discovery = {"strategy": "tasks_plugins:Three"}
+        entries = {
+            name: {"discovery": discovery, "stages": [stage("fetch"), stage("store")], **more}
+            for name, more in jobs.items()
+        }
+        (tmp_path / "jobs.yaml").write_text(json.dumps({"version": 1, "jobs": entries}))
+        get_runtime().watch._looked_at = float("-inf")
+
+    return write
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Make a home for one process: its settings, its plugins, and a runtime of its own."""
+    (tmp_path / "tasks_plugins.py").write_text(PLUGINS)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CELERIAC_JOBS", str(tmp_path / "jobs.yaml"))
+    monkeypatch.setenv("CELERIAC_DATA", str(tmp_path))
+    for name in ("CELERIAC_DB", "CELERIAC_RUN"):
+        monkeypatch.delenv(name, raising=False)
+    catalog.load.cache_clear()
+    get_runtime.cache_clear()
+    importlib.import_module("tasks_plugins")
+    yield tmp_path
+    get_runtime().close()
+    get_runtime.cache_clear()
+    catalog.load.cache_clear()
+    del sys.modules["tasks_plugins"]
+
+
+@pytest.fixture
+def use_broker():
+    """Let the app speak to another broker; the one that it had is put back."""
+    before = the_app.conf.broker_url
+
+    def use(url):
+        the_app.conf.broker_url = url
+        the_app.amqp._producer_pool = the_app._pool = None
+        Channel.queues.clear()
+
+    yield use
+    use(before)
+
+
+@pytest.fixture
+def app(home, use_broker):
+    """Give the app, with a broker in this process's memory."""
+    use_broker("memory://")
+    return the_app
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A message as a worker would find it."""
+
+    task: str
+    args: list
+    kwargs: dict
+    headers: dict
+    raw: Any
+
+
+@pytest.fixture
+def fetch(app):
+    """Fetch all the messages of a queue."""
+
+    def fetch_all(queue="celery"):
+        found = []
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            while queue in channel.queues and (message := channel.basic_get(queue, no_ack=True)):
+                args, kwargs, _ = message.payload
+                found.append(Sent(message.headers["task"], args, kwargs, message.headers, message))
+        return found
+
+    return fetch_all
+
+
+@pytest.fixture
+def work(app, fetch):
+    """Run what waits on the queues in this process, until nothing waits; the names under which it was shown."""
+
+    def run(*queues):
+        shown = []
+        while messages := [message for queue in queues or ("celery",) for message in fetch(queue)]:
+            for message in messages:
+                app.tasks[message.task](*message.args, **message.kwargs)
+                shown.append(message.headers["shadow"])
+        return shown
+
+    return run

@@ -1,0 +1,133 @@
+"""What the worker's parent hears of its children, with Celery's own exceptions."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+import structlog
+from billiard.einfo import ExceptionInfo
+from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from celery import signals
+from celery.worker import state
+from celery.worker.request import Request
+
+import tracker
+from runner.dispatch import dispatch_job
+from tasks import run_stage
+from tasks.app import get_runtime
+from tasks.signals import NewQueues, hand_back
+from tracker.moves import claim
+
+
+@pytest.fixture
+def conn(app, write_jobs):
+    write_jobs(demo={"stages": [{"name": "fetch", "handler": "tasks_plugins:Echo", "timeout": 60}]})
+    tracker.upsert_items(get_runtime().tracker, "demo", [{"key": "a"}, {"key": "b"}])
+    dispatch_job(get_runtime(), get_runtime().jobs.get_job("demo"))
+    return get_runtime().tracker
+
+
+@pytest.fixture
+def ids(conn, fetch):
+    """Give the arguments of a stage that a child has claimed."""
+    (first, _) = fetch()
+    assert claim(conn, *first.args, worker="child")
+    return first.args
+
+
+def fail(error, ids):
+    signals.task_failure.send(sender=run_stage, exception=error, args=ids, kwargs={}, task_id="x", einfo=None)
+
+
+def read_stage(conn, ids):
+    sql = "SELECT * FROM item_stages WHERE item_id = ? AND stage = ?"
+    return dict(conn.execute(sql, ids[:2]).fetchone())
+
+
+def test_the_claim_of_a_lost_child_is_given_back_once(conn, ids):
+    for _ in range(2):
+        fail(WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1."), ids)
+    row = read_stage(conn, ids)
+    assert (row["status"], row["crashes"], row["retries"]) == ("pending", 1, 0)
+    assert "SIGKILL" in row["reason"]
+
+
+def test_a_child_that_was_killed_because_its_time_was_up_is_a_timeout_once(conn, ids):
+    for _ in range(2):  # a hard time limit is told twice
+        fail(TimeLimitExceeded(70.0), ids)
+    row = read_stage(conn, ids)
+    assert (row["status"], row["crashes"], row["retries"]) == ("pending", 0, 1)
+    assert "exceeded its timeout of 1 m" in row["reason"]
+
+
+def test_what_fails_outside_of_a_handler_is_told_and_changes_nothing(conn, ids):
+    with structlog.testing.capture_logs() as logs:
+        fail(ValueError("odd"), ids)
+    assert [line["event"] for line in logs] == ["a task failed outside its handler"]
+    assert read_stage(conn, ids)["status"] == "in_progress"
+
+
+def test_a_failure_of_another_task_is_not_taken_for_a_stages(conn, ids, app):
+    signals.task_failure.send(
+        sender=app.tasks["tasks.sweep"], exception=WorkerLostError("gone"), args=ids, kwargs={}
+    )
+    assert read_stage(conn, ids)["status"] == "in_progress"
+
+
+def test_a_tracker_that_cannot_be_opened_leaves_the_stage_to_its_lease(conn, ids, home):
+    get_runtime().close()
+    for path in home.glob("tracker.db*"):
+        path.unlink()
+    (home / "tracker.db").write_text("no database at all, and long enough to be looked at" * 50)
+    with structlog.testing.capture_logs() as logs:
+        fail(WorkerLostError("gone"), ids)
+    assert logs[-1]["event"] == "could not give a stage back; its lease will run out"
+    (home / "tracker.db").unlink()
+
+
+@pytest.fixture
+def requests(app, conn, fetch):
+    """Make requests of the messages on the queue, as a worker holds those that it has fetched."""
+    made = [Request(sent.raw, app=app) for sent in fetch()]
+    yield made
+    for request in made:
+        state.reserved_requests.discard(request)
+        state.active_requests.discard(request)
+
+
+def test_what_was_fetched_and_not_begun_is_handed_back_at_shutdown(conn, requests):
+    begun, waiting = requests
+    for request in requests:
+        state.reserved_requests.add(request)
+    state.active_requests.add(begun)
+    signals.worker_shutting_down.send(sender="celery@here", sig="TERM", how="Warm", exitcode=0)
+    assert read_stage(conn, begun.args)["queued_at"] is not None
+    assert read_stage(conn, waiting.args)["queued_at"] is None
+
+
+def test_a_worker_that_holds_nothing_hands_nothing_back(conn):
+    with structlog.testing.capture_logs() as logs:
+        hand_back()
+    assert logs == []
+
+
+def test_a_worker_serves_a_queue_that_jobs_yaml_gains(app, write_jobs):
+    write_jobs(demo={})
+    added = []
+    consumer = SimpleNamespace(add_task_queue=added.append)
+    step = NewQueues(consumer)
+    step._look(consumer)
+    write_jobs(demo={"stages": [{"name": "fetch", "handler": "tasks_plugins:Echo", "queue": "slow"}]})
+    step._look(consumer)
+    step._look(consumer)
+    assert added == ["slow"]
+
+
+def test_the_worker_is_told_to_look_for_queues(app):
+    assert NewQueues in app.steps["consumer"]
+
+
+def test_our_logs_are_used_whatever_starts_the_process():
+    assert signals.setup_logging.has_listeners() if hasattr(signals.setup_logging, "has_listeners") else True
+    assert signals.setup_logging.receivers
