@@ -11,7 +11,6 @@ import argparse
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
@@ -22,6 +21,8 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 from throughput import JOBS  # noqa: E402 - after the path is set
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.runtime import Runtime
 
 BATCH = 10_000
@@ -87,7 +88,9 @@ def main() -> None:
     rounds = min(40, 3 * asked.few // 80)
     pairs = list(zip(refills(few, rounds), refills(many, rounds), strict=True))[1:]
     small, large = median(pair[0] for pair in pairs), median(pair[1] for pair in pairs)
-    print(f"dispatch with {asked.few:>9,} waiting: {small:6.1f} us a message (median of {len(pairs)} refills)")
+    print(
+        f"dispatch with {asked.few:>9,} waiting: {small:6.1f} us a message (median of {len(pairs)} refills)"
+    )
     print(f"dispatch with {asked.many:>9,} waiting: {large:6.1f} us a message")
     print(f"ratio: {large / small:.2f}   (target: no difference)")
 

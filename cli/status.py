@@ -137,7 +137,7 @@ def show_stages(stages: Iterable[StageReport]) -> None:
     from cli.render import write_table
 
     write_table(
-        ["stage", *COUNTS, "#p50", "#p95", "#max", "#per min"],
+        ["stage", *COUNTS, "#p50", "#p95", "#max", "#/min"],
         [
             (
                 one.stage,

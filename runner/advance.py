@@ -144,7 +144,7 @@ def conclude(runtime: Runtime, claim: Claim, ending: Ending, spent: list[Cost]) 
         log.warning("dropped", reason=str(error), job=claim.job_id, key=claim.key)
         wait_for_room(lambda: _record_costs(runtime.tracker, claim, spent))
         return None
-    _tell(claim, settled, ending)
+    _tell(claim, ending)
     if job is not None:
         publish(runtime, job, messages)
     return settled
@@ -216,7 +216,7 @@ def _record_costs(conn: Connection, claim: Claim, spent: list[Cost]) -> None:
         )
 
 
-def _tell(claim: Claim, settled: Settled, ending: Ending) -> None:
+def _tell(claim: Claim, ending: Ending) -> None:
     told = log.info if ending.failure is None else log.warning
     told(
         f"{claim.job_id}.{claim.stage} {ending.move.name}",

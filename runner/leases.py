@@ -68,7 +68,7 @@ class LeaseKeeper:
                 for one in held:
                     if not one.renew(conn):
                         one.lost.set()
-        except Exception as error:  # the next round tries again; a lease outlasts three of them
+        except Exception as error:  # noqa: BLE001 - the next round tries again; a lease outlasts three of them
             level = "warning" if isinstance(error, CeleriacError) else "error"
             getattr(log, level)(
                 "leases were not renewed", error=str(error), stages=[one.name for one in held]

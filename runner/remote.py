@@ -9,6 +9,7 @@ the same fencing. Whatever of this is lost, the lease runs out and the stage is 
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Protocol
@@ -105,7 +106,7 @@ def _run(
         return _as_report(judge_outcome(outcome, version))
     except timeout_error as error:
         return _as_failure(describe_timeout(work.timeout_seconds, describe_error(error).traceback))
-    except Exception as error:  # noqa: BLE001 - whatever a handler raises is its stage's failure
+    except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever a handler raises is its stage's failure
         return _as_failure(describe_error(error))
 
 

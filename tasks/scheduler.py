@@ -43,4 +43,5 @@ class JobsScheduler(Scheduler):
         for gone in set(self.schedule) - set(entries):
             del self.schedule[gone]
         self.merge_inplace(entries)  # type: ignore[arg-type]  # the stubs want entries, Celery makes them
+        self._heap = None  # Celery would keep to the old times: it compares the entries with themselves
         log.info("schedule in force", entries=sorted(entries))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+import signal
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps, signals
+from celery.exceptions import WorkerTerminate
 from celery.worker import state
 
 from pipeline.errors import CeleriacError
@@ -14,6 +17,10 @@ from runner.logs import configure_logs
 from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
 from tasks.app import app, get_runtime, list_queues
 from tasks.work import run_stage
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import FrameType
 
 log = structlog.get_logger(__name__)
 
@@ -40,11 +47,26 @@ def take_back_lost(exception: BaseException, args: tuple[int, str, int], **_: An
         log.error("could not give a stage back; its lease will run out", error=str(error), args=args)
 
 
+@signals.task_prerun.connect
+def stop_when_told(**_: Any) -> None:
+    """In a worker's child: take SIGTERM for the end of the process, not for a `sys.exit` of the handler."""
+    leave = signal.getsignal(signal.SIGTERM)
+    if callable(leave) and leave.__module__ == "billiard.common":
+        signal.signal(signal.SIGTERM, partial(_terminate, leave))
+
+
+def _terminate(leave: Callable[[int, FrameType | None], None], number: int, frame: FrameType | None) -> None:
+    try:
+        leave(number, frame)
+    except SystemExit as error:
+        raise WorkerTerminate(error.code) from None
+
+
 @signals.worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
     """Let other workers have what this one fetched and has not begun."""
     waiting = state.reserved_requests - state.active_requests
-    fetched = [tuple(request.args) for request in waiting if request.task_name == run_stage.name]
+    fetched = [tuple(request.args) for request in waiting if request.type == run_stage.name]
     try:
         hand_back_unbegun(get_runtime(), fetched)
     except CeleriacError as error:

@@ -10,7 +10,7 @@ from runner import advance as advancing
 from runner import discover as discovering
 from runner import remote
 from runner import sweep as sweeping
-from runner.cargo import Cargo
+from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
 from tasks.app import app, get_runtime
 from tasks.line import TrackerLine
 

@@ -57,9 +57,11 @@ class Connection(apsw.Connection):
 
     if TYPE_CHECKING:  # apsw's rows are tuples to a type checker; ours are `Row`s, by `trace_row`
 
-        def execute(self, statements: str, bindings: Any = None) -> Answer: ...  # type: ignore[override]
+        def execute(self, statements: str, bindings: Any = None) -> Answer:  # type: ignore[override]
+            """Run a statement."""
 
-        def executemany(self, statements: str, sequenceofbindings: Any) -> Answer: ...  # type: ignore[override]
+        def executemany(self, statements: str, sequenceofbindings: Any) -> Answer:  # type: ignore[override]
+            """Run a statement for each of several bindings."""
 
     def __init__(self, path: Path, flags: int) -> None:
         super().__init__(str(path), flags=flags, statementcachesize=256)

@@ -70,8 +70,8 @@ def mark_stage_done(
     """
     End a stage as done, with its result if it has one; the next stages become ready. Commits.
 
-    A stage that was not claimed is counted as done, and its result kept all the same. Raises `StaleLeaseError` when it has ended, or when
-    `attempt` owns it no longer.
+    A stage that was not claimed is counted as done, and its result kept all the same. Raises
+    `StaleLeaseError` when it has ended, or when `attempt` owns it no longer.
     """
     text = None if result is None else json.dumps(dict(result), ensure_ascii=False, allow_nan=False)
     with write(conn):

@@ -81,7 +81,7 @@ def no_broker(folder, monkeypatch):
 @pytest.fixture
 def conn(folder):
     """Open the folder's tracker."""
-    (folder / "data").mkdir()
+    (folder / "data").mkdir(exist_ok=True)
     with tracker.open_db(load_settings().db_path) as conn:
         yield conn
 
@@ -89,9 +89,13 @@ def conn(folder):
 @pytest.fixture
 def tracked(conn):
     """Let `notes` have an item that is done, one that failed, and one that is new; a connection to them."""
-    tracker.upsert_items(conn, "notes", [{"key": key, "data": {"path": key}} for key in ("a.txt", "b.txt", "c.txt")])
+    tracker.upsert_items(
+        conn, "notes", [{"key": key, "data": {"path": key}} for key in ("a.txt", "b.txt", "c.txt")]
+    )
     ids = dict(conn.execute("SELECT key, item_id FROM work_items").fetchall())
-    for stage, result in zip(STAGES, ({"text": "One.", "lines": 1}, {"summary": "One", "keywords": ["one"]}), strict=True):
+    for stage, result in zip(
+        STAGES, ({"text": "One.", "lines": 1}, {"summary": "One", "keywords": ["one"]}), strict=True
+    ):
         tracker.mark_stage_in_progress(conn, ids["a.txt"], stage, STAGES)
         tracker.mark_stage_done(conn, ids["a.txt"], stage, STAGES, result, handler_version="v1")
     tracker.mark_stage_in_progress(conn, ids["b.txt"], "read_file", STAGES)
@@ -134,11 +138,16 @@ def shell(folder):
 
 @pytest.fixture
 def shell_each(folder):
-    """Run commands that act one after the other in one process that is not this one, because that is quicker."""
+    """Run commands that act, one after the other, in one other process, because that is quicker."""
 
     def run(lines):
         done = subprocess.run(
-            [sys.executable, "-c", ONE_BY_ONE], input=json.dumps(lines), capture_output=True, text=True, timeout=60, check=True
+            [sys.executable, "-c", ONE_BY_ONE],
+            input=json.dumps(lines),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=True,
         )
         return [Ended(**ended) for ended in json.loads(done.stdout)]
 
@@ -191,7 +200,10 @@ def list_processes(folder):
         found = []
         for path in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
-                if path.name != str(os.getpid()) and f"CELERIAC_DATA={folder}/".encode() in (path / "environ").read_bytes():
+                if (
+                    path.name != str(os.getpid())
+                    and f"CELERIAC_DATA={folder}/".encode() in (path / "environ").read_bytes()
+                ):
                     found.append((path / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         return found
 

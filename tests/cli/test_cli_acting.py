@@ -18,7 +18,9 @@ def find_item(conn, key, job="notes"):
 
 def get_statuses(conn, key):
     item = find_item(conn, key)
-    rows = conn.execute("SELECT stage, status FROM item_stages WHERE item_id = ? ORDER BY position", (item["item_id"],))
+    rows = conn.execute(
+        "SELECT stage, status FROM item_stages WHERE item_id = ? ORDER BY position", (item["item_id"],)
+    )
     return dict(rows.fetchall())
 
 
@@ -41,7 +43,9 @@ def test_without_a_broker_the_items_wait_in_the_tracker_and_it_says_so(shell, co
 
 
 def test_an_item_starts_in_the_middle(shell, conn):
-    ended = shell("enqueue", "notes", "x", "--at", "summarise_text", "--data", '{"text": "Hi."}', "--priority", "3")
+    ended = shell(
+        "enqueue", "notes", "x", "--at", "summarise_text", "--data", '{"text": "Hi."}', "--priority", "3"
+    )
     assert ended.code == exit_codes.OK
     assert get_statuses(conn, "x") == {"read_file": "done", "summarise_text": "pending"}
     assert find_item(conn, "x")["priority"] == 3
@@ -61,7 +65,9 @@ def test_lines_are_enqueued_and_bad_ones_left_out_by_name(shell, conn):
     ]
     ended = shell("enqueue", "hand", "-", "--priority", "5", given="\n".join(lines))
     assert ended.code == exit_codes.FAILED
-    assert [line.split(":")[0] for line in ended.err.splitlines()[:5]] == [f"line {n}" for n in (3, 4, 5, 6, 7)]
+    assert [line.split(":")[0] for line in ended.err.splitlines()[:5]] == [
+        f"line {n}" for n in (3, 4, 5, 6, 7)
+    ]
     assert "unknown field 'colour'" in ended.err
     assert "2 new in hand, 0 known already, 5 bad lines left out" in ended.err
     found = conn.execute("SELECT key, priority FROM work_items ORDER BY key").fetchall()
@@ -128,7 +134,9 @@ def test_a_stage_is_done_again_for_the_items_named(shell, tracked):
     assert get_statuses(tracked, "a.txt") == {"read_file": "done", "summarise_text": "pending"}
 
 
-@pytest.mark.parametrize(("answer", "code", "status"), [("y\n", 0, "pending"), ("n\n", 1, "done"), ("", 1, "done")])
+@pytest.mark.parametrize(
+    ("answer", "code", "status"), [("y\n", 0, "pending"), ("n\n", 1, "done"), ("", 1, "done")]
+)
 def test_a_reset_of_all_items_asks_first(shell, tracked, answer, code, status):
     ended = shell("reset", "notes", "summarise_text", given=answer)
     assert ended.code == code

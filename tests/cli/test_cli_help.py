@@ -28,7 +28,8 @@ for arguments in [["--help"], *([name, "--help"] for name in COMMANDS)]:
         assert ended.code == 0
     if arguments == ["--help"]:
         print(time.process_time(), file=sys.stderr)
-print(*(name for name in ("celery", "pydantic", "apsw", "rich", "redis") if name in sys.modules), file=sys.stderr)
+heavy = ("celery", "pydantic", "apsw", "rich", "redis", "yaml")
+print(*(name for name in heavy if name in sys.modules), file=sys.stderr)
 """
 
 
@@ -47,7 +48,9 @@ def list_options(command):
 
 
 def read_help_times():
-    done = subprocess.run([sys.executable, "-c", EVERY_HELP], cwd=ROOT, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", EVERY_HELP], cwd=ROOT, capture_output=True, text=True, check=True
+    )
     seconds, imported = done.stderr.split("\n")[:2]
     return float(seconds), imported
 
@@ -113,7 +116,9 @@ def test_a_command_that_is_like_no_other_is_refused(call):
     assert call("xyzzy").code == exit_codes.INVALID
 
 
-@pytest.mark.parametrize("arguments", [["run"], ["run", "notes", "--limit", "0"], ["items", "notes", "--status", "x"]])
+@pytest.mark.parametrize(
+    "arguments", [["run"], ["run", "notes", "--limit", "0"], ["items", "notes", "--status", "x"]]
+)
 def test_a_wrong_command_line_shows_how_it_is_written(call, arguments):
     ended = call(*arguments)
     assert ended.code == exit_codes.INVALID

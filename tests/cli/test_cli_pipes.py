@@ -24,7 +24,12 @@ def read_one_line_of(*arguments):
 
 @pytest.mark.parametrize(
     "line",
-    ["items notes --limit 3000", "items notes --limit 3000 --json", "results notes --format jsonl", "events --limit 5000"],
+    [
+        "items notes --limit 3000",
+        "items notes --limit 3000 --json",
+        "results notes --format jsonl",
+        "events --limit 5000",
+    ],
 )
 def test_a_reader_may_leave_at_any_time(conn, line):
     tracker.upsert_items(conn, "notes", [{"key": f"item {n}" * 5} for n in range(MANY)])
@@ -39,7 +44,11 @@ def test_a_reader_that_never_read_is_no_error(tracked):
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
-        [sys.executable, "-m", "cli.main", "status"], stdout=writing, stderr=subprocess.PIPE, timeout=30, check=False
+        [sys.executable, "-m", "cli.main", "status"],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        timeout=30,
+        check=False,
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")

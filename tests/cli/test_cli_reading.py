@@ -32,7 +32,9 @@ READING = {
     "items notes --limit 1": lambda conn: reports.list_item_reports(conn, "notes", limit=1),
     "show notes b.txt": lambda conn: reports.get_whole_item_report(conn, "notes", "b.txt"),
     "results notes": lambda conn: list(reports.stream_result_reports(conn, "notes", None, -1)),
-    "results notes read_file": lambda conn: list(reports.stream_result_reports(conn, "notes", "read_file", -1)),
+    "results notes read_file": lambda conn: list(
+        reports.stream_result_reports(conn, "notes", "read_file", -1)
+    ),
     "events": lambda conn: reports.list_event_reports(conn, None)[::-1],
     "events notes --limit 2": lambda conn: reports.list_event_reports(conn, "notes", limit=2)[::-1],
     "health": lambda conn: reports.read_health(conn, 180),
@@ -61,7 +63,9 @@ def test_reading_changes_nothing(call, tracked, folder):
     assert tracked.execute("PRAGMA data_version").fetchone()[0] == before
 
 
-@pytest.mark.parametrize("line", ["status nots", "items nots", "show nots a.txt", "results nots", "events nots"])
+@pytest.mark.parametrize(
+    "line", ["status nots", "items nots", "show nots a.txt", "results nots", "events nots"]
+)
 def test_an_unknown_job_names_the_nearest(call, tracked, line):
     ended = call(*line.split())
     assert ended.code == exit_codes.NOT_FOUND
@@ -91,7 +95,9 @@ def test_a_job_of_jobs_yaml_that_never_ran_has_nothing(call, tracked):
     assert json.loads(call("results", "hand", "read_file", "--json").out) == []
 
 
-@pytest.mark.parametrize("line", ["status", "items notes", "show notes a.txt", "results notes", "events", "health"])
+@pytest.mark.parametrize(
+    "line", ["status", "items notes", "show notes a.txt", "results notes", "events", "health"]
+)
 def test_a_tracker_that_is_not_there_is_not_made(call, folder, line):
     ended = call(*line.split())
     assert ended.code == exit_codes.UNUSABLE
@@ -110,7 +116,9 @@ def test_a_jobs_yaml_that_is_refused_is_said_and_the_tracker_is_shown(call, trac
 
 
 def test_the_note_says_why_a_job_does_not_move(call, tracked):
-    tracker.set_job_paused(tracked, "notes", paused=True, reason="site is down", until=now_ms() + 7_200_000, by="me")
+    tracker.set_job_paused(
+        tracked, "notes", paused=True, reason="site is down", until=now_ms() + 7_200_000, by="me"
+    )
     fail_discovery(tracked, begin_discovery(tracked, "hand"), "source unavailable: gone", now_ms() + 60_000)
     ended = call("status")
     assert "paused by me: site is down until 20" in ended.out
@@ -140,7 +148,10 @@ def test_show_does_not_read_markup_in_what_it_shows(call, conn):
 
 def test_results_stream_as_json_lines(call, tracked):
     rows = [json.loads(line) for line in call("results", "notes", "--format", "jsonl").out.splitlines()]
-    assert [(row["key"], row["stage"]) for row in rows] == [("a.txt", "read_file"), ("a.txt", "summarise_text")]
+    assert [(row["key"], row["stage"]) for row in rows] == [
+        ("a.txt", "read_file"),
+        ("a.txt", "summarise_text"),
+    ]
 
 
 def test_results_as_csv_have_a_column_for_each_field(call, tracked):

@@ -3,7 +3,6 @@ from __future__ import annotations
 import json
 import signal
 import socket
-from datetime import UTC, datetime
 
 import pytest
 
@@ -35,14 +34,17 @@ MORE_JOBS = """
     discovery: {strategy: manual, items: [a]}
     stages: [{name: wait, handler: "handlers_of_mine:Later"}]
   slow:
-    discovery: {strategy: manual, items: [%s]}
+    discovery: {strategy: local_files, root: many}
     stages: [{name: wait, handler: "handlers_of_mine:Slow"}]
-""" % ", ".join(f"i{n}" for n in range(60))
+"""
 
 
 @pytest.fixture(autouse=True)
 def more_jobs(folder):
     (folder / "handlers_of_mine.py").write_text(HANDLERS)
+    (folder / "many").mkdir()
+    for number in range(60):
+        (folder / "many" / f"{number}.txt").touch()
     with (folder / "jobs.yaml").open("a") as file:
         file.write(MORE_JOBS)
 
@@ -94,7 +96,9 @@ def test_a_source_that_is_away_is_one_line_with_the_time_of_the_next_try(shell, 
     with socket.create_server(("127.0.0.1", 0)) as closed:
         url = f"http://127.0.0.1:{closed.getsockname()[1]}"
     with (folder / "jobs.yaml").open("a") as file:
-        file.write(f"  away:\n    discovery: {{strategy: hacker_news, base_url: '{url}'}}\n    stages: [fetch]\n")
+        file.write(
+            f"  away:\n    discovery: {{strategy: hacker_news, base_url: '{url}'}}\n    stages: [fetch]\n"
+        )
     for command in ("run", "discover"):
         ended = shell(command, "away", CELERIAC_ALLOW_HOSTS="127.0.0.1")
         assert ended.code == exit_codes.SOURCE
@@ -133,12 +137,15 @@ def test_a_dry_run_prints_what_each_stage_gives_and_writes_nothing(shell, tracke
     assert ended.out.startswith("a.txt\n  read_file: done\n")
     assert "    text: One. Two. Three.\n" in ended.out
     lines = [json.loads(line) for line in shell("run", "notes", "--dry-run", "--json").out.splitlines()]
-    assert [(line["key"], line["stage"]) for line in lines[2:]] == [("b.txt", "read_file"), ("b.txt", "summarise_text")]
+    assert [(line["key"], line["stage"]) for line in lines[2:]] == [
+        ("b.txt", "read_file"),
+        ("b.txt", "summarise_text"),
+    ]
     assert {path: path.read_bytes() for path in (folder / "data").iterdir()} == before
 
 
 def test_a_dry_run_needs_no_tracker_and_makes_none(shell, folder):
-    assert shell("run", "broken", "--dry-run").out.count("read_file: failed") == 2
+    assert shell("run", "broken", "--dry-run").out.count("read_file: gave_up: no path") == 2
     assert not (folder / "data").exists()
 
 
@@ -153,4 +160,3 @@ def test_ctrl_c_in_the_middle_loses_nothing(start, eventually, conn, list_proces
     assert shell("run", "slow", "--concurrency", "8").code == exit_codes.OK
     assert len(list_done(conn, "wait")) == 60
     assert conn.execute("SELECT max(attempt) FROM item_stages").fetchone()[0] <= 2
-    assert datetime.now(UTC)

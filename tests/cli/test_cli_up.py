@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
 
 import pytest
 
-import tracker
 from cli import exit_codes
 
 UP = ("up", "--concurrency", "2")
@@ -18,12 +16,12 @@ DELAY = "from tasks import discover; print(discover.delay('notes'))"
 def celery(*arguments):
     """Run one of Celery's own commands, as from a shell in the folder of jobs.yaml."""
     return subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "tasks", *arguments], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
     )
-
-
-def is_up():
-    return "1 node online" in celery("inspect", "ping").stdout
 
 
 def count_done(conn):
@@ -31,21 +29,31 @@ def count_done(conn):
 
 
 @pytest.fixture
-def up(start, eventually):
+def is_ready(folder):
+    """Tell whether a worker in the background takes work."""
+    return lambda: " ready." in (folder / "log").read_text()
+
+
+@pytest.fixture
+def up(start, eventually, is_ready):
     process = start(*UP)
-    eventually(is_up)
+    eventually(is_ready)
     return process
 
 
-def test_a_running_up_serves_other_shells_until_it_is_interrupted(up, conn, shell, eventually, list_processes):
+def test_a_running_up_serves_other_shells_until_it_is_interrupted(
+    up, conn, shell, eventually, folder, list_processes
+):
     second = shell(*UP)
     assert (second.code, "up already in" in second.err) == (exit_codes.UNUSABLE, True)
 
+    assert "1 node online" in celery("inspect", "ping").stdout
     assert celery("call", "tasks.discover", "--args", '["notes"]').returncode == 0
     eventually(lambda: count_done(conn) == 2)
 
-    tracker.set_job_paused(conn, "hand", paused=False)
-    ended = shell("enqueue", "hand", "x", "--data", json.dumps({"path": os.path.abspath("files/a.txt")}), "--json")
+    ended = shell(
+        "enqueue", "hand", "x", "--data", json.dumps({"path": str(folder / "files" / "a.txt")}), "--json"
+    )
     assert json.loads(ended.out)["sent"] == 1
     eventually(lambda: count_done(conn) == 3)
 
@@ -68,12 +76,15 @@ def test_sigterm_stops_it_too(up, list_processes):
     assert list_processes() == []
 
 
-def test_killed_it_leaves_no_process_and_the_next_one_starts(up, start, eventually, list_processes):
+def test_killed_it_leaves_no_process_and_the_next_one_starts(
+    up, start, eventually, is_ready, folder, list_processes
+):
     up.kill()
     up.wait(timeout=15)
     eventually(lambda: not list_processes())
+    (folder / "log").write_text("")
     again = start(*UP)
-    eventually(is_up)
+    eventually(is_ready)
     again.terminate()
     assert again.wait(timeout=15) == exit_codes.OK
 
@@ -95,14 +106,16 @@ def test_a_data_folder_that_cannot_be_used_is_named(shell, folder, command):
     assert str(folder / "data") in ended.err
 
 
-def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(start, folder, eventually, conn, monkeypatch, shell):
+def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(
+    start, folder, eventually, is_ready, conn, monkeypatch, shell
+):
     from pipeline.settings import load_settings
     from runner.broker import embedded_broker
 
     with embedded_broker(load_settings(), announce=False) as url:
         monkeypatch.setenv("CELERIAC_BROKER_URL", url)
-        process = start("worker", "--concurrency", "1", "--queues", "celery", "--hostname", "mine@%h", "--loglevel", "warning")
-        eventually(is_up)
+        process = start("worker", "--concurrency", "1", "--queues", "celery", "--hostname", "mine@%h")
+        eventually(is_ready)
         assert shell("run", "notes").code == exit_codes.OK
         process.terminate()
         assert process.wait(timeout=15) == 0

@@ -29,7 +29,9 @@ def test_a_zone_that_is_given_counts():
     assert parse_until("2026-12-01T08:00+05:00", NOW) == datetime(2026, 12, 1, 3, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ["yesterday", "2026-11-24", "2020-01-01T00:00", "0s", "25:00", "", "99999999999d"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "2026-11-24", "2020-01-01T00:00", "0s", "25:00", "", "99999999999d"]
+)
 def test_anything_else_and_the_past_are_refused(text):
     with pytest.raises(click.UsageError, match="--until"):
         parse_until(text, NOW)

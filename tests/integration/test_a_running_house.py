@@ -40,10 +40,15 @@ def test_a_slot_is_discovered_once_with_two_beats_and_made_up_once_after_a_stop(
     house.wait(lambda: house.settled() == 3)
     house.wait(lambda: house.count("SELECT value FROM meta WHERE name = 'swept_at'") > 0)
     assert house.count("SELECT count(*) FROM discovery_runs") == 1
-    assert house.count("SELECT count(*) FROM discovery_runs WHERE slot_at IS NOT NULL AND outcome = 'found'") == 1
+    assert (
+        house.count("SELECT count(*) FROM discovery_runs WHERE slot_at IS NOT NULL AND outcome = 'found'")
+        == 1
+    )
 
 
-def test_a_stage_added_while_all_runs_reopens_finished_items_and_a_broken_edit_is_refused(house: House) -> None:
+def test_a_stage_added_while_all_runs_reopens_finished_items_and_a_broken_edit_is_refused(
+    house: House,
+) -> None:
     small_house(house)
     house.start_worker()
     house.start_beat()
@@ -82,11 +87,13 @@ def test_a_remote_worker_runs_its_stages_without_the_file(house: House, tmp_path
         "CELERIAC_JOBS": str(elsewhere / "jobs.yaml"),
         "PYTHONPATH": os.pathsep.join([root, str(elsewhere)]),
     }
-    house.start("worker", "--hostname", "far@%h", "--queues", "far", "--concurrency", "1", "--loglevel", "INFO")
+    house.start(
+        "worker", "--hostname", "far@%h", "--queues", "far", "--concurrency", "1", "--loglevel", "INFO"
+    )
     house.environment = home
     house.wait(lambda: house.settled() == 6)
     assert house.unfinished() == 0
-    assert house.count("SELECT count(*) FROM results WHERE stage = 'two' AND json_extract(result, '$.after') <> ''") == 3
+    assert house.count("SELECT count(*) FROM results WHERE stage = 'two' AND result ->> '$.after' <> ''") == 3
     assert not (elsewhere / "data" / "tracker.db").exists()
 
 
@@ -106,5 +113,7 @@ def test_discover_works_from_python_as_any_celery_user_expects(house: House) -> 
     small_house(house)
     house.start_worker()
     code = 'from tasks import discover; discover.delay("small")'
-    subprocess.run([sys.executable, "-c", code], env=house.environment, cwd=house.directory, check=True, timeout=30)
+    subprocess.run(
+        [sys.executable, "-c", code], env=house.environment, cwd=house.directory, check=True, timeout=30
+    )
     house.wait(lambda: house.settled() == 3)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from conftest import House
 
-ROUGH = '''
+ROUGH = """
 import os, signal, sys, time
 
 def exits(context): sys.exit(3)
@@ -28,7 +28,7 @@ def too_slow_and_deaf(context):
             time.sleep(60)
         except BaseException:
             pass
-'''
+"""
 
 FUNCTIONS = (
     "exits forks prints returns_nothing raises dies too_slow too_slow_and_deaf".split()  # noqa: SIM905 - a list to read
@@ -58,7 +58,9 @@ def run_jobs(house: House, *names: str, timeout: str = "30s") -> None:
     worker = house.start_worker()
     house.start_beat()
     for name in names:
-        assert house.celery("call", "tasks.discover", "--args", f'["{name.replace("_", "-")}"]').returncode == 0
+        assert (
+            house.celery("call", "tasks.discover", "--args", f'["{name.replace("_", "-")}"]').returncode == 0
+        )
     house.wait(lambda: house.settled() == len(names), 80)
     assert worker.poll() is None
 
@@ -74,7 +76,9 @@ def reason(house: House, name: str) -> str:
         return str(row[0])
 
 
-def test_a_handler_that_exits_forks_prints_raises_or_returns_nothing_ends_its_stage_alone(house: House) -> None:
+def test_a_handler_that_exits_forks_prints_raises_or_returns_nothing_ends_its_stage_alone(
+    house: House,
+) -> None:
     run_jobs(house, "exits", "forks", "prints", "returns_nothing", "raises")
     assert "sys.exit(3)" in reason(house, "exits") or "SystemExit" in reason(house, "exits")
     assert reason(house, "forks") == "done: "

@@ -54,9 +54,7 @@ def open_workshop(settings, db_path, plugins):
     def make(run=None, stop_errors=(KeyboardInterrupt,), timeout_error=TimeoutError, **jobs):
         write_jobs(settings.jobs, **jobs or {"papers": job(step("fetch"), step("extract"), step("store"))})
         publisher = ListPublisher()
-        runtime = Runtime(
-            settings, publisher, run=run, stop_errors=stop_errors, timeout_error=timeout_error
-        )
+        runtime = Runtime(settings, publisher, run=run, stop_errors=stop_errors, timeout_error=timeout_error)
         opened.append(runtime)
         return Workshop(runtime, publisher, plugins)
 

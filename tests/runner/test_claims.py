@@ -133,7 +133,10 @@ def test_results_are_read_when_they_are_first_looked_at(shop):
 def test_branches_run_on_their_own_and_join(open_workshop):
     shop = open_workshop(
         papers=job(
-            step("fetch"), step("text"), step("images", needs=["fetch"]), step("join", needs=["text", "images"])
+            step("fetch"),
+            step("text"),
+            step("images", needs=["fetch"]),
+            step("join", needs=["text", "images"]),
         )
     )
     shop.run("a")

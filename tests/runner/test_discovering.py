@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 import time_machine
@@ -176,7 +177,7 @@ def test_the_sweep_tries_a_source_again_with_growing_patience_and_then_gives_up(
             retry_at = ended.retry_at
         clock.shift(86_400)
         assert take_up(shop) == []
-    waits = [(later - earlier).total_seconds() for earlier, later in zip(asked, asked[1:], strict=False)]
+    waits = [(later - earlier).total_seconds() for earlier, later in pairwise(asked)]
     assert waits == [min(60 * 2**number, LONGEST_RETRY_SECONDS) for number in range(MAX_ATTEMPTS - 1)]
     assert find_last_discovery(shop.conn, "papers").outcome == "failed"
 

@@ -18,7 +18,7 @@ NOWHERE = "redis+socket:///nowhere/broker.sock"
 
 @pytest.fixture
 def note(settings):
-    return lambda text: (settings.data / "broker.json").write_text(text)
+    return (settings.data / "broker.json").write_text
 
 
 def dead_pid():
@@ -38,7 +38,17 @@ def test_a_configured_broker_goes_before_all_others(tmp_path):
     assert find_broker_url(settings) == "redis://:secret@elsewhere:6379/1"
 
 
-NO_NOTES = ["", "{", "[]", "null", "{}", "\x00", '{"pid": 1}', '{"pid": "x", "url": "y"}', '{"pid": 1e99, "url": "y"}']
+NO_NOTES = [
+    "",
+    "{",
+    "[]",
+    "null",
+    "{}",
+    "\x00",
+    '{"pid": 1}',
+    '{"pid": "x", "url": "y"}',
+    '{"pid": 1e99, "url": "y"}',
+]
 
 
 @pytest.mark.parametrize("text", [*NO_NOTES, f'{{"pid": {10**30}, "url": "y"}}'])

@@ -13,6 +13,12 @@ from runner.discover import discover
 from runner.sweep import Swept, sweep
 
 
+def use_up(conn):
+    """Write until there is no room left in the last page."""
+    while True:
+        tracker.log_event(conn, "papers", "ballast", detail={"text": "x" * 300})
+
+
 @pytest.fixture
 def full_disk(monkeypatch):
     """Let a tracker grow no further; the second time that somebody waits for room, there is some."""
@@ -22,8 +28,7 @@ def full_disk(monkeypatch):
         pages = conn.execute("PRAGMA page_count").fetchone()[0]
         conn.execute(f"PRAGMA max_page_count = {pages}").fetchall()
         with pytest.raises(TrackerFullError):
-            while True:
-                tracker.log_event(conn, "papers", "ballast", detail={"text": "x" * 300})
+            use_up(conn)
 
         def wait(seconds):
             waits.append(seconds)

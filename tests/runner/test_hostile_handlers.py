@@ -58,7 +58,10 @@ BAD = {
     "GeneratorExit": (raising(GeneratorExit("odd")), "odd"),
     "CancelledError": (cancel_itself, ""),
     "MemoryError": (raising(MemoryError("too large")), "too large"),
-    "ExceptionGroup": (raising(ExceptionGroup("two", [ValueError(1), KeyError(2)])), "two (2 sub-exceptions)"),
+    "ExceptionGroup": (
+        raising(ExceptionGroup("two", [ValueError(1), KeyError(2)])),
+        "two (2 sub-exceptions)",
+    ),
     "FileNotFoundError": (raising(FileNotFoundError(2, "gone", "caf\udce9.txt")), "caf\\udce9.txt"),
     "SourceUnavailableError": (raising(SourceUnavailableError("down", 30.0)), "down"),
     "AssertionError": (raising(AssertionError()), ""),
@@ -161,9 +164,9 @@ def test_a_handler_may_be_async(shop):
 
 
 def test_costs_may_be_counted_in_decimals(shop):
-    shop.acts["fetch"] = lambda context: context.cost(
-        decimal.Decimal("0.25"), "openai", tokens=decimal.Decimal(3)
-    ) or {"ok": True}
+    shop.acts["fetch"] = lambda context: (
+        context.cost(decimal.Decimal("0.25"), "openai", tokens=decimal.Decimal(3)) or {"ok": True}
+    )
     shop.run("a")
     assert tracker.get_daily_cost(shop.conn, "papers") == 0.25
     assert shop.status("a", "fetch") == "done"

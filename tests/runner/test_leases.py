@@ -78,7 +78,10 @@ def test_a_lease_is_not_renewed_after_its_block(shop):
 def test_many_leases_are_renewed_by_one_thread(shop):
     kept, renewed = keeper(shop), set()
     before = threading.active_count()
-    with kept.hold("a", lambda _: renewed.add("a") or True), kept.hold("b", lambda _: renewed.add("b") or True):
+    with (
+        kept.hold("a", lambda _: renewed.add("a") or True),
+        kept.hold("b", lambda _: renewed.add("b") or True),
+    ):
         wait_until(lambda: renewed == {"a", "b"})
         assert threading.active_count() == before + 1
 

@@ -67,8 +67,12 @@ def test_one_failing_item_does_not_use_up_a_concurrency_of_one(open_workshop):
     assert shop.status("good") == "done"
 
 
-@pytest.mark.parametrize(("rate", "at_once", "after_one_second"), [("2/s", 10, 2), ("1/s", 5, 1), ("30/m", 2, 0)])
-def test_a_rate_lets_go_what_one_sweep_apart_saves_up_and_no_more(open_workshop, rate, at_once, after_one_second):
+@pytest.mark.parametrize(
+    ("rate", "at_once", "after_one_second"), [("2/s", 10, 2), ("1/s", 5, 1), ("30/m", 2, 0)]
+)
+def test_a_rate_lets_go_what_one_sweep_apart_saves_up_and_no_more(
+    open_workshop, rate, at_once, after_one_second
+):
     shop = open_workshop(papers=job(step("fetch", rate=rate)))
     with time_machine.travel("2026-03-01T12:00:00Z", tick=False) as clock:
         shop.add(*(f"k{number}" for number in range(100)))

@@ -25,7 +25,12 @@ def test_logs_are_json_lines_on_standard_error_with_their_fields():
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, check=True)
     assert done.stdout == b""
     ours, theirs, failed = [json.loads(line) for line in done.stderr.decode().splitlines()]
-    assert (ours["event"], ours["key"], ours["attempt"], ours["level"]) == ("papers.fetch finish", "žluť", 1, "info")
+    assert (ours["event"], ours["key"], ours["attempt"], ours["level"]) == (
+        "papers.fetch finish",
+        "žluť",
+        1,
+        "info",
+    )
     assert theirs["event"] == "a library says this"
     assert "ZeroDivisionError" in failed["exception"]
     assert ours["timestamp"].endswith("Z")

@@ -82,7 +82,9 @@ def test_what_the_source_raises_comes_through(shop):
 
 def test_a_stage_is_rehearsed_with_what_leads_to_it_and_no_more(open_workshop):
     shop = open_workshop(
-        papers=job(step("fetch"), step("images"), step("text", needs=["fetch"]), step("store", needs=["text"]))
+        papers=job(
+            step("fetch"), step("images"), step("text", needs=["fetch"]), step("store", needs=["text"])
+        )
     )
     shop.plugins.find = lambda: [{"key": "a"}]
     assert list(endings(shop, test_stage="text")) == ["fetch", "text"]
@@ -111,9 +113,7 @@ def test_each_ending_is_shown_and_what_it_means_for_the_next_stages(found, outco
 
 def test_where_branches_join_a_skip_of_the_rest_goes_further_than_a_failure(open_workshop):
     shop = open_workshop(
-        papers=job(
-            step("text", needs=[]), step("images", needs=[]), step("join", needs=["text", "images"])
-        )
+        papers=job(step("text", needs=[]), step("images", needs=[]), step("join", needs=["text", "images"]))
     )
     shop.plugins.find = lambda: [{"key": "a"}]
     shop.acts.update(text=lambda _: 1 / 0, images=lambda _: Skip("no", rest=True))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 from collections import deque
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tracker
 from pipeline.errors import BrokerUnavailableError
 from runner.advance import advance
 from runner.dispatch import dispatch_job
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from types import ModuleType
 
 PLUGINS = '''
 from discovery.base import BaseDiscovery
@@ -73,7 +75,7 @@ class ListPublisher:
     discoveries: list = field(default_factory=list)
     is_away: bool = False
 
-    def publish_stages(self, job, messages):
+    def publish_stages(self, job, messages):  # noqa: ARG002 - the publisher's contract
         self._refuse_if_away()
         self.sent += messages
         for message in messages:

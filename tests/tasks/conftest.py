@@ -71,10 +71,10 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def use_broker():
     """Let the app speak to another broker; the one that it had is put back."""
-    before = the_app.conf.broker_url
+    before, options = the_app.conf.broker_url, the_app.conf.broker_transport_options
 
-    def use(url):
-        the_app.conf.broker_url = url
+    def use(url, **more):
+        the_app.conf.broker_url, the_app.conf.broker_transport_options = url, options | more
         the_app.amqp._producer_pool = the_app._pool = None
         Channel.queues.clear()
 
@@ -118,7 +118,7 @@ def fetch(app):
 
 @pytest.fixture
 def work(app, fetch):
-    """Run what waits on the queues in this process, until nothing waits; the names under which it was shown."""
+    """Run what waits on the queues in this process until nothing waits; the names that were shown."""
 
     def run(*queues):
         shown = []

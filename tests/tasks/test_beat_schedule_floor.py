@@ -41,7 +41,9 @@ def test_at_import_it_only_defines():
         is_docstring = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         is_constant = isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant)
         is_type_check = isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
-        assert is_docstring or is_constant or is_type_check or isinstance(node, allowed[:-1]), ast.unparse(node)
+        assert is_docstring or is_constant or is_type_check or isinstance(node, allowed[:-1]), ast.unparse(
+            node
+        )
 
 
 def test_nothing_in_it_reads_or_writes():

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from types import SimpleNamespace
 
 import pytest
 import structlog
-from billiard.einfo import ExceptionInfo
+from billiard.common import _shutdown_cleanup, clear_terminate_handler_fired
 from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import signals
+from celery.exceptions import WorkerTerminate
 from celery.worker import state
 from celery.worker.request import Request
 
 import tracker
 from runner.dispatch import dispatch_job
-from tasks import run_stage
+from tasks import app as the_app
 from tasks.app import get_runtime
 from tasks.signals import NewQueues, hand_back
 from tracker.moves import claim
@@ -37,7 +40,8 @@ def ids(conn, fetch):
 
 
 def fail(error, ids):
-    signals.task_failure.send(sender=run_stage, exception=error, args=ids, kwargs={}, task_id="x", einfo=None)
+    task = the_app.tasks["tasks.run_stage"]  # as Celery finds it
+    signals.task_failure.send(sender=task, exception=error, args=ids, kwargs={}, task_id="x", einfo=None)
 
 
 def read_stage(conn, ids):
@@ -112,6 +116,36 @@ def test_a_worker_that_holds_nothing_hands_nothing_back(conn):
     assert logs == []
 
 
+@pytest.fixture
+def child():
+    """Let this process take SIGTERM as a worker's child does."""
+    before = signal.getsignal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, _shutdown_cleanup)
+    yield
+    signal.signal(signal.SIGTERM, before)
+    clear_terminate_handler_fired()
+
+
+def test_a_stage_whose_worker_is_stopped_is_given_back_and_uses_no_retry(conn, child, fetch, monkeypatch):
+    def stopped(self, context):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr("tasks_plugins.Echo.run", stopped)
+    first, _ = fetch()
+    signals.task_prerun.send(sender=the_app.tasks["tasks.run_stage"], task_id="x")
+    with pytest.raises(WorkerTerminate) as caught:
+        the_app.tasks["tasks.run_stage"](*first.args)
+    row = read_stage(conn, first.args)
+    assert (row["status"], row["retries"], row["reason"]) == ("pending", 0, "the worker was stopped")
+    assert caught.value.code == signal.SIGTERM - 256
+
+
+def test_other_processes_take_sigterm_as_before():
+    before = signal.getsignal(signal.SIGTERM)
+    signals.task_prerun.send(sender=the_app.tasks["tasks.run_stage"], task_id="x")
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
 def test_a_worker_serves_a_queue_that_jobs_yaml_gains(app, write_jobs):
     write_jobs(demo={})
     added = []
@@ -129,5 +163,4 @@ def test_the_worker_is_told_to_look_for_queues(app):
 
 
 def test_our_logs_are_used_whatever_starts_the_process():
-    assert signals.setup_logging.has_listeners() if hasattr(signals.setup_logging, "has_listeners") else True
     assert signals.setup_logging.receivers

@@ -41,5 +41,7 @@ def test_two_beats_discover_a_slot_once(app, write_jobs, work):
     for _ in range(2):
         discover.apply_async(("demo",), {"scheduled": True}, shadow="demo.discover")
     work()
-    found = [event for event in tracker.get_events(get_runtime().tracker, "demo") if event["kind"] == "discover"]
+    found = [
+        event for event in tracker.get_events(get_runtime().tracker, "demo") if event["kind"] == "discover"
+    ]
     assert len(found) == 1

@@ -75,6 +75,25 @@ def claimed_id(conn, opened_id):
 
 
 @pytest.fixture
+def finished_id(conn, opened_id):
+    """Give an item with every stage done, each with its result."""
+    for stage in STAGES:
+        tracker.mark_stage_in_progress(conn, opened_id, stage, STAGES)
+        tracker.mark_stage_done(conn, opened_id, stage, STAGES, {"made by": stage})
+    return opened_id
+
+
+@pytest.fixture
+def stage_statuses(conn):
+    """Read an item's statuses in the order of its stages."""
+
+    def read(key="a"):
+        return list(tracker.get_stages_dict(conn, "papers")[key].values())
+
+    return read
+
+
+@pytest.fixture
 def read_stage(conn):
     """Read one stage's row as it stands in the file."""
 

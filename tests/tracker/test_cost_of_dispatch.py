@@ -91,7 +91,9 @@ def fill(conn, waiting):
     tracker.upsert_items(conn, "papers", [{"key": str(number)} for number in range(waiting)])
     with tracker.write(conn):
         open_items(conn, "papers", range(1, waiting // 2), PLAN)
-        conn.execute("UPDATE item_stages SET status = 'done', ended_at = 1 WHERE stage = 'fetch' AND item_id % 2")
+        conn.execute(
+            "UPDATE item_stages SET status = 'done', ended_at = 1 WHERE stage = 'fetch' AND item_id % 2"
+        )
         conn.execute("UPDATE item_stages SET needs_left = 0 WHERE stage = 'store' AND item_id % 2")
 
 

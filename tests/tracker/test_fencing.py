@@ -1,4 +1,4 @@
-"""Several processes on one real file: who lost a stage can change nothing, and who dies leaves nothing behind."""
+"""Several processes on one file: who lost a stage can change nothing, who dies leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -111,7 +111,9 @@ def test_whoever_waits_for_its_turn_gets_it_when_the_holder_dies(start_worker):
 
 
 @pytest.mark.parametrize("settled", [1, 7, 20])
-def test_a_worker_killed_at_work_leaves_the_file_whole_and_its_stage_to_another(conn, add_opened, start_worker, settled):
+def test_a_worker_killed_at_work_leaves_the_file_whole_and_its_stage_to_another(
+    conn, add_opened, start_worker, settled
+):
     item_ids = add_opened(*(f"item {number}" for number in range(500)), stages=["fetch"])
     doomed = start_worker()
     doomed.tell("work_for_ever", item_ids=item_ids)

@@ -15,7 +15,9 @@ DOCUMENT = Path(__file__).parents[2] / "docs" / "lifecycle.md"
 # what a row must have besides its status
 LEASES = {Status.IN_PROGRESS: 9}
 ENDS = dict.fromkeys(ENDED, 9)
-SET_STATUS = "UPDATE item_stages SET status = ?, leased_until = ?, ended_at = ? WHERE item_id = ? AND stage = ?"
+SET_STATUS = (
+    "UPDATE item_stages SET status = ?, leased_until = ?, ended_at = ? WHERE item_id = ? AND stage = ?"
+)
 
 
 def set_status(conn, item_id, stage, status):
@@ -60,7 +62,9 @@ def test_a_row_that_cannot_be_is_refused(conn, opened_id, change):
 
 
 @pytest.mark.parametrize("statuses", list(product(Status, repeat=3)), ids="-".join)
-def test_an_items_status_is_derived_alike_in_sql_and_in_python_and_cached(conn, opened_id, item_status, statuses):
+def test_an_items_status_is_derived_alike_in_sql_and_in_python_and_cached(
+    conn, opened_id, item_status, statuses
+):
     for stage, status in zip(["fetch", "extract", "store"], statuses, strict=True):
         set_status(conn, opened_id, stage, status)
     derived = conn.execute("SELECT derived_status FROM item_derived_status WHERE item_id = ?", (opened_id,))
@@ -68,7 +72,9 @@ def test_an_items_status_is_derived_alike_in_sql_and_in_python_and_cached(conn, 
 
 
 def test_the_derived_status_is_read_from_its_covering_index(conn, opened_id):
-    plan = conn.execute("EXPLAIN QUERY PLAN SELECT * FROM item_derived_status WHERE item_id = ?", (opened_id,))
+    plan = conn.execute(
+        "EXPLAIN QUERY PLAN SELECT * FROM item_derived_status WHERE item_id = ?", (opened_id,)
+    )
     stages = [row["detail"] for row in plan if " s " in row["detail"]]
     assert stages
     assert all("idx_item_stages_item_status" in detail and "COVERING" in detail for detail in stages), stages

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+from contextlib import nullcontext
 from textwrap import dedent
 
 import apsw
@@ -15,7 +17,9 @@ COUNT_NOTES = "SELECT count(*) FROM meta"
 
 
 def test_a_tracker_is_opened_with_a_write_ahead_log_foreign_keys_and_patience(conn):
-    settings = {name: conn.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")}
+    settings = {
+        name: conn.pragma(name) for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+    }
     assert settings == {"journal_mode": "wal", "synchronous": 1, "foreign_keys": 1, "busy_timeout": 30_000}
 
 
@@ -61,10 +65,15 @@ def test_a_readonly_tracker_must_be_there(tmp_path):
     assert not missing.exists()
 
 
-def test_write_commits_all_or_nothing(conn, db_path):
-    with pytest.raises(RuntimeError, match="halfway"), tracker.write(conn):
-        conn.execute(ADD_NOTE, ("a", "1"))
+def fail_halfway(conn, name):
+    with tracker.write(conn):
+        conn.execute(ADD_NOTE, (name, "1"))
         raise RuntimeError("halfway")
+
+
+def test_write_commits_all_or_nothing(conn, db_path):
+    with pytest.raises(RuntimeError, match="halfway"):
+        fail_halfway(conn, "a")
     with tracker.write(conn):
         conn.execute(ADD_NOTE, ("b", "1"))
     with tracker.open_readonly(db_path) as other:
@@ -74,9 +83,8 @@ def test_write_commits_all_or_nothing(conn, db_path):
 def test_a_write_inside_a_write_joins_it_and_can_fail_alone(conn):
     with tracker.write(conn):
         conn.execute(ADD_NOTE, ("outer", "1"))
-        with pytest.raises(RuntimeError, match="inner"), tracker.write(conn):
-            conn.execute(ADD_NOTE, ("inner", "1"))
-            raise RuntimeError("inner")
+        with pytest.raises(RuntimeError, match="halfway"):
+            fail_halfway(conn, "inner")
         assert conn.in_transaction
     assert conn.execute("SELECT name FROM meta").fetchall() == [("outer",)]
 
@@ -89,25 +97,20 @@ def test_nobody_sees_an_inner_write_before_the_outer_one_commits(conn, db_path):
         assert len(tracker.get_events(other)) == 1
 
 
+def fill(conn, nested):
+    with tracker.write(conn), tracker.write(conn) if nested else nullcontext():
+        for number in range(100):
+            conn.execute(ADD_NOTE, (f"note {number}", "x" * 50_000))
+
+
 @pytest.mark.parametrize("nested", [False, True])
 def test_a_full_disk_is_named_and_leaves_nothing_half_done(conn, nested):
     conn.pragma("max_page_count", conn.pragma("page_count") + 20)
-    big = "x" * 50_000
-
-    def fill():
-        for number in range(100):
-            conn.execute(ADD_NOTE, (f"note {number}", big))
-
-    with pytest.raises(TrackerFullError, match="no room left to write"), tracker.write(conn):
-        conn.execute(ADD_NOTE, ("first", "1"))
-        if nested:
-            with tracker.write(conn):
-                fill()
-        fill()
+    with pytest.raises(TrackerFullError, match="no room left to write"):
+        fill(conn, nested)
     assert conn.execute(COUNT_NOTES).fetchone()[0] == 0
     conn.pragma("max_page_count", 1_000_000)
-    with tracker.write(conn):
-        fill()
+    fill(conn, nested)
     assert conn.execute(COUNT_NOTES).fetchone()[0] == 100
 
 
@@ -141,6 +144,24 @@ def test_a_forked_child_that_exits_leaves_its_parents_connection_alone(db_path, 
     assert done.stdout.strip() == "['after the fork', 'before the fork'] ok", done.stderr
 
 
+FORK_AND_DIE = """
+import os, signal, sys, tracker
+conn = tracker.open_raw_db(sys.argv[1])
+with tracker.write(conn):
+    if os.fork() == 0:
+        sys.stdin.read()  # lives on until it is told to go
+        os._exit(0)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_child_that_outlives_its_killed_parent_does_not_hold_the_turn(db_path):
+    write = "import sys, tracker; tracker.wake_job(tracker.open_raw_db(sys.argv[1]), 'papers')"
+    with subprocess.Popen([sys.executable, "-c", FORK_AND_DIE, db_path], stdin=subprocess.PIPE) as doomed:
+        assert doomed.wait() == -signal.SIGKILL
+        subprocess.run([sys.executable, "-c", write, db_path], check=True, timeout=30)
+
+
 def test_a_child_forked_during_a_write_does_not_hold_its_parents_turn(db_path):
     script = f"""
         import os, sys, tracker
@@ -158,5 +179,7 @@ def test_a_child_forked_during_a_write_does_not_hold_its_parents_turn(db_path):
         print("written")
         conn.close()
     """
-    done = subprocess.run([sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=60)
+    done = subprocess.run(
+        [sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.stdout.strip() == "written", done.stderr

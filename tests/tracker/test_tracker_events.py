@@ -15,8 +15,8 @@ def test_log_event_records_what_was_done_to_whom_and_by_whom(conn, item_id):
     )
     (event,) = tracker.get_events(conn, "papers")
     assert {name: event[name] for name in event.keys() if name != "at"} == {  # noqa: SIM118 - a row, not a dict
-        "event_id": event_id, "job_id": "papers", "key": "a", "item_id": item_id, "stage": "fetch", "attempt": 2,
-        "kind": "look", "by": "ann", "detail": '{"why": "größer"}',
+        "event_id": event_id, "job_id": "papers", "key": "a", "item_id": item_id, "stage": "fetch",
+        "attempt": 2, "kind": "look", "by": "ann", "detail": '{"why": "größer"}',
     }  # fmt: skip
 
 

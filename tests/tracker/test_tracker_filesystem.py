@@ -37,7 +37,9 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("kind", sorted(UNSAFE))
 def test_an_unsafe_file_system_is_refused_by_name(mounts, folder, kind):
-    with pytest.raises(TrackerUnusableError, match=f"is on a {kind} file system, .* keep the tracker on a local disk"):
+    with pytest.raises(
+        TrackerUnusableError, match=f"is on a {kind} file system, .* keep the tracker on a local disk"
+    ):
         check_directory(folder, mounts(**{str(folder): kind}))
 
 
@@ -61,7 +63,9 @@ def test_a_mount_with_a_longer_name_beside_the_folder_does_not_count(mounts, fol
     assert find_file_system(folder, mounts(**{str(folder)[:-1]: "nfs"})) == "ext4"
 
 
-@pytest.mark.parametrize(("name", "written"), [("a b", r"a\040b"), ("Müll", "Müll"), ("日本", "日本"), ("c\\d", r"c\134d")])
+@pytest.mark.parametrize(
+    ("name", "written"), [("a b", r"a\040b"), ("Müll", "Müll"), ("日本", "日本"), ("c\\d", r"c\134d")]
+)
 def test_a_mount_point_is_known_by_any_name(mounts, tmp_path, name, written):
     folder = tmp_path / name
     folder.mkdir()

@@ -82,7 +82,9 @@ def test_a_join_waits_for_every_branch(conn, claimed_id, read_stage):
         assert read_stage(claimed_id, "store")["needs_left"] == left
 
 
-def test_skipping_the_rest_skips_what_needs_the_stage_and_no_other_branch(conn, claimed_id, statuses, event_kinds):
+def test_skipping_the_rest_skips_what_needs_the_stage_and_no_other_branch(
+    conn, claimed_id, statuses, event_kinds
+):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.finished("{}", None))
     moves.claim(conn, claimed_id, "text", 1, worker="w1")
     moves.settle(conn, claimed_id, "text", 1, Ending.skipped("no text", rest=True))
@@ -104,7 +106,9 @@ def test_skipping_the_rest_skips_what_needs_the_stage_and_no_other_branch(conn, 
     (Ending.worker_lost("killed by signal 9", 0), Status.PENDING, "release"),
     (Ending.worker_lost("killed by signal 9", 2), Status.FAILED, "fail"),
 ], ids=lambda value: value.move.name if isinstance(value, Ending) else str(value))  # fmt: skip
-def test_an_ending_is_recorded_with_its_event_and_its_reason(conn, claimed_id, read_stage, ending, status, kind):
+def test_an_ending_is_recorded_with_its_event_and_its_reason(
+    conn, claimed_id, read_stage, ending, status, kind
+):
     assert moves.settle(conn, claimed_id, "fetch", 1, ending, by="w1").status is status
     event = tracker.get_events(conn, "papers", limit=1)[0]
     assert (event["kind"], event["attempt"], event["by"]) == (kind, 1, "w1")
@@ -121,7 +125,9 @@ def test_a_stale_attempt_settles_nothing_and_leaves_no_trace(conn, claimed_id):
     moves.claim(conn, claimed_id, "fetch", 2, worker="w2")
     read = "SELECT * FROM item_stages; "
     before = [tuple(row) for row in conn.execute(read)], len(tracker.get_events(conn))
-    with pytest.raises(StaleLeaseError, match=f"attempt 1 of stage 'fetch' of item {claimed_id} owns it no longer"):
+    with pytest.raises(
+        StaleLeaseError, match=f"attempt 1 of stage 'fetch' of item {claimed_id} owns it no longer"
+    ):
         moves.settle(conn, claimed_id, "fetch", 1, Ending.finished('{"n": 1}', "v1"))
     assert ([tuple(row) for row in conn.execute(read)], len(tracker.get_events(conn))) == before
     assert tracker.get_results(conn, "papers", "a") == {}
@@ -144,10 +150,15 @@ def test_a_wait_that_is_not_handed_over_is_parked(conn, claimed_id, read_stage, 
 
 def test_the_broker_is_handed_only_so_many_waits_of_one_stage(conn, claimed_id, monkeypatch):
     monkeypatch.setattr(moves, "COUNTDOWN_MAX_COUNT", 0)
-    assert moves.settle(conn, claimed_id, "fetch", 1, Ending.later("quota", NOON_MS + 1)).countdown_seconds is None
+    assert (
+        moves.settle(conn, claimed_id, "fetch", 1, Ending.later("quota", NOON_MS + 1)).countdown_seconds
+        is None
+    )
 
 
-def test_a_countdown_that_comes_a_little_early_is_taken_and_one_much_too_early_is_not(conn, claimed_id, clock):
+def test_a_countdown_that_comes_a_little_early_is_taken_and_one_much_too_early_is_not(
+    conn, claimed_id, clock
+):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.later("quota", NOON_MS + 10_000))
     clock.shift(8)
     assert moves.claim(conn, claimed_id, "fetch", 2, worker="w1") is None
@@ -183,7 +194,7 @@ def test_an_error_with_the_name_of_a_file_that_is_not_utf_8_is_recorded(conn, cl
 
 @pytest.mark.parametrize(("one", "other"), [
     ("no answer from https://a.org/7 in 30 s", "no answer from http://b.net in 5 s"),
-    ("KeyError: 'title'", "KeyError: \"name\""),
+    ("KeyError: 'title'", 'KeyError: "name"'),
     ("item deadbeef0123 is gone", "item 0123456789ab is gone"),
 ])  # fmt: skip
 def test_like_errors_have_one_signature(one, other):

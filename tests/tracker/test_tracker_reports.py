@@ -70,14 +70,20 @@ def test_stages_are_reported_in_the_jobs_order_with_their_times(conn, busy):
 def test_items_are_listed_newest_first_or_by_status(conn, busy):
     assert [item.key for item in reports.list_item_reports(conn, "papers", limit=2)] == ["unopened", "ready"]
     (failed,) = reports.list_item_reports(conn, "papers", Status.FAILED)
-    assert (failed.key, failed.stages) == ("failed", {"fetch": "failed", "extract": "pending", "store": "pending"})
+    assert (failed.key, failed.stages) == (
+        "failed",
+        {"fetch": "failed", "extract": "pending", "store": "pending"},
+    )
 
 
 def test_one_item_is_reported_whole(conn, busy):
     report = reports.get_whole_item_report(conn, "papers", "failed")
     assert (report.status, report.data, report.results) == ("failed", {}, {})
-    assert [(stage.stage, stage.status, stage.attempt) for stage in report.stages][0] == ("fetch", "failed", 1)
-    assert [(failure.error_type, failure.message) for failure in report.failures] == [("ValueError", "broken")]
+    first = report.stages[0]
+    assert (first.stage, first.status, first.attempt) == ("fetch", "failed", 1)
+    assert [(failure.error_type, failure.message) for failure in report.failures] == [
+        ("ValueError", "broken")
+    ]
     assert [event.kind for event in report.events] == ["claim", "fail"]
     assert reports.get_whole_item_report(conn, "papers", "done").results == {"fetch": {"n": 1}}
 
@@ -118,7 +124,7 @@ def test_without_a_sweep_nothing_is_healthy(conn, clock):
 
 
 def test_messages_that_nobody_takes_are_not_healthy_unless_something_runs(conn, add_opened, clock):
-    first, second = add_opened("a", "b")
+    first, _ = add_opened("a", "b")
     with tracker.write(conn):
         stamp(conn, list_ready(conn, "papers", "fetch", 2))
     clock.shift(121)
@@ -131,7 +137,11 @@ def test_messages_that_nobody_takes_are_not_healthy_unless_something_runs(conn, 
 
 
 def test_every_record_is_frozen_and_slotted():
-    records = [kind for kind in vars(reports).values() if isinstance(kind, type) and kind.__module__ == reports.__name__]
+    records = [
+        kind
+        for kind in vars(reports).values()
+        if isinstance(kind, type) and kind.__module__ == reports.__name__
+    ]
     assert len(records) > 8
     for kind in records:
         assert kind.__dataclass_params__.frozen, kind

@@ -59,7 +59,11 @@ def test_get_stale_count_counts_what_another_version_made_the_unknown_included(c
 def test_reprocess_stale_resets_those_and_no_others(conn, versions):
     assert tracker.reprocess_stale(conn, "papers", "fetch", "v2", limit=1) == 1
     stages = tracker.get_stages_dict(conn, "papers")
-    assert {key: row["fetch"] for key, row in stages.items()} == {"old": "pending", "new": "done", "unknown": "done"}
+    assert {key: row["fetch"] for key, row in stages.items()} == {
+        "old": "pending",
+        "new": "done",
+        "unknown": "done",
+    }
     assert tracker.reprocess_stale(conn, "papers", "store", "v1") == 0
 
 
@@ -73,7 +77,16 @@ def test_stage_version_hash_changes_with_the_source_and_the_parameters():
     version = tracker.stage_version_hash(handler)
     assert len(version) == 12
     assert version == tracker.stage_version_hash(handler, {})
-    assert len({version, tracker.stage_version_hash(handler, {"prompt": "p"}), tracker.stage_version_hash(changed)}) == 3
+    assert (
+        len(
+            {
+                version,
+                tracker.stage_version_hash(handler, {"prompt": "p"}),
+                tracker.stage_version_hash(changed),
+            }
+        )
+        == 3
+    )
 
 
 def test_items_are_streamed_with_their_results_for_other_jobs(conn, versions, add_items):

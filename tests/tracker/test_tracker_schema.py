@@ -20,14 +20,16 @@ with tracker.open_db(sys.argv[1]) as conn:
 
 FILL_VERSION_1 = """
 INSERT INTO work_items (item_id, job_id, key, status, discovered_at, opened_at)
-VALUES (1, 'papers', 'a', 'in_progress', 1, 2), (2, 'papers', 'b', 'failed', 1, 2), (3, 'papers', 'c', 'pending', 1, NULL);
+VALUES (1, 'papers', 'a', 'in_progress', 1, 2), (2, 'papers', 'b', 'failed', 1, 2),
+       (3, 'papers', 'c', 'pending', 1, NULL);
 INSERT INTO job_stages (job_id, stage, position) VALUES ('papers', 'fetch', 0), ('papers', 'store', 1);
 INSERT INTO stage_needs (job_id, need, stage) VALUES ('papers', 'fetch', 'store');
-INSERT INTO item_stages (item_id, stage, job_id, position, status, needs_left, attempt, ended_at, leased_until)
-VALUES (1, 'fetch', 'papers', 0, 'done', 0, 1, 3, NULL), (1, 'store', 'papers', 1, 'in_progress', 0, 1, NULL, 4),
-       (2, 'fetch', 'papers', 0, 'failed', 0, 1, 3, NULL);
-INSERT INTO item_stages (item_id, stage, job_id, position, needs_left, queued_at, resend_at, retry_at)
-VALUES (2, 'store', 'papers', 1, 1, NULL, NULL, NULL);
+INSERT INTO item_stages (item_id, job_id, stage, position, status, needs_left, attempt,
+                         ended_at, leased_until)
+VALUES (1, 'papers', 'fetch', 0, 'done', 0, 1, 3, NULL),
+       (1, 'papers', 'store', 1, 'in_progress', 0, 1, NULL, 4),
+       (2, 'papers', 'fetch', 0, 'failed', 0, 1, 3, NULL),
+       (2, 'papers', 'store', 1, 'pending', 1, 0, NULL, NULL);
 """
 
 
@@ -59,7 +61,9 @@ def make_sqlite(tmp_path):
 
 def test_a_fresh_file_has_the_newest_schema_and_every_table_is_strict(conn):
     assert conn.pragma("user_version") == NEWEST_VERSION
-    loose = "SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'"
+    loose = (
+        "SELECT name FROM pragma_table_list WHERE type = 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'"
+    )
     assert conn.execute(loose).fetchall() == []
 
 
@@ -87,7 +91,10 @@ def test_migrating_an_older_file_counts_what_is_in_it(version_1):
             "total": 3, "pending": 1, "in_progress": 1, "done": 0, "failed": 1, "skipped": 0, "unopened": 1,
         }  # fmt: skip
         counts = tracker.stage_stats(conn, "papers")
-        assert {stage: (row["done"], row["failed"], row["pending"], row["in_progress"]) for stage, row in counts.items()} == {
+        assert {
+            stage: (row["done"], row["failed"], row["pending"], row["in_progress"])
+            for stage, row in counts.items()
+        } == {
             "fetch": (1, 1, 0, 0),
             "store": (0, 0, 1, 1),
         }
@@ -163,7 +170,11 @@ def test_a_folder_is_no_tracker(tmp_path):
 
 def _start(path):
     return subprocess.run(
-        [sys.executable, "-c", OPEN_AND_COUNT, str(path)], capture_output=True, text=True, check=False, timeout=100
+        [sys.executable, "-c", OPEN_AND_COUNT, str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=100,
     )
 
 

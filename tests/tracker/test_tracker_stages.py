@@ -137,7 +137,9 @@ def test_an_attempt_that_is_over_can_mark_nothing(conn, claimed_id):
     assert tracker.get_result(conn, "papers", "a", "fetch") == {"n": 2}
 
 
-def test_get_items_needing_stage_gives_what_is_due_unclaimed_and_unpaused_highest_priority_first(conn, add_opened, add_items):
+def test_get_items_needing_stage_gives_what_is_due_unclaimed_and_unpaused_highest_priority_first(
+    conn, add_opened, add_items
+):
     add_opened("opened")
     add_opened("urgent", priority=9)
     (claimed,) = add_opened("claimed")

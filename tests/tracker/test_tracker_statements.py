@@ -42,7 +42,8 @@ HOT = {
     "recovery.TAKE_BACK_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
     "recovery.HAS_DUE": "item_stages USING INDEX idx_item_stages_parked (job_id=? AND retry_at<?)",
     "recovery.WAKE_DUE": "item_stages USING INDEX idx_item_stages_parked (job_id=? AND retry_at<?)",
-    "items.RETRY_FAILED_STAGES": "item_stages USING INDEX idx_item_stages_ended (job_id=? AND stage=? AND status=?)",
+    "items.RETRY_FAILED_STAGES": "item_stages USING INDEX idx_item_stages_ended "
+    "(job_id=? AND stage=? AND status=?)",
     "items.LIST_BY_STATUS": "work_items USING INDEX idx_work_items_job_status (job_id=? AND status=?)",
     "discoveries.LAST_RUN": "discovery_runs USING INDEX idx_discovery_runs_job (job_id=?)",
 }
@@ -53,7 +54,9 @@ IS_STATEMENT = re.compile(r"\s*(SELECT|INSERT|UPDATE|DELETE|WITH)\b")
 
 def list_statements():
     """List every statement of the tracker as (name, SQL)."""
-    modules = [importlib.import_module(f"tracker.{module.name}") for module in pkgutil.iter_modules(tracker.__path__)]
+    modules = [
+        importlib.import_module(f"tracker.{module.name}") for module in pkgutil.iter_modules(tracker.__path__)
+    ]
     found = {}
     for module in modules:
         for name, value in vars(module).items():
@@ -73,7 +76,9 @@ def explain(conn, sql):
 
 def tables_by_alias(sql):
     """Map the names by which a statement calls its tables to the tables."""
-    named = re.findall(r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)(?:\s+(?!INDEXED|SET|WHERE|ON|GROUP|ORDER)(\w+))?", sql)
+    named = re.findall(
+        r"\b(?:FROM|JOIN|UPDATE|INTO)\s+(\w+)(?:\s+(?!INDEXED|SET|WHERE|ON|GROUP|ORDER)(\w+))?", sql
+    )
     return {alias or table: table for table, alias in named}
 
 
@@ -82,7 +87,9 @@ def find_walks(conn, sql):
     tables = tables_by_alias(sql)
     walks = []
     for step in explain(conn, sql):
-        found = re.match(r"(SCAN|SEARCH) (\w+)(?: EXISTS)?(?: USING (?:COVERING )?INDEX (\w+)(?: (\(.*\)))?)?", step)
+        found = re.match(
+            r"(SCAN|SEARCH) (\w+)(?: EXISTS)?(?: USING (?:COVERING )?INDEX (\w+)(?: (\(.*\)))?)?", step
+        )
         if not found or tables.get(found[2], found[2]) not in BIG or found[3] in PARTIAL:
             continue
         if found[1] == "SCAN" or found[4] == "(job_id=?)":

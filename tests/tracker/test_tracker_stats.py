@@ -94,7 +94,12 @@ def test_get_stage_pipeline_metrics_tells_what_waits_and_when_it_will_be_empty(c
     add_items("x", "y", "z", "w")
     metrics = tracker.get_stage_pipeline_metrics(conn, "papers")
     assert metrics["fetch"] == {"waiting": 4, "running": 0, "rate_per_minute": 2.0, "seconds_to_empty": 120.0}
-    assert metrics["extract"] == {"waiting": 14, "running": 0, "rate_per_minute": 0.0, "seconds_to_empty": None}
+    assert metrics["extract"] == {
+        "waiting": 14,
+        "running": 0,
+        "rate_per_minute": 0.0,
+        "seconds_to_empty": None,
+    }
 
 
 def test_rates_forget_what_was_settled_long_ago(conn, run_fetch, clock):

@@ -35,17 +35,40 @@ def rows(stranger, sql):
 
 
 def test_items_are_readable_with_their_stages_in_order(stranger):
-    assert rows(stranger, "SELECT job, key, status, priority, discovered, stages, data FROM v_items ORDER BY key DESC") == [
-        ("papers", "good", "pending", 0, "2026-03-01 12:00:00", "fetch:done store:pending", '{"title": "Käse"}'),
+    assert rows(
+        stranger, "SELECT job, key, status, priority, discovered, stages, data FROM v_items ORDER BY key DESC"
+    ) == [
+        (
+            "papers",
+            "good",
+            "pending",
+            0,
+            "2026-03-01 12:00:00",
+            "fetch:done store:pending",
+            '{"title": "Käse"}',
+        ),
         ("papers", "bad", "failed", 0, "2026-03-01 12:00:00", "fetch:failed store:pending", "{}"),
     ]
 
 
 def test_stages_are_readable_with_their_times_as_text(stranger):
-    sql = "SELECT stage, status, attempt, worker, started, ended, seconds, retry, reason FROM v_stages WHERE key = 'good'"
+    sql = """
+        SELECT stage, status, attempt, worker, started, ended, seconds, retry, reason
+          FROM v_stages WHERE key = 'good'
+    """
     assert rows(stranger, sql) == [
         ("fetch", "done", 1, "w1", "2026-03-01 12:00:00", "2026-03-01 12:00:01", 1.5, None, None),
-        ("store", "pending", 1, "by hand", "2026-03-01 12:00:01", None, None, "2026-03-01 13:00:01", "closed"),
+        (
+            "store",
+            "pending",
+            1,
+            "by hand",
+            "2026-03-01 12:00:01",
+            None,
+            None,
+            "2026-03-01 13:00:01",
+            "closed",
+        ),
     ]
 
 
@@ -73,7 +96,9 @@ def test_costs_are_readable_in_dollars(stranger):
 
 def test_an_item_marked_as_failed_by_hand_is_among_the_failures(conn, add_items):
     tracker.mark_failed(conn, add_items("a")[0], "the source is gone")
-    assert conn.execute("SELECT message, error_type FROM v_failures").fetchall() == [("the source is gone", "Marked")]
+    assert conn.execute("SELECT message, error_type FROM v_failures").fetchall() == [
+        ("the source is gone", "Marked")
+    ]
 
 
 def test_every_view_can_be_read_of_an_empty_tracker(conn):

@@ -8,18 +8,37 @@ import pytest
 import tracker
 
 VOCABULARY = {
-    "connection": "open_db open_raw_db open_readonly DB_PATH ensure_schema write",
-    "items": "upsert_items merge_discovery_data get_pending get_failed get_pending_count mark_in_progress mark_done "
-    "mark_failed mark_skipped retry_failed inject_at_stage update_item_priority",
-    "stages": "mark_stage_in_progress mark_stage_done mark_stage_failed mark_stage_retry_later "
-    "get_items_needing_stage get_stage_status get_stages_dict",
-    "recovery": "reset_in_progress_stages reclaim_stuck_items reclaim_stuck_stages reopen_items_for_new_stages "
-    "skip_disabled_stages reset_stage reprocess_fast",
-    "jobs": "set_job_paused is_job_paused get_pause_reason get_retry_info get_all_job_paused get_jobs_due_unpause "
-    "increment_auto_unpause pause_job unpause_job wake_job clear_errors get_job_error",
-    "stats": "get_job_stats all_job_stats stage_stats stage_timing_stats get_stage_pipeline_metrics show_status",
-    "events": "log_event get_events log_cost get_daily_cost",
-    "results": "store_result get_result get_results get_handler_version stage_version_hash get_stale_count reprocess_stale",
+    "connection": """
+        open_db open_raw_db open_readonly DB_PATH ensure_schema write
+    """,
+    "items": """
+        upsert_items merge_discovery_data get_pending get_failed get_pending_count mark_in_progress
+        mark_done mark_failed mark_skipped retry_failed inject_at_stage update_item_priority
+    """,
+    "stages": """
+        mark_stage_in_progress mark_stage_done mark_stage_failed mark_stage_retry_later
+        get_items_needing_stage get_stage_status get_stages_dict
+    """,
+    "recovery": """
+        reset_in_progress_stages reclaim_stuck_items reclaim_stuck_stages
+        reopen_items_for_new_stages skip_disabled_stages reset_stage reprocess_fast
+    """,
+    "jobs": """
+        set_job_paused is_job_paused get_pause_reason get_retry_info get_all_job_paused
+        get_jobs_due_unpause increment_auto_unpause pause_job unpause_job wake_job clear_errors
+        get_job_error
+    """,
+    "stats": """
+        get_job_stats all_job_stats stage_stats stage_timing_stats get_stage_pipeline_metrics
+        show_status
+    """,
+    "events": """
+        log_event get_events log_cost get_daily_cost
+    """,
+    "results": """
+        store_result get_result get_results get_handler_version stage_version_hash get_stale_count
+        reprocess_stale
+    """,
 }
 """The names that users of the job runner before Celeriac know, by the module of their concern."""
 
@@ -31,7 +50,11 @@ def names_used_in_tests():
     used = set()
     for path in Path(__file__).parent.glob("test_*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "tracker":
+            if (
+                isinstance(node, ast.Attribute)
+                and isinstance(node.value, ast.Name)
+                and node.value.id == "tracker"
+            ):
                 used.add(node.attr)
     return used
 

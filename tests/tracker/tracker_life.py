@@ -31,8 +31,8 @@ SELECT job_id, stage, sum(status = 'pending'), sum(status = 'in_progress'), sum(
 ITEM_COUNTS = "SELECT job_id, pending, in_progress, done, failed, skipped, unopened FROM item_counts"
 
 ITEMS_COUNTED = """
-SELECT job_id, sum(status = 'pending'), sum(status = 'in_progress'), sum(status = 'done'), sum(status = 'failed'),
-       sum(status = 'skipped'), sum(opened_at IS NULL)
+SELECT job_id, sum(status = 'pending'), sum(status = 'in_progress'), sum(status = 'done'),
+       sum(status = 'failed'), sum(status = 'skipped'), sum(opened_at IS NULL)
   FROM work_items
  GROUP BY job_id
 """
@@ -52,7 +52,8 @@ PENDING_THOUGH_SWITCHED_OFF = """
 SELECT s.item_id, s.stage
   FROM item_stages s
  WHERE s.status = 'pending'
-   AND NOT EXISTS (SELECT 1 FROM job_stages p WHERE p.job_id = s.job_id AND p.stage = s.stage AND p.switched_on)
+   AND NOT EXISTS (SELECT 1 FROM job_stages p
+                    WHERE p.job_id = s.job_id AND p.stage = s.stage AND p.switched_on)
 """
 
 MISSING_STAGES = """
