@@ -67,6 +67,7 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setenv("CELERIAC_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("CELERIAC_DB", str(tmp_path / "data" / "tracker.db"))
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)  # users have buffers, and what ends with them
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -117,6 +118,8 @@ def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(
         process = start("worker", "--concurrency", "1", "--queues", "celery", "--hostname", "mine@%h")
         eventually(is_ready)
         assert shell("run", "notes").code == exit_codes.OK
+        for (name,) in conn.execute("SELECT DISTINCT worker FROM item_stages").fetchall():
+            os.kill(int(name.rpartition(":")[2]), 0)  # it lives, so it is not one that the run started
         process.terminate()
         assert process.wait(timeout=15) == 0
     assert "superuser" not in (folder / "log").read_text()

@@ -8,6 +8,7 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from life_machine import ENDINGS, JOB, PLANS, LifeMachine
 
 import tracker
+from pipeline.lifecycle import Status
 from tracker import dispatch, recovery
 from tracker.clock import now_ms
 from tracker.plan import open_items
@@ -90,6 +91,19 @@ class LifeOfAStage(LifeMachine):
     @rule(data=st.data(), how=HOW)
     def end_any(self, data, how):
         self.end(*data.draw(st.sampled_from(self.claimed)), how)
+
+    @precondition(LifeMachine.running)
+    @rule(how=HOW)
+    def end_overtaken(self, how):
+        """Let a worker that was cut off come back while another has its stage."""
+        self.sweep(31)
+        self.everything_agrees()
+        self.take_ready(3)
+        self.everything_agrees()
+        for item_id, stage, attempt in self.claimed:
+            status, current = self.places[item_id, stage]
+            if status is Status.IN_PROGRESS and attempt < current:
+                self.end(item_id, stage, attempt, how)
 
     # -- time passes, the sweep comes by, all is restarted ---------------------------------------------
 
