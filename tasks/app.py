@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+import billiard.pool
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown, WorkerTerminate
 from kombu import Queue
@@ -51,6 +52,9 @@ app.conf.update(
     timezone="UTC",
 )
 Channel.do_restore = False  # nothing is unacknowledged, so nothing is to be put back at shutdown
+# A child that stops waits for its parent to hear of its last tasks, which a stopping parent does not always do:
+# half a minute by default. The tracker has heard already, so a second is plenty.
+billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 
 
 @cache

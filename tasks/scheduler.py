@@ -40,8 +40,6 @@ class JobsScheduler(Scheduler):
             return
         self._digest = jobs.digest
         entries = make_beat_schedule(jobs)
-        for gone in set(self.schedule) - set(entries):
-            del self.schedule[gone]
         self.merge_inplace(entries)  # type: ignore[arg-type]  # the stubs want entries, Celery makes them
         self._heap = None  # Celery would keep to the old times: it compares the entries with themselves
         log.info("schedule in force", entries=sorted(entries))

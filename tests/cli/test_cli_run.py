@@ -9,20 +9,15 @@ import pytest
 import tracker
 from cli import exit_codes
 
-HANDLERS = """
+STAGES = ["read_file", "summarise_text"]
+SLOW = """
 import time
 from handlers.base import Handler
-from pipeline.outcomes import RetryLater
-
-
-class Later(Handler):
-    def run(self, context):
-        return RetryLater(delay=3600, reason="not yet")
 
 
 class Slow(Handler):
     def run(self, context):
-        time.sleep(0.2)
+        time.sleep(0.1)
         return {"read": True}
 """
 
@@ -30,9 +25,6 @@ MORE_JOBS = """
   broken:
     discovery: {strategy: manual, items: [a, b]}
     stages: [{name: read_file, retries: 0}]
-  later:
-    discovery: {strategy: manual, items: [a]}
-    stages: [{name: wait, handler: "handlers_of_mine:Later"}]
   slow:
     discovery: {strategy: local_files, root: many}
     stages: [{name: wait, handler: "handlers_of_mine:Slow"}]
@@ -41,9 +33,9 @@ MORE_JOBS = """
 
 @pytest.fixture(autouse=True)
 def more_jobs(folder):
-    (folder / "handlers_of_mine.py").write_text(HANDLERS)
+    (folder / "handlers_of_mine.py").write_text(SLOW)
     (folder / "many").mkdir()
-    for number in range(60):
+    for number in range(40):
         (folder / "many" / f"{number}.txt").touch()
     with (folder / "jobs.yaml").open("a") as file:
         file.write(MORE_JOBS)
@@ -70,18 +62,22 @@ def test_a_run_ends_when_every_item_is_done_and_a_second_one_at_once(shell, conn
     assert [stage["done"] for stage in told["stages"]] == [2, 2]
 
 
-def test_a_run_with_failures_says_how_to_see_them_and_how_to_try_again(shell, conn):
-    ended = shell("run", "broken")
+def test_a_run_with_failures_says_how_to_see_them_and_how_to_try_again(shell, tracked):
+    ended = shell("run", "notes", "--item", "b.txt")
     assert ended.code == exit_codes.FAILED
-    assert "broken: 2 failed" in ended.out
-    assert "celeriac items broken --status failed" in ended.out
-    assert "celeriac retry broken" in ended.out
+    assert "notes: 1 failed" in ended.out
+    assert "celeriac items notes --status failed" in ended.out
+    assert "celeriac retry notes" in ended.out
 
 
 def test_a_run_does_not_wait_for_an_hour(shell, conn):
-    ended = shell("run", "later")
+    tracker.upsert_items(conn, "hand", [{"key": "x"}])
+    item_id = conn.execute("SELECT item_id FROM work_items").fetchone()[0]
+    tracker.mark_stage_in_progress(conn, item_id, "read_file", STAGES)
+    tracker.mark_stage_retry_later(conn, item_id, "read_file", STAGES, delay=3600, reason="not yet")
+    ended = shell("run", "hand")
     assert ended.code == exit_codes.WAITING
-    assert "later: 1 pending" in ended.out
+    assert "hand: 1 pending" in ended.out
     assert "the next is due 20" in ended.out
 
 
@@ -122,7 +118,7 @@ def test_a_run_keeps_to_what_it_is_told(shell, conn):
 @pytest.mark.parametrize(("options", "status"), [(["--no-reset"], "in_progress"), ([], "pending")])
 def test_claims_of_dead_workers_are_given_back_unless_told_otherwise(shell, tracked, options, status):
     item_id = tracked.execute("SELECT item_id FROM work_items WHERE key = 'c.txt'").fetchone()[0]
-    tracker.mark_stage_in_progress(tracked, item_id, "read_file", ["read_file", "summarise_text"])
+    tracker.mark_stage_in_progress(tracked, item_id, "read_file", STAGES)
     ended = shell("run", "notes", "--discover-only", "--json", *options)
     assert json.loads(ended.out)["found"] == 2
     assert tracker.get_stage_status(tracked, item_id, "read_file") == status
@@ -149,14 +145,14 @@ def test_a_dry_run_needs_no_tracker_and_makes_none(shell, folder):
     assert not (folder / "data").exists()
 
 
-def test_ctrl_c_in_the_middle_loses_nothing(start, eventually, conn, list_processes, shell):
+def test_a_run_that_is_stopped_in_the_middle_loses_nothing(start, eventually, conn, list_processes, shell):
     process = start("run", "slow")
     eventually(lambda: list_done(conn, "wait"))
-    process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=20) == exit_codes.INTERRUPTED
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=40) == exit_codes.INTERRUPTED
     eventually(lambda: not list_processes())
     left = tracker.get_pending_count(conn, "slow")
-    assert 0 < left < 60
-    assert shell("run", "slow", "--concurrency", "8").code == exit_codes.OK
-    assert len(list_done(conn, "wait")) == 60
+    assert 0 < left < 40
+    assert shell("run", "slow").code == exit_codes.OK
+    assert len(list_done(conn, "wait")) == 40
     assert conn.execute("SELECT max(attempt) FROM item_stages").fetchone()[0] <= 2

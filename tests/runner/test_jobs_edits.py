@@ -42,6 +42,14 @@ def test_a_stage_that_is_switched_off_is_skipped_and_what_waits_behind_it_goes_o
     assert shop.result("a", "store")["saw"] == []
 
 
+def test_a_stage_that_was_switched_off_is_not_sent_even_before_the_sweep_came_by(shop):
+    shop.add("a")
+    shop.dispatch()
+    shop.edit(papers=job(step("fetch"), step("extract", enabled=False), step("store")))
+    shop.work()
+    assert shop.sent == [("a", "fetch")]
+
+
 def test_a_stage_that_is_switched_on_again_runs(shop):
     shop.run("a")
     change(shop, *THREE[:2], step("store"), step("notify", enabled=False))

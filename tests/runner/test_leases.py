@@ -57,11 +57,13 @@ def test_a_handler_is_told_that_its_lease_was_lost(quick):
         assert not context.cancelled()
         with open_db(quick.runtime.settings.db_path) as other:
             moves.settle(other, quick.item_id("a"), "fetch", 1, Ending.expired(0))
-        wait_until(context.cancelled)
+        told.append(wait_until(context.cancelled))
         return {"too": "late"}
 
+    told = []
     quick.acts["fetch"] = act
     quick.run("a")
+    assert told == [True]
     assert quick.result("a", "fetch") is None
 
 
