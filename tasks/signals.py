@@ -53,6 +53,7 @@ def stop_when_told(**_: Any) -> None:
     leave = signal.getsignal(signal.SIGTERM)
     if callable(leave) and leave.__module__ == "billiard.common":
         signal.signal(signal.SIGTERM, partial(_terminate, leave))
+        signals.task_prerun.disconnect(stop_when_told)  # once is enough, and each task would pay for it
 
 
 def _terminate(leave: Callable[[int, FrameType | None], None], number: int, frame: FrameType | None) -> None:

@@ -99,6 +99,7 @@ SELECT s.priority, s.position, s.item_id
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s ON s.item_id = chosen.value AND s.stage = :stage
  WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
+ ORDER BY s.priority DESC, s.item_id
  LIMIT :limit
 """
 
@@ -107,6 +108,7 @@ SELECT i.priority, i.item_id
   FROM json_each(:item_ids) chosen
  CROSS JOIN work_items i ON i.item_id = chosen.value
  WHERE i.opened_at IS NULL AND i.job_id = :job_id
+ ORDER BY i.priority DESC, i.item_id
  LIMIT :limit
 """
 

@@ -10,7 +10,7 @@ from workshop import job, step
 from runner.judge import LONGEST_BACKOFF_SECONDS, backoff_seconds
 
 
-def run_out(shop, key="a"):
+def run_out(shop):
     """Deliver countdowns until none is left, each when its time has come."""
     with time_machine.travel(datetime.now(UTC), tick=False) as clock:
         while shop.publisher.countdowns:
@@ -39,7 +39,7 @@ def test_a_failure_has_its_traceback_and_a_signature_that_groups_it(open_worksho
     shop.run("a", "bcd")
     first, second = shop.failures()
     assert first["error_type"] == "ValueError"
-    assert "test_endings.py" in first["traceback"]
+    assert "test_retries.py" in first["traceback"]
     assert first["signature"] == second["signature"] == "ValueError: no page <n> at <url>"
 
 
