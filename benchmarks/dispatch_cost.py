@@ -62,7 +62,7 @@ def make_runtime(waiting: int) -> Runtime:
 def refills(runtime: Runtime, rounds: int) -> Iterator[float]:
     """Refill, then claim and settle what was sent; the microseconds a message of each refill."""
     from runner.dispatch import refill  # noqa: PLC0415
-    from tracker import moves, write  # noqa: PLC0415
+    from tracker import claims, moves, write  # noqa: PLC0415
     from tracker.endings import Ending  # noqa: PLC0415
 
     conn, job = runtime.tracker, runtime.jobs.get_job("bench")
@@ -73,7 +73,7 @@ def refills(runtime: Runtime, rounds: int) -> Iterator[float]:
         taken = time.perf_counter() - begun
         with write(conn):
             for one in messages:
-                moves.claim(conn, one.item_id, one.stage, one.attempt, worker="bench")
+                claims.claim(conn, one.item_id, one.stage, one.attempt, worker="bench")
                 moves.settle(conn, one.item_id, one.stage, one.attempt, Ending.finished("{}", "1"))
         yield taken / len(messages) * 1e6
 

@@ -113,10 +113,11 @@ def has_workers(url: str) -> bool:
         return False
 
 
-def stop_on_sigterm() -> None:
-    """Let SIGTERM end a command as Ctrl-C does."""
+def stop_on_signals() -> None:
+    """Let SIGTERM end a command as Ctrl-C does, and SIGINT also where a script's `&` has it ignored."""
 
     def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)

@@ -28,9 +28,9 @@ FIELDS = ("key", "data", "priority")
 @click.command("enqueue")
 @click.argument("job")
 @click.argument("key")
-@click.option("--data", help="The item's data, a JSON object.")
-@click.option("--priority", type=int, help="Higher goes first; without it, the job's.")
-@click.option("--at", "stage", help="Start at this stage; the earlier ones count as done.")
+@click.option("--data", metavar="JSON", help="The item's data, a JSON object.")
+@click.option("--priority", type=int, metavar="N", help="Higher goes first; without it, the job's.")
+@click.option("--at", "stage", metavar="STAGE", help="Start at this stage; the earlier ones count as done.")
 @json_option
 def enqueue_command(
     job: str, key: str, data: str | None, priority: int | None, stage: str | None, *, as_json: bool

@@ -31,7 +31,7 @@ def health_command(within: int, *, as_json: bool) -> None:
     """
     from cli.reading import reading
     from cli.render import write_json
-    from tracker.reports import read_health
+    from tracker.backlog import read_health
 
     with reading() as conn:
         health = read_health(conn, within)

@@ -22,14 +22,14 @@ def json_option(command: F) -> F:
 def limit_option(command: F) -> F:
     """Give a command that lists the option `--limit`."""
     return click.option(
-        "--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many."
+        "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="At most so many."
     )(command)
 
 
 def concurrency_option(command: F) -> F:
     """Give a command the option `--concurrency`."""
     help_text = "Worker processes; without it, one for each processor."
-    return click.option("--concurrency", type=click.IntRange(1), help=help_text)(command)
+    return click.option("--concurrency", type=click.IntRange(1), metavar="N", help=help_text)(command)
 
 
 def loglevel_option(default: str) -> Callable[[F], F]:

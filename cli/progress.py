@@ -13,7 +13,7 @@ from cli.render import err
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from tracker.reports import Backlog
+    from tracker.backlog import Backlog
 
 LINE_EVERY_SECONDS = 5.0
 

@@ -30,7 +30,9 @@ EVERYTHING = -1
     show_default=True,
     help="csv has a column for each field of the results of one STAGE.",
 )
-@click.option("--limit", type=click.IntRange(1), help="At most so many; a table shows 50 unless told.")
+@click.option(
+    "--limit", type=click.IntRange(1), metavar="N", help="At most so many; a table shows 50 unless told."
+)
 @json_option
 def results_command(job: str, stage: str | None, form: str, limit: int | None, *, as_json: bool) -> None:
     r"""

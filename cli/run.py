@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,9 +18,11 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("job")
-@click.option("--limit", type=click.IntRange(1), help="Take up at most so many items.")
-@click.option("--item", "key", metavar="KEY", help="Keep to the item with this key.")
-@click.option("--stage", help="Keep to the items that are due for this stage, and to it.")
+@click.option("--limit", type=click.IntRange(1), metavar="N", help="Take up at most so many items.")
+@click.option("--item", "test_item", metavar="KEY", help="Keep to the item with this key.")
+@click.option(
+    "--stage", "test_stage", metavar="STAGE", help="Keep to the items that are due for this stage, and to it."
+)
 @click.option("--discover-only", is_flag=True, help="Stop after discovery.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print what each stage would give.")
 @click.option("--no-reset", is_flag=True, help="Leave the claims of dead workers until their leases run out.")
@@ -28,17 +30,7 @@ if TYPE_CHECKING:
 @loglevel_option("error")
 @json_option
 def run_command(
-    job: str,
-    limit: int | None,
-    key: str | None,
-    stage: str | None,
-    concurrency: int | None,
-    loglevel: str,
-    *,
-    discover_only: bool,
-    dry_run: bool,
-    no_reset: bool,
-    as_json: bool,
+    job: str, concurrency: int | None, loglevel: str, *, dry_run: bool, as_json: bool, **scope: Any
 ) -> None:
     r"""
     Run JOB once, then stop.
@@ -56,15 +48,7 @@ def run_command(
     """
     from runner.context import RunContext
 
-    run = RunContext(
-        mode="dry_run" if dry_run else "production",
-        limit=limit,
-        test_item=key,
-        test_stage=stage,
-        no_reset=no_reset,
-        discover_only=discover_only,
-        single_pass=True,
-    )
+    run = RunContext(mode="dry_run" if dry_run else "production", single_pass=True, **scope)
     if run.is_dry_run:
         from cli.rehearsal import show_rehearsal
 
@@ -77,7 +61,7 @@ def run_command(
 
 def run_job(job: str, run: RunContext, concurrency: int, loglevel: str, *, as_json: bool) -> int:
     """Make one pass over a job; the exit code."""
-    from cli.brokers import having_workers, stop_on_sigterm, use_broker
+    from cli.brokers import having_workers, stop_on_signals, use_broker
     from cli.conclusion import conclude
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
@@ -86,7 +70,7 @@ def run_job(job: str, run: RunContext, concurrency: int, loglevel: str, *, as_js
 
     settings = load_settings()
     load_jobs_file(settings.jobs).get_job(job)
-    stop_on_sigterm()
+    stop_on_signals()
     with ExitStack() as stack:
         alone = stack.enter_context(having_workers(settings.data))
         shared = use_broker(stack, settings, run)

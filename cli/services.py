@@ -26,7 +26,11 @@ def become_celery(*arguments: str) -> None:
 
 @click.command("worker")
 @concurrency_option
-@click.option("--queues", help="Serve only these queues, with commas; without it, all that jobs.yaml names.")
+@click.option(
+    "--queues",
+    metavar="A,B",
+    help="Serve only these queues, with commas; without it, all that jobs.yaml names.",
+)
 @click.option(
     "--pool",
     type=click.Choice(["prefork", "threads", "solo"]),
@@ -34,7 +38,7 @@ def become_celery(*arguments: str) -> None:
     show_default=True,
     help="Only prefork enforces the timeouts of stages.",
 )
-@click.option("--hostname", help="The worker's name, if one machine has several.")
+@click.option("--hostname", metavar="NAME", help="The worker's name, if one machine has several.")
 @loglevel_option("info")
 def worker_command(
     concurrency: int | None, queues: str | None, pool: str, hostname: str | None, loglevel: str

@@ -30,7 +30,7 @@ def up_command(concurrency: int | None, loglevel: str) -> None:
       celeriac up
       celeriac up --concurrency 8 --loglevel warning
     """
-    from cli.brokers import having_workers, only_up, stop_on_sigterm
+    from cli.brokers import having_workers, only_up, stop_on_signals
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
     from tracker.connection import open_db
@@ -42,7 +42,7 @@ def up_command(concurrency: int | None, loglevel: str) -> None:
         stack.enter_context(having_workers(settings.data))
         with open_db(settings.db_path):
             pass  # made and migrated once, and refused here if it cannot be used
-        stop_on_sigterm()
+        stop_on_signals()
         _enter_broker(stack, settings)
         count = concurrency or count_processors()
         click.echo(

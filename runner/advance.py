@@ -15,7 +15,7 @@ from pipeline.errors import NotFoundError, StaleLeaseError, TrackerFullError
 from runner.attempt import Cost, Work, make_context
 from runner.dispatch import publish, refill
 from runner.judge import describe_error, describe_timeout, judge_failure, judge_outcome
-from tracker import moves
+from tracker import claims, moves
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.dispatch import Message
@@ -27,8 +27,9 @@ from tracker.results import read_results
 if TYPE_CHECKING:
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.runtime import Runtime
+    from tracker.claims import Claim
     from tracker.connection import Connection
-    from tracker.moves import Claim, Settled
+    from tracker.moves import Settled
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +47,7 @@ def advance(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Settled
     after the claim has been given back.
     """
     claim = wait_for_room(
-        lambda: moves.claim(runtime.tracker, item_id, stage, attempt, worker=runtime.worker)
+        lambda: claims.claim(runtime.tracker, item_id, stage, attempt, worker=runtime.worker)
     )
     if claim is None:
         log.debug("nothing to claim", item_id=item_id, stage=stage, attempt=attempt)
@@ -83,7 +84,7 @@ def _work(runtime: Runtime, claim: Claim, spent: list[Cost]) -> Ending:
 
 
 def _renewal(claim: Claim) -> Callable[[Connection], bool]:
-    return lambda conn: moves.renew_lease(conn, claim.item_id, claim.stage, claim.attempt)
+    return lambda conn: claims.renew_lease(conn, claim.item_id, claim.stage, claim.attempt)
 
 
 def _give_back(conn: Connection, claim: Claim, spent: list[Cost]) -> None:

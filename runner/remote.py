@@ -23,7 +23,7 @@ from runner.attempt import Cost, Work, make_context
 from runner.judge import describe_error, describe_timeout, judge_failure, judge_outcome
 from runner.leases import RENEW_EVERY_SECONDS
 from runner.runtime import make_handler
-from tracker import moves
+from tracker import claims
 from tracker.endings import Ending, Failure
 
 if TYPE_CHECKING:
@@ -130,12 +130,12 @@ def _as_report(ending: Ending) -> Report:
 
 def note_begun(runtime: Runtime, item_id: int, stage: str, attempt: int, worker: str) -> None:
     """Claim a stage for the remote worker that has begun it; a duplicate changes nothing."""
-    moves.claim(runtime.tracker, item_id, stage, attempt, worker=worker)
+    claims.claim(runtime.tracker, item_id, stage, attempt, worker=worker)
 
 
 def note_alive(runtime: Runtime, item_id: int, stage: str, attempt: int) -> None:
     """Renew the lease of a remote worker that still runs."""
-    moves.renew_lease(runtime.tracker, item_id, stage, attempt)
+    claims.renew_lease(runtime.tracker, item_id, stage, attempt)
 
 
 def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker: str, report: Report) -> None:
@@ -144,7 +144,7 @@ def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
 
     An attempt that was overtaken changes nothing, like any other.
     """
-    claim = moves.read_claim(runtime.tracker, item_id, stage, attempt) or moves.claim(
+    claim = claims.read_claim(runtime.tracker, item_id, stage, attempt) or claims.claim(
         runtime.tracker, item_id, stage, attempt, worker=worker
     )
     if claim is None:
@@ -154,7 +154,7 @@ def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
     conclude(runtime, claim, _as_ending(runtime, claim, report), spent)
 
 
-def _as_ending(runtime: Runtime, claim: moves.Claim, report: Report) -> Ending:
+def _as_ending(runtime: Runtime, claim: claims.Claim, report: Report) -> Ending:
     if report["ended"] == "failure":
         try:
             spec = runtime.jobs.get_job(claim.job_id).stage(claim.stage)

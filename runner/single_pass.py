@@ -12,6 +12,7 @@ from runner.discover import Discovered, discover
 from runner.dispatch import can_open, dispatch_job
 from runner.sweep import sweep
 from tracker import items, jobs, recovery, reports, stages
+from tracker.backlog import count_statuses, read_backlog
 from tracker.clock import now_ms
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from runner.context import RunContext
     from runner.runtime import Runtime
-    from tracker.reports import Backlog
+    from tracker.backlog import Backlog
 
 ALL_ITEMS = 2**31
 LOOK_SECONDS = 0.1
@@ -101,9 +102,9 @@ def work_until_nothing_is_due(
             swept_at = time.monotonic()
         else:
             dispatch_job(runtime, job)
-        backlog = _look(runtime, job_id)
-        yield backlog
-        if not _is_worth_waiting(runtime, job_id, backlog):
+        left = _look(runtime, job_id)
+        yield left
+        if not _is_worth_waiting(runtime, job_id, left):
             return
         still_alive()
         time.sleep(LOOK_SECONDS)
@@ -111,17 +112,17 @@ def work_until_nothing_is_due(
 
 def _look(runtime: Runtime, job_id: str) -> Backlog:
     active, stage = runtime.run.active_items, runtime.run.test_stage
-    backlog = reports.read_backlog(runtime.tracker, job_id, active, stage)
+    left = read_backlog(runtime.tracker, job_id, active, stage)
     if can_open(runtime, runtime.jobs.get_job(job_id)):
-        return backlog
-    return replace(backlog, unopened=0)  # this run sends no stage that they could begin with
+        return left
+    return replace(left, unopened=0)  # this run sends no stage that they could begin with
 
 
-def _is_worth_waiting(runtime: Runtime, job_id: str, backlog: Backlog) -> bool:
+def _is_worth_waiting(runtime: Runtime, job_id: str, left: Backlog) -> bool:
     pause = jobs.get_retry_info(runtime.tracker, job_id)
-    if pause["paused"] and not backlog.running:
+    if pause["paused"] and not left.running:
         return _is_soon(pause["until_at"])
-    return backlog.is_moving or _is_soon(backlog.next_retry_at)
+    return left.is_moving or _is_soon(left.next_retry_at)
 
 
 def _is_soon(due_at: int | None) -> bool:
@@ -131,5 +132,5 @@ def _is_soon(due_at: int | None) -> bool:
 def finish_pass(runtime: Runtime, job_id: str) -> Finished:
     """Sum up what the pass came to."""
     conn = runtime.tracker
-    statuses = reports.count_statuses(conn, job_id, runtime.run.active_items)
+    statuses = count_statuses(conn, job_id, runtime.run.active_items)
     return Finished(statuses, _look(runtime, job_id).next_retry_at)

@@ -15,7 +15,7 @@ import structlog
 
 from pipeline.errors import BrokerUnavailableError, TrackerFullError
 from runner.dispatch import dispatch_job
-from tracker import discoveries, jobs, recovery
+from tracker import discoveries, jobs, messages, recovery
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.plan import is_remembered
@@ -57,8 +57,8 @@ def sweep(runtime: Runtime, only: str | None = None) -> Swept:
         done = Swept(
             expired=recovery.reclaim_stuck_stages(conn),
             unpaused=_lift_pauses(conn),
-            woken=recovery.wake_parked_stages(conn),
-            lost=recovery.take_back_lost_messages(conn) + _take_back_vanished(runtime),
+            woken=messages.wake_parked_stages(conn),
+            lost=messages.take_back_lost_messages(conn) + _take_back_vanished(runtime),
             discoveries=0 if only else _send_discoveries(runtime),
             sent=sum(
                 dispatch_job(runtime, job) for job in runtime.jobs.enabled_jobs if only in (None, job.name)
@@ -98,7 +98,7 @@ def _take_back_vanished(runtime: Runtime) -> int:
     except BrokerUnavailableError as error:
         log.warning("the broker is away", error=str(error))
         return 0
-    return recovery.take_back_vanished_messages(runtime.tracker)
+    return messages.take_back_vanished_messages(runtime.tracker)
 
 
 def _send_discoveries(runtime: Runtime) -> int:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import RETRY_FAILED, Status
+from tracker.claims import claim
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
 from tracker.events import append_event
-from tracker.moves import claim, settle
+from tracker.moves import settle
 from tracker.plan import StagePlan, Stages, make_plan, open_items
 from tracker.recovery import apply_plan, recount_items
 from tracker.results import store_result

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
+from tracker.claims import claim
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending, Failure
-from tracker.moves import claim, settle
+from tracker.moves import settle
 from tracker.plan import Stages, make_plan, open_items
 from tracker.recovery import apply_plan
 

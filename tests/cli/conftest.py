@@ -157,7 +157,7 @@ def shell_each(folder):
 
 @pytest.fixture
 def start(folder):
-    """Start a command in the background, in a session of its own, and be sure of its end."""
+    """Start a command in the background, as a script's `&` does, and be sure of its end."""
     with contextlib.ExitStack() as stack:
 
         def begin(*arguments):
@@ -168,7 +168,7 @@ def start(folder):
                     stdout=log,
                     stderr=log,
                     start_new_session=True,
-                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509
+                    preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # noqa: PLW1509 - as after `&`
                 )
             )
             stack.callback(process.kill)

@@ -10,7 +10,7 @@ import pytest
 import tracker
 from cli import exit_codes
 from pipeline.lifecycle import Status
-from tracker import reports
+from tracker import backlog, reports
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
 from tracker.jobs import SWEPT_AT, set_note
@@ -37,7 +37,7 @@ READING = {
     ),
     "events": lambda conn: reports.list_event_reports(conn, None)[::-1],
     "events notes --limit 2": lambda conn: reports.list_event_reports(conn, "notes", limit=2)[::-1],
-    "health": lambda conn: reports.read_health(conn, 180),
+    "health": lambda conn: backlog.read_health(conn, 180),
 }
 
 

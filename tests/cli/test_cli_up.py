@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -77,6 +79,8 @@ def test_killed_it_leaves_no_process_and_the_next_one_runs_until_sigterm(
     up.kill()
     up.wait(timeout=40)
     eventually(lambda: not list_processes())
+    note = json.loads((folder / "data" / "broker.json").read_text())
+    shutil.rmtree(Path(note["url"].removeprefix("redis+socket://")).parent)  # nobody else would
     (folder / "log").write_text("")
     again = start(*UP)
     eventually(is_ready)

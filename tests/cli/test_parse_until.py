@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import click
 import pytest
 
-from cli.acting import parse_until
+from cli.pausing import parse_until
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC).astimezone()
 

@@ -11,7 +11,7 @@ import structlog
 
 import tracker
 from runner.leases import LeaseKeeper
-from tracker import moves
+from tracker import claims, moves
 from tracker.connection import open_db
 from tracker.endings import Ending
 
@@ -106,7 +106,7 @@ def test_a_renewal_that_fails_is_told_and_tried_again(shop):
 
 def test_a_renewal_changes_nothing_once_the_stage_has_ended(shop):
     shop.run("a")
-    assert not moves.renew_lease(shop.conn, shop.item_id("a"), "fetch", 1)
+    assert not claims.renew_lease(shop.conn, shop.item_id("a"), "fetch", 1)
     assert shop.row("a", "fetch")["leased_until"] is None
 
 

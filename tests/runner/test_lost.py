@@ -5,7 +5,7 @@ from __future__ import annotations
 from workshop import job, step
 
 from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
-from tracker import moves
+from tracker import claims
 
 
 def claimed(shop, key="a"):
@@ -14,7 +14,7 @@ def claimed(shop, key="a"):
     shop.dispatch()
     message = shop.publisher.waiting.popleft()
     ids = message.item_id, message.stage, message.attempt
-    assert moves.claim(shop.conn, *ids, worker="child")
+    assert claims.claim(shop.conn, *ids, worker="child")
     return ids
 
 
@@ -43,7 +43,7 @@ def test_a_stage_that_killed_three_processes_is_poison(shop):
     ids = claimed(shop)
     for attempt in (1, 2, 3):
         give_back_crashed(shop.runtime, *ids[:2], attempt, reason="signal 11 (SIGSEGV)")
-        moves.claim(shop.conn, *ids[:2], attempt + 1, worker="child")
+        claims.claim(shop.conn, *ids[:2], attempt + 1, worker="child")
     assert shop.status("a", "fetch") == "failed"
     assert "SIGSEGV" in shop.row("a", "fetch")["reason"]
 

@@ -15,7 +15,7 @@ from pipeline.outcomes import GiveUp, RetryLater, Skip
 from runner import remote
 from runner.lost import give_back_crashed
 from runner.sweep import sweep
-from tracker.moves import LEASE_SECONDS
+from tracker.claims import LEASE_SECONDS
 
 FAR = {
     "papers": job(step("fetch"), step("model", queue="far", remote=True, retries=1, backoff=5), step("store"))

@@ -9,7 +9,7 @@ import tracker
 from runner.context import RunContext
 from runner.dispatch import dispatch_job
 from runner.pace import LONGEST, SHORTEST, Pace
-from tracker.reports import read_backlog
+from tracker.backlog import read_backlog
 
 
 def test_every_item_goes_through_every_stage(shop):

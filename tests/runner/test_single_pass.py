@@ -13,8 +13,8 @@ from pipeline.errors import NotFoundError, SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater
 from runner.context import RunContext
 from runner.single_pass import finish_pass, prepare_pass, work_until_nothing_is_due
+from tracker.claims import claim
 from tracker.dispatch import take_back_stamps
-from tracker.moves import claim
 
 
 @pytest.fixture(autouse=True)

@@ -11,9 +11,9 @@ from workshop import job, step
 import tracker
 from pipeline.outcomes import RetryLater
 from runner.sweep import Swept, sweep
+from tracker.claims import LEASE_SECONDS, claim
 from tracker.jobs import SWEPT_AT, get_note
-from tracker.moves import LEASE_SECONDS, claim
-from tracker.recovery import BROKER_LOSS_MS
+from tracker.messages import BROKER_LOSS_MS
 
 STAGES = ["fetch", "extract", "store"]
 

@@ -20,7 +20,7 @@ from runner.dispatch import dispatch_job
 from tasks import app as the_app
 from tasks.app import get_runtime
 from tasks.signals import NewQueues, hand_back
-from tracker.moves import claim
+from tracker.claims import claim
 
 
 @pytest.fixture

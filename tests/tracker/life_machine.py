@@ -13,7 +13,7 @@ from tracker_life import check_now, check_step, read_everything, read_places, re
 import tracker
 from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import SATISFIED, Status
-from tracker import moves, recovery
+from tracker import claims, moves, recovery
 from tracker.clock import now_ms
 from tracker.dispatch import Message
 from tracker.endings import Ending, Failure
@@ -83,7 +83,7 @@ class LifeMachine(RuleBasedStateMachine):
 
     def claim(self, item_id, stage, attempt):
         is_free = self.may_claim(item_id, stage, attempt)
-        claim = moves.claim(self.conn, item_id, stage, attempt, worker="w")
+        claim = claims.claim(self.conn, item_id, stage, attempt, worker="w")
         assert (claim is not None) == is_free
         if claim:
             assert (item_id, stage, attempt) not in self.claimed, "an attempt was claimed twice"
@@ -100,7 +100,7 @@ class LifeMachine(RuleBasedStateMachine):
             and attempt == last + 1
             and all(self.places.get((item_id, need), (Status.DONE,))[0] in SATISFIED for (need,) in needs)
             and not tracker.is_job_paused(self.conn, JOB)
-            and (retry_at[0] or 0) <= now_ms() + moves.EARLY_MS
+            and (retry_at[0] or 0) <= now_ms() + claims.EARLY_MS
         )
 
     def end(self, item_id, stage, attempt, how):
@@ -115,7 +115,7 @@ class LifeMachine(RuleBasedStateMachine):
 
     def end_attempt(self, item_id, stage, attempt, how):
         if how == "renewed":
-            return moves.renew_lease(self.conn, item_id, stage, attempt)
+            return claims.renew_lease(self.conn, item_id, stage, attempt)
         if how == "worker lost":
             recovery.release_lost_worker(self.conn, item_id, stage, attempt, "killed by signal 9")
             return True

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tracker
 from pipeline.lifecycle import Status
-from tracker import moves, recovery
+from tracker import claims, recovery
 from tracker.plan import is_remembered, make_plan, open_items
 
 STAGES = ["fetch", "extract", "store"]
@@ -60,7 +60,7 @@ def test_reopen_items_for_new_stages_gives_a_finished_item_its_new_stage(
     assert tracker.reopen_items_for_new_stages(conn, "papers", [*STAGES, "print"]) == 1
     assert stage_statuses() == ["done", "done", "done", "pending"]
     assert item_status(finished_id) == "pending"
-    assert moves.claim(conn, finished_id, "print", 1, worker="w")
+    assert claims.claim(conn, finished_id, "print", 1, worker="w")
     assert tracker.reopen_items_for_new_stages(conn, "papers", [*STAGES, "print"]) == 0
 
 
@@ -90,7 +90,7 @@ def test_a_stage_that_runs_while_the_new_one_before_it_ends_need_not_wait_for_it
 
 def test_skip_disabled_stages_skips_what_waits_and_lets_what_runs_end(conn, add_opened, stage_statuses):
     running, _ = add_opened("a", "b")
-    moves.claim(conn, running, "fetch", 1, worker="w")
+    claims.claim(conn, running, "fetch", 1, worker="w")
     assert (
         tracker.skip_disabled_stages(
             conn, "papers", [Stage("fetch", enabled=False), Stage("extract"), Stage("store")]

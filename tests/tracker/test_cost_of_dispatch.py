@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tracker
-from tracker import dispatch, moves, recovery, reports
+from tracker import backlog, claims, dispatch, messages, moves, recovery, reports
 from tracker.endings import Ending
 from tracker.plan import make_plan, open_items
 
@@ -43,16 +43,16 @@ def send(conn):
 def work(conn, messages):
     """Claim and settle what was sent."""
     for message in messages:
-        assert moves.claim(conn, message.item_id, message.stage, message.attempt, worker="w")
+        assert claims.claim(conn, message.item_id, message.stage, message.attempt, worker="w")
         moves.settle(conn, message.item_id, message.stage, message.attempt, Ending.finished("{}", "v1"))
 
 
 def sweep(conn):
     """Look for what is due, as the sweep does when nothing is."""
     recovery.reclaim_stuck_stages(conn)
-    recovery.wake_parked_stages(conn)
-    recovery.take_back_lost_messages(conn)
-    recovery.take_back_vanished_messages(conn)
+    messages.wake_parked_stages(conn)
+    messages.take_back_lost_messages(conn)
+    messages.take_back_vanished_messages(conn)
 
 
 def look(conn):
@@ -61,9 +61,9 @@ def look(conn):
     tracker.stage_stats(conn, "papers")
     tracker.stage_timing_stats(conn, "papers")
     tracker.get_stage_pipeline_metrics(conn, "papers")
-    reports.read_backlog(conn, "papers")
+    backlog.read_backlog(conn, "papers")
     reports.list_item_reports(conn, "papers", limit=20)
-    reports.read_health(conn, 60)
+    backlog.read_health(conn, 60)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from tracker_life import check_now, read_everything
 
 import tracker
-from tracker import moves
+from tracker import claims
 
 SCRIPT = Path(__file__).with_name("worker_process.py")
 ROOT = Path(tracker.__file__).parents[1]
@@ -128,4 +128,4 @@ def test_a_worker_killed_at_work_leaves_the_file_whole_and_its_stage_to_another(
     left = [row["item_id"] for row in tracker.get_items_needing_stage(conn, "papers", "fetch", limit=1000)]
     assert len(left) == 500 - stats["done"]
     attempt = conn.execute("SELECT attempt FROM item_stages WHERE item_id = ?", (left[0],)).fetchone()[0]
-    assert moves.claim(conn, left[0], "fetch", attempt + 1, worker="another")
+    assert claims.claim(conn, left[0], "fetch", attempt + 1, worker="another")

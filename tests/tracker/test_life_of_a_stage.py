@@ -9,7 +9,7 @@ from life_machine import ENDINGS, JOB, PLANS, LifeMachine
 
 import tracker
 from pipeline.lifecycle import Status
-from tracker import dispatch, recovery
+from tracker import dispatch, messages, recovery
 from tracker.clock import now_ms
 from tracker.plan import open_items
 
@@ -114,14 +114,14 @@ class LifeOfAStage(LifeMachine):
         for job_id in tracker.get_jobs_due_unpause(self.conn):
             tracker.increment_auto_unpause(self.conn, job_id)
         recovery.reclaim_stuck_stages(self.conn)
-        recovery.wake_parked_stages(self.conn)
-        recovery.take_back_lost_messages(self.conn)
+        messages.wake_parked_stages(self.conn)
+        messages.take_back_lost_messages(self.conn)
 
     @rule(is_cold=st.booleans())
     def restart(self, is_cold):
         self.messages.clear()
         self.hands.shift(10)
-        recovery.take_back_vanished_messages(self.conn)
+        messages.take_back_vanished_messages(self.conn)
         if is_cold:
             tracker.reset_in_progress_stages(self.conn)
 

@@ -7,7 +7,7 @@ import pytest
 import time_machine
 
 import tracker
-from tracker import dispatch, moves, recovery
+from tracker import claims, dispatch, messages, moves
 from tracker.clock import to_ms
 from tracker.dispatch import Candidate, Message, Runway
 from tracker.endings import Ending
@@ -85,7 +85,7 @@ def test_a_stamped_stage_is_on_its_way_and_not_stamped_again(conn, opened_id, st
 
 def test_a_claim_turns_what_is_on_its_way_into_what_runs(conn, opened_id, stamp, ready):
     stamp(*ready())
-    moves.claim(conn, opened_id, "fetch", 1, worker="w")
+    claims.claim(conn, opened_id, "fetch", 1, worker="w")
     runway = dispatch.read_runways(conn, "papers")["fetch"]
     assert (runway, runway.outstanding) == (Runway(queued=0, running=1), 1)
 
@@ -100,7 +100,7 @@ def test_stamps_of_messages_that_could_not_be_published_are_taken_back(conn, add
 
 def test_taking_back_an_old_message_leaves_a_later_attempts_stamp(conn, opened_id, stamp, ready, read_stage):
     (message,) = stamp(*ready())
-    moves.claim(conn, opened_id, "fetch", 1, worker="w")
+    claims.claim(conn, opened_id, "fetch", 1, worker="w")
     moves.settle(conn, opened_id, "fetch", 1, Ending.released("stopping"))
     stamp(*ready())
     with tracker.write(conn):
@@ -114,9 +114,9 @@ def test_a_message_that_nobody_claimed_is_sent_again_each_time_with_double_the_p
     for patience in (60, 120, 240):
         stamp(*ready())
         clock.shift(patience - 1)
-        assert recovery.take_back_lost_messages(conn) == 0
+        assert messages.take_back_lost_messages(conn) == 0
         clock.shift(1)
-        assert recovery.take_back_lost_messages(conn) == 1
+        assert messages.take_back_lost_messages(conn) == 1
 
 
 def test_with_an_empty_broker_a_message_is_missed_after_seconds_each_time_twice_as_many(
@@ -125,31 +125,31 @@ def test_with_an_empty_broker_a_message_is_missed_after_seconds_each_time_twice_
     for patience in (5, 10, 20):
         stamp(*ready())
         clock.shift(patience - 1)
-        assert recovery.take_back_vanished_messages(conn) == 0
+        assert messages.take_back_vanished_messages(conn) == 0
         clock.shift(1)
-        assert recovery.take_back_vanished_messages(conn) == 1
+        assert messages.take_back_vanished_messages(conn) == 1
     assert [one.item_id for one in ready()] == [opened_id]
 
 
 def test_a_countdown_is_not_missed_before_its_time(conn, opened_id, clock, ready):
-    moves.claim(conn, opened_id, "fetch", 1, worker="w")
+    claims.claim(conn, opened_id, "fetch", 1, worker="w")
     moves.settle(conn, opened_id, "fetch", 1, Ending.later("quota", NOON_MS + 200_000))
     clock.shift(259)
-    assert recovery.take_back_vanished_messages(conn) + recovery.take_back_lost_messages(conn) == 0
+    assert messages.take_back_vanished_messages(conn) + messages.take_back_lost_messages(conn) == 0
     clock.shift(1)
-    assert recovery.take_back_lost_messages(conn) == 1
+    assert messages.take_back_lost_messages(conn) == 1
     assert [one.item_id for one in ready()] == [opened_id]
 
 
 def test_a_parked_stage_wakes_at_its_time_and_not_before(conn, opened_id, clock, ready):
-    moves.claim(conn, opened_id, "fetch", 1, worker="w")
+    claims.claim(conn, opened_id, "fetch", 1, worker="w")
     moves.settle(conn, opened_id, "fetch", 1, Ending.later("quota", NOON_MS + 3_600_000))
     clock.shift(3599)
-    assert recovery.wake_parked_stages(conn) == 0
+    assert messages.wake_parked_stages(conn) == 0
     clock.shift(1)
-    assert recovery.wake_parked_stages(conn) == 1
+    assert messages.wake_parked_stages(conn) == 1
     assert [one.item_id for one in ready()] == [opened_id]
-    assert recovery.wake_parked_stages(conn) == 0
+    assert messages.wake_parked_stages(conn) == 0
 
 
 def test_a_rate_lets_go_what_has_fallen_due_and_saves_up_no_more_than_a_burst(conn, clock):

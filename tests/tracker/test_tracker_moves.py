@@ -9,7 +9,7 @@ import time_machine
 import tracker
 from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import Status
-from tracker import moves
+from tracker import claims, moves
 from tracker.clock import to_ms
 from tracker.dispatch import Candidate, stamp
 from tracker.endings import Ending, Failure, make_signature
@@ -35,7 +35,7 @@ def clock():
 def claimed_id(conn, add_opened, clock):
     """Give an item of a job with two branches, whose first stage is claimed for attempt 1."""
     (item_id,) = add_opened("a", stages=DIAMOND, data={"n": 1}, priority=3)
-    assert moves.claim(conn, item_id, "fetch", 1, worker="w1")
+    assert claims.claim(conn, item_id, "fetch", 1, worker="w1")
     return item_id
 
 
@@ -49,23 +49,23 @@ def statuses(conn):
 
 def test_a_claim_carries_all_that_a_handler_needs(conn, add_opened, clock):
     (item_id,) = add_opened("a", data={"n": 1}, priority=3)
-    claim = moves.claim(conn, item_id, "fetch", 1, worker="w1")
-    assert claim == moves.Claim(item_id, "papers", "fetch", 1, "a", {"n": 1}, 3, 0, 0, NOON_MS)
+    claim = claims.claim(conn, item_id, "fetch", 1, worker="w1")
+    assert claim == claims.Claim(item_id, "papers", "fetch", 1, "a", {"n": 1}, 3, 0, 0, NOON_MS)
 
 
 @pytest.mark.parametrize("attempt", [0, 1, 3])
 def test_only_the_next_attempt_can_be_claimed(conn, claimed_id, attempt):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.released("stopping"))
-    assert moves.claim(conn, claimed_id, "fetch", attempt, worker="w2") is None
-    assert moves.claim(conn, claimed_id, "fetch", 2, worker="w2")
+    assert claims.claim(conn, claimed_id, "fetch", attempt, worker="w2") is None
+    assert claims.claim(conn, claimed_id, "fetch", 2, worker="w2")
 
 
 def test_a_lease_is_held_by_renewing_it(conn, claimed_id, clock, read_stage):
     assert read_stage(claimed_id, "fetch")["leased_until"] == NOON_MS + 30_000
     clock.shift(20)
-    assert moves.renew_lease(conn, claimed_id, "fetch", 1)
+    assert claims.renew_lease(conn, claimed_id, "fetch", 1)
     assert read_stage(claimed_id, "fetch")["leased_until"] == NOON_MS + 50_000
-    assert not moves.renew_lease(conn, claimed_id, "fetch", 2)
+    assert not claims.renew_lease(conn, claimed_id, "fetch", 2)
 
 
 def test_both_branches_are_ready_when_the_stage_before_them_is_done(conn, claimed_id, read_stage):
@@ -77,7 +77,7 @@ def test_both_branches_are_ready_when_the_stage_before_them_is_done(conn, claime
 def test_a_join_waits_for_every_branch(conn, claimed_id, read_stage):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.skipped("nothing to fetch"))
     for stage, left in (("text", 1), ("images", 0)):
-        moves.claim(conn, claimed_id, stage, 1, worker="w1")
+        claims.claim(conn, claimed_id, stage, 1, worker="w1")
         moves.settle(conn, claimed_id, stage, 1, Ending.finished("{}", None))
         assert read_stage(claimed_id, "store")["needs_left"] == left
 
@@ -86,7 +86,7 @@ def test_skipping_the_rest_skips_what_needs_the_stage_and_no_other_branch(
     conn, claimed_id, statuses, event_kinds
 ):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.finished("{}", None))
-    moves.claim(conn, claimed_id, "text", 1, worker="w1")
+    claims.claim(conn, claimed_id, "text", 1, worker="w1")
     moves.settle(conn, claimed_id, "text", 1, Ending.skipped("no text", rest=True))
     assert statuses() == {"fetch": "done", "text": "skipped", "images": "pending", "store": "skipped"}
     assert event_kinds() == ["claim", "finish", "claim", "skip", "skip"]
@@ -122,7 +122,7 @@ def test_an_ending_is_recorded_with_its_event_and_its_reason(
 
 def test_a_stale_attempt_settles_nothing_and_leaves_no_trace(conn, claimed_id):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.released("stopping"))
-    moves.claim(conn, claimed_id, "fetch", 2, worker="w2")
+    claims.claim(conn, claimed_id, "fetch", 2, worker="w2")
     read = "SELECT * FROM item_stages; "
     before = [tuple(row) for row in conn.execute(read)], len(tracker.get_events(conn))
     with pytest.raises(
@@ -161,16 +161,16 @@ def test_a_countdown_that_comes_a_little_early_is_taken_and_one_much_too_early_i
 ):
     moves.settle(conn, claimed_id, "fetch", 1, Ending.later("quota", NOON_MS + 10_000))
     clock.shift(8)
-    assert moves.claim(conn, claimed_id, "fetch", 2, worker="w1") is None
+    assert claims.claim(conn, claimed_id, "fetch", 2, worker="w1") is None
     clock.shift(1.5)
-    assert moves.claim(conn, claimed_id, "fetch", 2, worker="w1")
+    assert claims.claim(conn, claimed_id, "fetch", 2, worker="w1")
 
 
 def test_a_message_that_a_pause_turned_away_is_sent_again_after_it(conn, opened_id, read_stage):
     with tracker.write(conn):
         (message,) = stamp(conn, [Candidate(0, 0, opened_id, "fetch")])
     tracker.pause_job(conn, "papers", "holiday")
-    assert moves.claim(conn, opened_id, "fetch", message.attempt, worker="w1") is None
+    assert claims.claim(conn, opened_id, "fetch", message.attempt, worker="w1") is None
     assert read_stage(opened_id, "fetch")["queued_at"] is None
     tracker.unpause_job(conn, "papers")
     with tracker.write(conn):

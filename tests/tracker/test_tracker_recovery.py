@@ -8,7 +8,7 @@ import time_machine
 import tracker
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
-from tracker import moves
+from tracker import claims
 from tracker.endings import CRASH_LIMIT
 from tracker.plan import StagePlan
 from tracker.recovery import release_lost_worker
@@ -24,7 +24,7 @@ def clock():
 
 
 def claim(conn, item_id, stage="fetch", attempt=1):
-    return moves.claim(conn, item_id, stage, attempt, worker="w", lease_seconds=30)
+    return claims.claim(conn, item_id, stage, attempt, worker="w", lease_seconds=30)
 
 
 def test_reset_in_progress_stages_gives_back_every_claim_at_a_cold_start(
@@ -45,13 +45,13 @@ def test_reclaim_stuck_stages_takes_back_what_nobody_renewed(conn, add_opened, c
     claim(conn, renewed)
     clock.shift(29)
     assert tracker.reclaim_stuck_stages(conn) == 0
-    assert moves.renew_lease(conn, renewed, "fetch", 1)
+    assert claims.renew_lease(conn, renewed, "fetch", 1)
     clock.shift(2)
     assert tracker.reclaim_stuck_stages(conn) == 1
     assert tracker.get_stage_status(conn, stuck, "fetch") is Status.PENDING
     assert tracker.get_stage_status(conn, renewed, "fetch") is Status.IN_PROGRESS
     assert event_kinds() == ["claim", "claim", "expire"]
-    assert not moves.renew_lease(conn, stuck, "fetch", 1)
+    assert not claims.renew_lease(conn, stuck, "fetch", 1)
 
 
 def test_reclaim_stuck_items_counts_items_not_stages(conn, add_opened, clock):

@@ -9,7 +9,7 @@ import time_machine
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
-from tracker import discoveries, reports
+from tracker import backlog, discoveries, reports
 from tracker.clock import to_ms
 from tracker.dispatch import list_ready, stamp
 from tracker.jobs import SWEPT_AT, set_note
@@ -99,28 +99,28 @@ def test_results_are_streamed_with_their_versions(conn, busy):
 
 
 def test_a_backlog_tells_what_is_left_and_whether_anything_moves(conn, busy):
-    backlog = reports.read_backlog(conn, "papers")
-    assert (backlog.unopened, backlog.ready, backlog.running, backlog.items_opened) == (1, 1, 1, 5)
-    assert (backlog.ended, backlog.total) == (4, 15)
-    assert backlog.next_retry_at == NOON_MS + 602_000
-    assert backlog.is_moving
-    few = reports.read_backlog(conn, "papers", among=[busy["parked"], busy["failed"]])
+    left = backlog.read_backlog(conn, "papers")
+    assert (left.unopened, left.ready, left.running, left.items_opened) == (1, 1, 1, 5)
+    assert (left.ended, left.total) == (4, 15)
+    assert left.next_retry_at == NOON_MS + 602_000
+    assert left.is_moving
+    few = backlog.read_backlog(conn, "papers", among=[busy["parked"], busy["failed"]])
     assert (few.total, few.ended, few.is_moving) == (6, 1, False)
-    assert reports.read_backlog(conn, "papers", among=[busy["ready"]], stage="fetch").ready == 1
+    assert backlog.read_backlog(conn, "papers", among=[busy["ready"]], stage="fetch").ready == 1
 
 
 def test_statuses_are_counted_of_a_job_or_of_a_few_items(conn, busy):
-    assert reports.count_statuses(conn, "papers")[Status.PENDING] == 3
-    few = reports.count_statuses(conn, "papers", among=[busy["done"], busy["failed"]])
+    assert backlog.count_statuses(conn, "papers")[Status.PENDING] == 3
+    few = backlog.count_statuses(conn, "papers", among=[busy["done"], busy["failed"]])
     assert {status: count for status, count in few.items() if count} == {Status.DONE: 1, Status.FAILED: 1}
 
 
 def test_without_a_sweep_nothing_is_healthy(conn, clock):
-    assert "no sweep" in reports.read_health(conn, 60).reason
+    assert "no sweep" in backlog.read_health(conn, 60).reason
     set_note(conn, SWEPT_AT, str(NOON_MS))
-    assert reports.read_health(conn, 60).healthy
+    assert backlog.read_health(conn, 60).healthy
     clock.shift(61)
-    assert not reports.read_health(conn, 60).healthy
+    assert not backlog.read_health(conn, 60).healthy
 
 
 def test_messages_that_nobody_takes_are_not_healthy_unless_something_runs(conn, add_opened, clock):
@@ -129,11 +129,11 @@ def test_messages_that_nobody_takes_are_not_healthy_unless_something_runs(conn, 
         stamp(conn, list_ready(conn, "papers", "fetch", 2))
     clock.shift(121)
     set_note(conn, SWEPT_AT, str(NOON_MS + 121_000))
-    assert "none was settled since" in reports.read_health(conn, 60).reason
+    assert "none was settled since" in backlog.read_health(conn, 60).reason
     tracker.mark_stage_in_progress(conn, first, "fetch", STAGES)
-    assert reports.read_health(conn, 60).healthy
+    assert backlog.read_health(conn, 60).healthy
     tracker.mark_stage_done(conn, first, "fetch", STAGES)
-    assert reports.read_health(conn, 60).healthy
+    assert backlog.read_health(conn, 60).healthy
 
 
 def test_every_record_is_frozen_and_slotted():
@@ -155,6 +155,6 @@ def test_everything_people_read_can_be_read_from_a_readonly_connection(busy, db_
         assert reports.list_stage_reports(reader, "papers")
         assert reports.list_item_reports(reader, "papers")
         assert reports.list_event_reports(reader, None)
-        assert reports.read_backlog(reader, "papers").total == 15
+        assert backlog.read_backlog(reader, "papers").total == 15
         assert list(reports.stream_result_reports(reader, "papers", None, 10))
-        assert reports.read_health(reader, 60).reason
+        assert backlog.read_health(reader, 60).reason

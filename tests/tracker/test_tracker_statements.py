@@ -30,18 +30,18 @@ WHOLE_JOB = {
 """The statements that may walk over all the items of a job, each with its reason."""
 
 HOT = {
-    "moves.CLAIM_STAGE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
+    "claims.CLAIM_STAGE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "moves.SETTLE_STAGE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
-    "moves.RENEW_LEASE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
+    "claims.RENEW_LEASE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "dispatch.STAMP_STAGE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "dispatch.LIST_READY": "item_stages USING INDEX idx_item_stages_ready (job_id=? AND stage=?)",
     "dispatch.LIST_UNOPENED": "work_items USING INDEX idx_work_items_unopened (job_id=?)",
     "stages.NEEDING_STAGE": "s USING INDEX idx_item_stages_ready (job_id=? AND stage=?)",
     "recovery.LIST_EXPIRED": "item_stages USING INDEX idx_item_stages_leased (leased_until<?)",
-    "recovery.HAS_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
-    "recovery.TAKE_BACK_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
-    "recovery.HAS_DUE": "item_stages USING INDEX idx_item_stages_parked (job_id=? AND retry_at<?)",
-    "recovery.WAKE_DUE": "item_stages USING INDEX idx_item_stages_parked (job_id=? AND retry_at<?)",
+    "messages.HAS_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
+    "messages.TAKE_BACK_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
+    "messages.HAS_DUE": "item_stages USING INDEX idx_item_stages_parked (job_id=? AND retry_at<?)",
+    "messages.WAKE_DUE": "item_stages USING INDEX idx_item_stages_parked (job_id=? AND retry_at<?)",
     "items.RETRY_FAILED_STAGES": "item_stages USING INDEX idx_item_stages_ended "
     "(job_id=? AND stage=? AND status=?)",
     "items.LIST_BY_STATUS": "work_items USING INDEX idx_work_items_job_status (job_id=? AND status=?)",

@@ -8,14 +8,14 @@ import sys
 
 import tracker
 from pipeline.errors import StaleLeaseError
-from tracker import moves, recovery
+from tracker import claims, moves, recovery
 from tracker.endings import Ending
 
 conn = tracker.open_raw_db(sys.argv[1])
 
 
 def claim(item_id, attempt, lease_seconds=30.0):
-    taken = moves.claim(conn, item_id, "fetch", attempt, worker="w", lease_seconds=lease_seconds)
+    taken = claims.claim(conn, item_id, "fetch", attempt, worker="w", lease_seconds=lease_seconds)
     return taken is not None
 
 

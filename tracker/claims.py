@@ -1,0 +1,148 @@
+"""Claim a stage for an attempt, under a lease that its worker renews."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pipeline.lifecycle import CLAIM, Status
+from tracker.clock import now_ms
+from tracker.connection import write
+from tracker.events import append_event
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tracker.connection import Connection
+
+LEASE_SECONDS = 30.0
+"""How long a claim holds unless it is renewed."""
+
+EARLY_MS = 1000
+"""How much too early a countdown may arrive, by rounding or by another host's clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A stage taken for one attempt, with its item."""
+
+    item_id: int
+    job_id: str
+    stage: str
+    attempt: int
+    key: str
+    data: Mapping[str, Any]
+    priority: int
+    retries: int
+    crashes: int
+    started_at: int
+
+
+CLAIM_STAGE = """
+UPDATE item_stages
+   SET status = :target, attempt = :attempt, leased_until = :leased_until, worker = :worker, started_at = :now,
+       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL
+ WHERE item_id = :item_id AND stage = :stage
+   AND status = :source AND attempt = :attempt - 1 AND needs_left = 0
+   AND (retry_at IS NULL OR retry_at <= :latest)
+   AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.job_id = item_stages.job_id)
+RETURNING job_id, retries, crashes, priority
+"""
+
+READ_ITEM = "SELECT key, data FROM work_items WHERE item_id = :item_id"
+
+
+def claim(
+    conn: Connection,
+    item_id: int,
+    stage: str,
+    attempt: int,
+    *,
+    worker: str,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Claim | None:
+    """
+    Take a stage for `attempt`, or return None: claimed already, not due, paused, or reset meanwhile.
+
+    The message that could not be claimed is spent; if the stage is only paused, dispatch sends it again when
+    the pause is lifted. Commits.
+    """
+    now = now_ms()
+    asked = {
+        "item_id": item_id,
+        "stage": stage,
+        "attempt": attempt,
+        "worker": worker,
+        "now": now,
+        "leased_until": now + int(lease_seconds * 1000),
+        "latest": now + EARLY_MS,
+        "source": Status.PENDING,
+        "target": CLAIM.target,
+    }
+    with write(conn):
+        row = conn.execute(CLAIM_STAGE, asked).fetchone()
+        if row is None:
+            _give_up_message(conn, asked)
+            return None
+        append_event(conn, row[0], CLAIM.name, item_id, stage, attempt, worker, None)
+    key, data = conn.execute(READ_ITEM, asked).fetchone()
+    return Claim(item_id, row[0], stage, attempt, key, json.loads(data), row[3], row[1], row[2], now)
+
+
+READ_CLAIM = """
+SELECT s.job_id, i.key, i.data, s.priority, s.retries, s.crashes, s.started_at
+  FROM item_stages s
+  JOIN work_items i ON i.item_id = s.item_id
+ WHERE s.item_id = :item_id AND s.stage = :stage AND s.status = 'in_progress' AND s.attempt = :attempt
+"""
+
+
+def read_claim(conn: Connection, item_id: int, stage: str, attempt: int) -> Claim | None:
+    """Read a claim that is in force, or None when this attempt does not own the stage."""
+    asked = {"item_id": item_id, "stage": stage, "attempt": attempt}
+    row = conn.execute(READ_CLAIM, asked).fetchone()
+    if row is None:
+        return None
+    job_id, key, data, priority, retries, crashes, started_at = row
+    return Claim(
+        item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, started_at
+    )
+
+
+TAKE_BACK_MESSAGE = """
+UPDATE item_stages
+   SET queued_at = NULL, resend_at = NULL, retry_at = NULL
+ WHERE item_id = :item_id AND stage = :stage AND status = 'pending' AND attempt = :attempt - 1
+   AND queued_at IS NOT NULL AND (retry_at IS NULL OR retry_at <= :latest)
+"""
+
+
+def _give_up_message(conn: Connection, asked: Mapping[str, Any]) -> None:
+    # If the message was the stage's own, the stage is ready again, for dispatch to send when it may. A
+    # duplicate of an earlier attempt changes nothing here.
+    conn.execute(TAKE_BACK_MESSAGE, asked)
+
+
+RENEW_LEASE = """
+UPDATE item_stages
+   SET leased_until = :leased_until
+ WHERE item_id = :item_id AND stage = :stage AND status = 'in_progress' AND attempt = :attempt
+"""
+
+
+def renew_lease(
+    conn: Connection, item_id: int, stage: str, attempt: int, lease_seconds: float = LEASE_SECONDS
+) -> bool:
+    """Hold the claim for `lease_seconds` more; False when this attempt no longer owns the stage. Commits."""
+    with write(conn):
+        conn.execute(
+            RENEW_LEASE,
+            {
+                "item_id": item_id,
+                "stage": stage,
+                "attempt": attempt,
+                "leased_until": now_ms() + int(lease_seconds * 1000),
+            },
+        )
+        return conn.changes() == 1
