@@ -38,10 +38,17 @@ def become_celery(*arguments: str) -> None:
     show_default=True,
     help="Only prefork enforces the timeouts of stages.",
 )
+@click.option("--remote", is_flag=True, help="Run remote stages, without the tracker's file; needs --queues.")
 @click.option("--hostname", metavar="NAME", help="The worker's name, if one machine has several.")
 @loglevel_option("info")
 def worker_command(
-    concurrency: int | None, queues: str | None, pool: str, hostname: str | None, loglevel: str
+    concurrency: int | None,
+    queues: str | None,
+    pool: str,
+    hostname: str | None,
+    loglevel: str,
+    *,
+    remote: bool,
 ) -> None:
     r"""
     Run a worker.
@@ -52,8 +59,14 @@ def worker_command(
     Examples:
       celeriac worker --concurrency 8
       celeriac worker --queues slow --concurrency 2
+      CELERIAC_BROKER_URL=redis://… celeriac worker --remote --queues gpu
     """
-    require_ready()
+    if remote and not queues:
+        raise click.UsageError(
+            "--remote needs --queues: the queues of remote stages, as jobs.yaml names them"
+        )
+    if not remote:
+        require_ready()
     arguments = ["--pool", pool, "--loglevel", loglevel, "--without-mingle", "--without-gossip"]
     if concurrency:
         arguments += ["--concurrency", str(concurrency)]

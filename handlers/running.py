@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import inspect
-import json
 import os
 from datetime import UTC, datetime
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from handlers.contract import check_outcome
 from pipeline.errors import HandlerContractError
 from pipeline.outcomes import Outcome, RetryLaterError
+from pipeline.versions import hash_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
-    from types import ModuleType
 
     from handlers.base import Handler, HandlerContext
 
@@ -69,22 +66,9 @@ def handler_version(handler_class: type[Handler], params: Mapping[str, Any]) -> 
     """
     Tell the version of what a handler makes with these parameters of jobs.yaml, variables unresolved.
 
-    The declared `VERSION`, else 12 hex digits of a hash over the class's name, the source of the modules that
-    it is written in, and the parameters, so that a changed prompt counts. The source is that of the moment
-    when it was first asked for in this process.
+    The declared `VERSION`, else a hash of the class's name, the source of the modules that it is written in,
+    and the parameters; see `pipeline.versions`.
     """
     if handler_class.VERSION is not None:
         return handler_class.VERSION
-    sources = [_read_source(module) for module in handler_class.list_source_modules(params)]
-    spelled = json.dumps(dict(params), sort_keys=True, default=str)
-    parts = [handler_class.__qualname__, *sources, spelled]
-    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:12]
-
-
-@cache
-def _read_source(module: ModuleType) -> str:
-    try:
-        return inspect.getsource(module)
-    except (OSError, TypeError):
-        # Typed at a prompt, or shipped compiled: only its name is known.
-        return module.__name__
+    return hash_version(handler_class.__qualname__, handler_class.list_source_modules(params), params)

@@ -6,27 +6,29 @@ import ast
 import hashlib
 import inspect
 import json
-import textwrap
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from types import ModuleType
 
 
-def hash_version(handler: Any, params: Mapping[str, Any]) -> str:
+def hash_version(name: str, modules: Sequence[ModuleType], params: Mapping[str, Any]) -> str:
     """
-    Hash a handler's source and its parameters, as jobs.yaml has them: 12 hexadecimal digits.
+    Hash a handler's name, the source of the modules that it is written in, and its parameters: 12 hex digits.
 
-    A comment or the layout makes no new version, a changed line of code or a changed parameter does. A
-    handler whose source cannot be had is known by its name alone.
+    The parameters are as jobs.yaml has them, variables unresolved, so that a changed prompt counts. A comment
+    or the layout makes no new version. The source is that of the moment when this process first asked.
     """
-    identity = {"source": _normalised_source(handler), "params": params}
-    text = json.dumps(identity, sort_keys=True, default=str)
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+    spelled = json.dumps(dict(params), sort_keys=True, default=str)
+    parts = [name, *(_read_source(module) for module in modules), spelled]
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:12]
 
 
-def _normalised_source(handler: Any) -> str:
+@cache
+def _read_source(module: ModuleType) -> str:
     try:
-        return ast.dump(ast.parse(textwrap.dedent(inspect.getsource(handler))))
+        return ast.dump(ast.parse(inspect.getsource(module)))
     except (OSError, TypeError, SyntaxError):
-        return f"{getattr(handler, '__module__', '')}.{getattr(handler, '__qualname__', repr(handler))}"
+        return module.__name__  # typed at a prompt, or shipped compiled: only its name is known

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 DEFAULT_URL = "redis://127.0.0.1:6379/0"
 START_SECONDS = 15.0
 
+PREFIX = "celeriac-"
+"""How the name of an embedded broker's directory begins."""
+
 
 def find_broker_url(settings: Settings) -> str:
     """Tell which broker to use: `CELERIAC_BROKER_URL`, else the running embedded one, else Redis on this machine."""
@@ -76,7 +79,8 @@ def embedded_broker(settings: Settings, *, announce: bool = True) -> Iterator[st
     With `announce` other shells find it through a note in the data directory. Raises
     `BrokerUnavailableError` when no server can be found or started.
     """
-    directory = tempfile.mkdtemp(prefix="celeriac-")  # 0700, and short: a socket's path has 107 bytes at most
+    _forget_killed(settings)
+    directory = tempfile.mkdtemp(prefix=PREFIX)  # 0700, and short: a socket's path has 107 bytes at most
     url = f"redis+socket://{directory}/broker.sock"
     server = start_server(Path(directory))
     try:
@@ -94,6 +98,17 @@ def embedded_broker(settings: Settings, *, announce: bool = True) -> Iterator[st
             server.kill()
             server.wait()
         shutil.rmtree(directory, ignore_errors=True)
+
+
+def _forget_killed(settings: Settings) -> None:
+    """Remove the directory of a broker whose command was killed, as its note names it."""
+    if _note_path(settings).exists() and find_embedded(settings) is None:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            url = json.loads(_note_path(settings).read_text())["url"]
+            directory = Path(url.removeprefix("redis+socket://")).parent
+            if directory.name.startswith(PREFIX):
+                shutil.rmtree(directory, ignore_errors=True)
+        _note_path(settings).unlink(missing_ok=True)
 
 
 def start_server(directory: Path) -> subprocess.Popen[bytes]:

@@ -32,6 +32,10 @@ app.conf.update(
         "socket_connect_timeout": 2,
         "socket_keepalive": True,
         "health_check_interval": 25,
+        # who settles must not wait for a broker that is away; workers and beat reconnect by settings of their own
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0,
     },
     task_acks_late=True,  # costs nothing without emulation, and keeps threads from falling to 9 tasks/s
     worker_prefetch_multiplier=2,  # a fetched message is invisible to others; with 1, processes wait between two

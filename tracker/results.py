@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError
@@ -164,9 +165,9 @@ def get_handler_version(conn: Connection, job_id: str, key: str, stage: str) -> 
     return row[0] if row else None
 
 
-def stage_version_hash(handler: object, params: Mapping[str, Any] | None = None) -> str:
+def stage_version_hash(handler: type, params: Mapping[str, Any] | None = None) -> str:
     """Hash the source and the parameters of a handler that declares no version: 12 hexadecimal digits."""
-    return hash_version(handler, params or {})
+    return hash_version(handler.__qualname__, [sys.modules[handler.__module__]], params or {})
 
 
 STALE_COUNT = """

@@ -84,3 +84,13 @@ def test_a_class_without_a_source_counts_by_its_name():
     scope = {"__name__": "typed_at_a_prompt"}
     exec("from handlers.base import Handler\nclass Mine(Handler): pass", scope)  # noqa: S102
     assert handler_version(scope["Mine"], {}) == handler_version(scope["Mine"], {})
+
+
+def test_a_comment_and_the_layout_make_no_new_version_but_a_line_of_code_does(user_module):
+    plain = SOURCE.format("'a': 1")
+    commented = "# why it is so\n\n" + plain.replace("\n", "\n\n")
+    versions = [
+        handler_version(importlib.import_module(user_module(text, name)).Mine, {})
+        for text, name in ((plain, "said_a"), (commented, "said_b"), (plain + "\nX = 1\n", "said_c"))
+    ]
+    assert versions[0] == versions[1] != versions[2]

@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import BrokerUnavailableError
 from pipeline.settings import Settings
-from runner.broker import DEFAULT_URL, embedded_broker, find_broker_url, find_embedded, is_reachable
+from runner.broker import DEFAULT_URL, PREFIX, embedded_broker, find_broker_url, find_embedded, is_reachable
 
 NOWHERE = "redis+socket:///nowhere/broker.sock"
 
@@ -81,3 +83,14 @@ def test_a_server_that_cannot_be_started_is_said_so(settings, monkeypatch, tmp_p
         pass
     assert find_embedded(settings) is None
     assert not (settings.data / "broker.json").exists()
+
+
+def test_the_directory_of_a_killed_broker_is_removed_by_the_next(tmp_path):
+    settings = Settings(data=tmp_path)
+    left_over = Path(tempfile.mkdtemp(prefix=PREFIX))
+    (left_over / "broker.log").write_text("")
+    note = {"pid": 2**22 + 1, "url": f"redis+socket://{left_over}/broker.sock"}
+    (tmp_path / "broker.json").write_text(json.dumps(note))
+    with embedded_broker(settings, announce=False):
+        assert not left_over.exists()
+        assert not (tmp_path / "broker.json").exists()
