@@ -15,6 +15,7 @@ demo: $(VENV)/.installed      ## run the demo job to its end, with real workers 
 	$(BIN)/celeriac run demo
 
 test: $(VENV)/.installed-dev  ## pass every test, those with a real broker and real workers included
+	$(BIN)/pytest --quiet --doctest-modules pipeline tracker net discovery handlers runner
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.installed-dev format lint types floors docs test  ## the whole truth: what CI runs
