@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from runner.publishing import Publisher
 
 
+HOST = socket.gethostname()
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A stage made ready to run: its handler with its parameters, and the version of what it makes."""
@@ -111,7 +114,7 @@ class Runtime:
     @property
     def worker(self) -> str:
         """This process's name in the tracker."""
-        return f"{socket.gethostname()}:{os.getpid()}"
+        return f"{HOST}:{os.getpid()}"
 
     @cached_property
     def http(self) -> PoliteClient:

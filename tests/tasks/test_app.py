@@ -39,7 +39,7 @@ def test_celery_keeps_no_results_and_retries_nothing():
 def test_the_broker_remembers_nothing():
     assert the_app.conf.broker_transport_options["ack_emulation"] is False
     assert the_app.conf.task_acks_late
-    assert the_app.conf.worker_prefetch_multiplier == 2
+    assert the_app.conf.worker_prefetch_multiplier == 4
     assert Channel.do_restore is False
 
 
