@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from celery.schedules import BaseSchedule, schedstate
 
+from pipeline.schedule import SWEEP_SECONDS
+
 if TYPE_CHECKING:
     from pipeline.jobspec import JobsFile
     from pipeline.schedule import Schedule
-
-SWEEP_SECONDS = 5.0
 
 
 class SlotSchedule(BaseSchedule):

@@ -27,6 +27,9 @@ ALLOWED = (
 )
 MAX_PERIOD_SECONDS = 366 * 86_400.0
 _EVERY = "every "
+SWEEP_SECONDS = 5.0
+"""How often the sweep comes by."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import BrokerUnavailableError
+from pipeline.schedule import SWEEP_SECONDS
 from runner.cargo import load_cargo
 from tracker import dispatch as tracker_dispatch
 from tracker.connection import Connection, write
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from runner.runtime import Runtime
 
 log = structlog.get_logger(__name__)
-
-SWEEP_SECONDS = 5.0
-"""How often the sweep comes by: a rate may save up what falls due in that time, and no more."""
 
 NOTHING = Runway(0, 0)
 
@@ -186,6 +184,6 @@ def _take_rates(
 
 
 def _spacing(rate: Rate) -> tuple[int, int]:
-    """Give the microseconds between two sendings, and how many may be saved up between two sweeps."""
+    """Give the microseconds between two sendings, and how many may be saved up: what falls due in one sweep."""
     interval_us = max(1, int(1_000_000 / rate.per_second))
     return interval_us, max(1, int(rate.per_second * SWEEP_SECONDS))

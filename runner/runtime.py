@@ -35,6 +35,11 @@ if TYPE_CHECKING:
 HOST = socket.gethostname()
 
 
+def name_process() -> str:
+    """Name this process as the tracker's `worker` and `by` do: `host:pid`."""
+    return f"{HOST}:{os.getpid()}"
+
+
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """A stage made ready to run: its handler with its parameters, and the version of what it makes."""
@@ -114,7 +119,7 @@ class Runtime:
     @property
     def worker(self) -> str:
         """This process's name in the tracker."""
-        return f"{HOST}:{os.getpid()}"
+        return name_process()
 
     @cached_property
     def http(self) -> PoliteClient:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from runner.runtime import name_process
 from tasks.publisher import AWAY, TRACKER_QUEUE
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ class TrackerLine:
 
     def __init__(self, app: Celery, item_id: int, stage: str, attempt: int) -> None:
         self._app, self._ids = app, (item_id, stage, attempt)
-        self._worker = f"{socket.gethostname()}:{os.getpid()}"
+        self._worker = name_process()
 
     def begun(self) -> None:
         """Say that the handler is about to run."""
