@@ -46,9 +46,9 @@ containers: $(VENV)/.installed-dev  ## the acceptance test of docker compose; ne
 
 lock:            ## resolve the dependencies anew; needs uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --upgrade --extra extract --group build -q -o requirements.lock
+	  --no-header --upgrade --all-extras --group build -q -o requirements.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	  --no-header --upgrade --extra extract --group dev -q -o requirements-dev.lock
+	  --no-header --upgrade --all-extras --group dev -q -o requirements-dev.lock
 
 clean:           ## forget the environment and the demo's data
 	rm -rf $(VENV) data dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

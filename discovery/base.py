@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import asyncio
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import structlog
 from pydantic import BaseModel, ConfigDict
 
-from discovery.items import FoundItem, admit_items
+from discovery.items import AdmittedItem, FoundItem, admit_items
+from discovery.memory import (
+    Batch,
+    EnoughError,
+    Keep,
+    Look,
+    Recall,
+    Recalled,
+    Receive,
+    name_source,
+    recall_nothing,
+)
 from discovery.urls import TBS_MAP, canonical_url, extract_video_id, hash_url
 from pipeline.errors import JobsFileError, PluginError
 
 if TYPE_CHECKING:
-    from net.client import PoliteClient
+    from collections.abc import AsyncIterator
+    from datetime import datetime
+
+    from net.client import Fetched, PoliteClient
 
 __all__ = [
     "TBS_MAP",
@@ -24,12 +41,18 @@ __all__ = [
     "BaseDiscovery",
     "FoundItem",
     "FreeParams",
+    "Keep",
     "ReadItems",
+    "Recalled",
     "StrategyParams",
     "canonical_url",
     "extract_video_id",
     "hash_url",
+    "name_source",
 ]
+
+BATCH = 1000
+"""How many items are handed over to be stored in one transaction, at most."""
 
 log = structlog.get_logger("discovery")
 _REQUIRED = object()
@@ -67,24 +90,32 @@ class Access:
     What a strategy may reach, handed in by whoever runs it.
 
     `job` is the name of the job that it finds items for. `environment` holds the variables that jobs.yaml may
-    name.
+    name. `since` is the instant before which nothing is wanted (the runner leaves out what is older; a strategy
+    may spare itself the asking). `recall` knows the sources of earlier discoveries. `receive` takes the items
+    batch by batch; without one, the discovery keeps them.
     """
 
     http: PoliteClient
     read_items: ReadItems
     job: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
+    since: datetime | None = None
+    recall: Recall = recall_nothing
+    receive: Receive | None = None
 
 
 class BaseDiscovery:
     """
     Find the items of a job. Override `Params` and `fetch_items`.
 
-    One that has to page, resume or hand items over as it goes may override `discover` whole. Afterwards
-    `refused` counts by reason what was not let in, and `problems` says in words what could not be had.
+    One that has to page, resume or hand items over as it goes overrides `discover` whole, and calls `hand_over`
+    inside `looking`. Afterwards `refused` counts by reason what was not let in, `problems` says in words what
+    could not be had, and `looks` holds what came of each source.
     """
 
     Params: ClassVar[type[StrategyParams]] = FreeParams
+    obeys_robots: ClassVar[bool] = True
+    """Whether robots.txt speaks to it; False for feeds and APIs, which are published for programs."""
     params: StrategyParams
 
     def __init__(
@@ -93,7 +124,10 @@ class BaseDiscovery:
         self.params = params if isinstance(params, self.Params) else self.Params.model_validate(params or {})
         self.refused: Counter[str] = Counter()
         self.problems: list[str] = []
+        self.looks: defaultdict[str, Look] = defaultdict(Look)
         self._access = access
+        self._kept: dict[str, AdmittedItem] = {}
+        self._handed_over = 0
 
     @property
     def access(self) -> Access:
@@ -109,6 +143,8 @@ class BaseDiscovery:
             raise JobsFileError(f"strategy {type(self).__name__} needs the parameter {name!r}")
         return value
 
+    # -- finding ------------------------------------------------------------------------------------------
+
     async def fetch_items(self) -> list[FoundItem]:
         """
         Find everything there is to find now, new or not; the tracker knows what is new.
@@ -120,28 +156,124 @@ class BaseDiscovery:
 
     async def discover(self) -> list[FoundItem]:
         """
-        Fetch the items and let in those that can be stored, the first of each key.
+        Fetch the items and hand over those that can be stored, the first of each key; the `kept` ones.
 
         What is refused is counted in `refused`, not raised. Raises what `fetch_items` raises, and
         `PluginError` when it returns no list.
         """
+        async with self.looking():
+            found: object = await self.fetch_items()
+            if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
+                raise PluginError(
+                    f"{type(self).__name__}.fetch_items returned {found!r:.80}; return a list of items"
+                )
+            await self.hand_over(found)
+        return self.kept
+
+    @asynccontextmanager
+    async def looking(self) -> AsyncIterator[None]:
+        """Begin a discovery with clean counts, keep its connections open, and log what it came to."""
         self.refused.clear()
         self.problems.clear()
-        async with self._keep_connections():
-            found: object = await self.fetch_items()
-        if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
-            raise PluginError(
-                f"{type(self).__name__}.fetch_items returned {found!r:.80}; return a list of items"
-            )
-        items = list(admit_items(found, self.refused))
-        self._log(len(items))
-        return items
+        self.looks.clear()
+        self._kept.clear()
+        self._handed_over = 0
+        try:
+            async with self._keep_connections():
+                yield
+        except EnoughError:
+            log.debug("enough", strategy=type(self).__name__)
+        self._log()
+
+    async def hand_over(
+        self, items: Iterable[object], *, source: str = "", cursor: Any = Keep.CURSOR
+    ) -> None:
+        """
+        Give items to be stored, and with the last of them the cursor from which a later discovery goes on.
+
+        Takes what `fetch_items` may return. They are stored in transactions of at most 1,000, the cursor (any
+        JSON value) in the transaction of the last; so a crash loses nothing that came before. Items of another
+        source than `source` say so themselves. To move the cursor alone, hand over nothing with it.
+        """
+        admitted = admit_items(items, self.refused)
+        while batch := list(islice(admitted, BATCH)):
+            last = len(batch) < BATCH
+            self._pass_on(Batch(batch, source, cursor if last else Keep.CURSOR))
+            await asyncio.sleep(0)  # requests that run beside this get their turn
+            if last:
+                return
+        if cursor is not Keep.CURSOR:
+            self._pass_on(Batch((), source, cursor))
+
+    @property
+    def kept(self) -> list[FoundItem]:
+        """The items that were handed over while nobody received them, the first of each key."""
+        return [item.as_found() for item in self._kept.values()]
+
+    def _pass_on(self, batch: Batch) -> None:
+        self._handed_over += len(batch.items)
+        if self._access is not None and self._access.receive is not None:
+            self._access.receive(batch)
+            return
+        for item in batch.items:
+            self._kept.setdefault(item.key, item)
+
+    # -- asking -------------------------------------------------------------------------------------------
+
+    def recall(self, source: str) -> Recalled:
+        """Look up what is known of a source from earlier discoveries; blank at first."""
+        return self.access.recall(source)
+
+    async def fetch(
+        self,
+        url: str,
+        *,
+        source: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        json: Any = None,
+        not_modified_ok: bool = False,
+    ) -> Fetched:
+        """
+        Ask one address, counted as a request to `source` (of itself, when left out); see `PoliteClient.fetch`.
+
+        Raises `SourceUnavailableError` or `SourceRejectedError`.
+        """
+        self.looks[name_source(url) if source is None else source].requests += 1
+        return await self.access.http.fetch(
+            url,
+            headers=headers,
+            method=method,
+            json=json,
+            not_modified_ok=not_modified_ok,
+            robots=self.obeys_robots,
+        )
+
+    async def fetch_if_changed(
+        self, url: str, *, source: str | None = None, headers: Mapping[str, str] | None = None
+    ) -> Fetched | None:
+        """
+        Get one address, or None when its server says that it is as it was when its items were last stored.
+
+        Its new validators are remembered once this discovery's items are stored. Raises as `fetch` does.
+        """
+        name = name_source(url) if source is None else source
+        known, look = self.recall(name), self.looks[name]
+        validators = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+        asked = dict(headers or {}) | {field: value for field, value in validators.items() if value}
+        fetched = await self.fetch(url, source=name, headers=asked, not_modified_ok=True)
+        if fetched.status == HTTPStatus.NOT_MODIFIED:
+            look.unchanged = True
+            return None
+        look.etag, look.last_modified = fetched.headers.get("etag"), fetched.headers.get("last-modified")
+        return fetched
 
     def _keep_connections(self) -> AbstractAsyncContextManager[None]:
         return self._access.http.keep_connections() if self._access else nullcontext()
 
-    def _log(self, count: int) -> None:
+    def _log(self) -> None:
         job = self._access.job if self._access else ""
-        log.info("discovered", strategy=type(self).__name__, job=job, found=count, refused=dict(self.refused))
+        name, found, refused = type(self).__name__, self._handed_over, dict(self.refused)
+        log.info("looked", strategy=name, job=job, found=found, refused=refused)
         for problem in self.problems:
-            log.warning("discovery problem", strategy=type(self).__name__, job=job, problem=problem)
+            log.warning("discovery problem", strategy=name, job=job, problem=problem)

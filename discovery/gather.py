@@ -41,12 +41,18 @@ async def gather_bounded(
     return [task.result() for task in tasks]
 
 
-def keep_answers(answers: Sequence[T | SourceError], what: str, strategy: BaseDiscovery) -> list[T]:
+def keep_answers(
+    answers: Sequence[T | SourceError], what: str, strategy: BaseDiscovery, names: Sequence[str] = ()
+) -> list[T]:
     """
     Give the answers that came; the failures are counted and told in the strategy's `refused` and `problems`.
 
+    `names` are those of the sources, in the order of the answers: each failure is kept in its source's look.
     Raises `SourceUnavailableError` when all failed, with the longest wait that any of them asked for.
     """
+    for name, answer in zip(names, answers, strict=False):
+        if isinstance(answer, SourceError):
+            strategy.looks[name].error = str(answer)
     failures = [answer for answer in answers if isinstance(answer, SourceError)]
     if failures:
         strategy.refused[f"{what} could not be had"] += len(failures)

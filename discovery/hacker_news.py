@@ -40,6 +40,7 @@ class HackerNews(BaseDiscovery):
         )
         base_url: str = Field("https://hacker-news.firebaseio.com/v0", description="Where the API is.")
 
+    obeys_robots = False
     params: Params
 
     async def fetch_items(self) -> list[FoundItem]:
@@ -57,7 +58,7 @@ class HackerNews(BaseDiscovery):
         return None if not story or story.get("deleted") or story.get("dead") else story
 
     async def _fetch_json(self, path: str) -> Any:
-        fetched = await self.access.http.fetch(f"{self.params.base_url.rstrip('/')}/{path}.json")
+        fetched = await self.fetch(f"{self.params.base_url.rstrip('/')}/{path}.json")
         return fetched.json()
 
 

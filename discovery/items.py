@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 MAX_KEY_BYTES = 1024
 MAX_DATA_BYTES = 1024 * 1024
+MAX_MARK_CHARACTERS = 1024
+
+_write_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 _PRIORITIES = range(-(2**31), 2**31)
 
 
@@ -28,6 +31,7 @@ class Refusal(StrEnum):
     DATA_NOT_JSON = "data is not a JSON object"
     DATA_TOO_LARGE = "data over 1 MiB"
     BAD_PRIORITY = "priority is not an integer of 32 bits"
+    BAD_MARK = "version or source is not a text of at most 1,024 characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,23 +40,50 @@ class FoundItem:
     One found thing, not stored yet.
 
     `key` is the text by which the job knows it again, at most 1,024 bytes in UTF-8. `data` is a JSON object
-    of at most 1 MiB. `priority` is higher for sooner; None leaves it to the job.
+    of at most 1 MiB. `priority` is higher for sooner; None leaves it to the job. `version` is any short text
+    that is another when the thing has changed, such as a content hash or a modified time; None when the source
+    gives none. `source` says which of the strategy's sources it came from, when there are several.
     """
 
     key: str
     data: dict[str, Any] = field(default_factory=dict)
     priority: int | None = None
+    version: str | None = None
+    source: str | None = None
 
 
-def admit_items(found: Iterable[object], refused: Counter[str]) -> Iterator[FoundItem]:
+@dataclass(frozen=True, slots=True)
+class AdmittedItem:
+    """A found item that can be stored: all is checked, and its data is JSON text."""
+
+    key: str
+    data_text: str
+    priority: int | None = None
+    version: str | None = None
+    source: str | None = None
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What JSON makes of the data: tuples are lists, keys are text. Read anew each time."""
+        data: dict[str, Any] = json.loads(self.data_text)
+        return data
+
+    def as_found(self) -> FoundItem:
+        """Give it back as what it was, with its data as JSON makes it."""
+        return FoundItem(self.key, self.data, self.priority, self.version, self.source)
+
+
+def admit_items(
+    found: Iterable[object], refused: Counter[str], seen: set[str] | None = None
+) -> Iterator[AdmittedItem]:
     """
     Let in the items that can be stored, in order; of a repeated key the first.
 
-    Takes `FoundItem`s and mappings `{"key", "data"?, "priority"?}`, whose other fields are ignored. The data
-    that comes out is what JSON makes of it: tuples are lists, keys are text. What is refused is counted in
-    `refused` by reason.
+    Takes `FoundItem`s and mappings `{"key", "data"?, "priority"?, "version"?, "source"?}`, whose other fields
+    are ignored. What is refused is counted in `refused` by reason. `seen` holds the keys that were let in
+    before, and grows.
     """
-    seen: set[str] = set()
+    seen = set() if seen is None else seen
     for each in found:
         item = _judge(each, seen)
         if isinstance(item, Refusal):
@@ -62,31 +93,45 @@ def admit_items(found: Iterable[object], refused: Counter[str]) -> Iterator[Foun
             yield item
 
 
-def _judge(found: object, seen: set[str]) -> FoundItem | Refusal:
-    if isinstance(found, Mapping):
-        given = found.get("data")
-        found = FoundItem(found.get("key", ""), {} if given is None else given, found.get("priority"))
+def _judge(found: object, seen: set[str]) -> AdmittedItem | Refusal:
     if not isinstance(found, FoundItem):
-        return Refusal.NOT_AN_ITEM
-    if refusal := _check_key(found.key, seen) or _check_priority(found.priority):
+        if not isinstance(found, Mapping):
+            return Refusal.NOT_AN_ITEM
+        found = _read_mapping(found)
+    refusal = _check_key(found.key, seen) or _check_priority(found.priority) or _check_marks(found)
+    if refusal:
         return refusal
-    data = _as_json(found.data)
-    return data if isinstance(data, Refusal) else replace(found, data=data)
+    text = _as_json(found.data)
+    if isinstance(text, Refusal):
+        return text
+    return AdmittedItem(found.key, text, found.priority, found.version, found.source)
+
+
+def _read_mapping(found: Mapping[Any, Any]) -> FoundItem:
+    given = found.get("data")
+    return FoundItem(
+        found.get("key", ""),
+        {} if given is None else given,
+        found.get("priority"),
+        found.get("version"),
+        found.get("source"),
+    )
 
 
 def _check_key(key: object, seen: set[str]) -> Refusal | None:
     if key is None or (isinstance(key, str) and not key.strip()):
         return Refusal.NO_KEY
-    if not isinstance(key, str) or not _is_unicode(key):
+    if not isinstance(key, str) or "\0" in key:
         return Refusal.KEY_NOT_TEXT
-    if len(key.encode()) > MAX_KEY_BYTES:
+    try:
+        size = len(key.encode())
+    except (
+        UnicodeEncodeError
+    ):  # a file name that is not UTF-8 comes with lone surrogates; no database takes them
+        return Refusal.KEY_NOT_TEXT
+    if size > MAX_KEY_BYTES:
         return Refusal.KEY_TOO_LONG
     return Refusal.KEY_REPEATED if key in seen else None
-
-
-def _is_unicode(text: str) -> bool:
-    # A file name that is not UTF-8 comes as text with lone surrogates, which no database takes.
-    return not any("\ud800" <= character <= "\udfff" for character in text)
 
 
 def _check_priority(priority: object) -> Refusal | None:
@@ -95,15 +140,25 @@ def _check_priority(priority: object) -> Refusal | None:
     return Refusal.BAD_PRIORITY
 
 
-def _as_json(data: object) -> dict[str, Any] | Refusal:
+def _check_marks(found: FoundItem) -> Refusal | None:
+    for mark in (found.version, found.source):
+        if mark is not None and not (
+            isinstance(mark, str) and len(mark) <= MAX_MARK_CHARACTERS and _is_unicode(mark)
+        ):
+            return Refusal.BAD_MARK
+    return None
+
+
+def _is_unicode(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _as_json(data: object) -> str | Refusal:
     if not isinstance(data, dict):
         return Refusal.DATA_NOT_JSON
     try:
-        text = json.dumps(data, allow_nan=False, ensure_ascii=False)
-        size = len(text.encode())
+        text = _write_json(data)
+        size = len(text) if text.isascii() else len(text.encode())
     except (TypeError, ValueError, RecursionError):
         return Refusal.DATA_NOT_JSON
-    if size > MAX_DATA_BYTES:
-        return Refusal.DATA_TOO_LARGE
-    clean: dict[str, Any] = json.loads(text)
-    return clean
+    return Refusal.DATA_TOO_LARGE if size > MAX_DATA_BYTES else text

@@ -55,6 +55,7 @@ class RssFeeds(BaseDiscovery):
         )
         limit: int = Field(100, ge=1, le=10_000, description="At most this many entries of each feed.")
 
+    obeys_robots = False
     params: Params
 
     async def fetch_items(self) -> list[FoundItem]:
@@ -64,7 +65,7 @@ class RssFeeds(BaseDiscovery):
         return [item for items in keep_answers(answers, "feed", self) for item in items]
 
     async def _read_feed(self, feed: Feed) -> list[FoundItem]:
-        fetched = await self.access.http.fetch(feed.url, headers={"Accept": "application/rss+xml, */*;q=0.5"})
+        fetched = await self.fetch(feed.url, headers={"Accept": "application/rss+xml, */*;q=0.5"})
         parsed = await asyncio.to_thread(_parse, fetched)
         if not parsed.get("version") and not parsed.entries:
             why = parsed.get("bozo_exception", "it is empty")

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpcore2
 import httpx2
@@ -63,19 +63,27 @@ class PoliteClient:
         self._total_seconds = total_seconds
 
     async def fetch(
-        self, url: str, *, headers: Mapping[str, str] | None = None, not_modified_ok: bool = False
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        method: str = "GET",
+        json: Any = None,
+        not_modified_ok: bool = False,
+        robots: bool = False,
     ) -> Fetched:
         """
-        Get one address, following redirects.
+        Ask one address, following redirects.
 
-        `headers` go to the origin of `url` alone, not to where it redirects. With `not_modified_ok` an answer
-        of 304 is a `Fetched` like any other.
+        `json` is sent as the body. `headers` go to the origin of `url` alone, not to where it redirects. With
+        `not_modified_ok` an answer of 304 is a `Fetched` like any other. With `robots` the site's robots.txt is
+        obeyed.
 
         Raises `SourceUnavailableError` (no such host, no connection, too slow, 5xx, 408, 425, 429),
         `SourceRejectedError` (any other status, too large, too many redirects, not http or https) or
         `BlockedAddressError` (leads into a private network).
         """
-        first = Hop.start(url, self._identity, headers or {})
+        first = Hop.start(url, self._identity, headers or {}, method, json)
         try:
             async with asyncio.timeout(self._total_seconds), self._connections() as connections:
                 return await self._follow(first, connections, not_modified_ok)

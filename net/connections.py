@@ -84,7 +84,11 @@ class GuardedConnections(httpx2.AsyncBaseTransport):
         timeouts = {"connect": CONNECT_TIMEOUT_SECONDS, "read": READ_TIMEOUT_SECONDS}
         answer = await self._pool.handle_async_request(
             httpcore2.Request(
-                request.method, url, headers=request.headers.raw, extensions={"timeout": timeouts}
+                request.method,
+                url,
+                headers=request.headers.raw,
+                content=request.content or None,
+                extensions={"timeout": timeouts},
             )
         )
         return httpx2.Response(answer.status, headers=answer.headers, stream=_Body(answer), request=request)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from json import dumps
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
 import httpx2
@@ -14,6 +16,8 @@ from pipeline.errors import SourceRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_SAME_METHOD = {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
 
 _HARMLESS = {"user-agent", "accept", "accept-encoding", "accept-language"}
 """Headers that another host may see too; the rest may hold secrets."""
@@ -26,26 +30,51 @@ class Hop:
     url: httpx2.URL
     headers: httpx2.Headers
     cookies: httpx2.Cookies
+    method: str = "GET"
+    body: bytes = b""
 
     @classmethod
-    def start(cls, url: str, identity: Mapping[str, str], headers: Mapping[str, str]) -> Hop:
-        """Begin at a URL; credentials in it become basic authentication. Raises `SourceRejectedError`."""
+    def start(
+        cls,
+        url: str,
+        identity: Mapping[str, str],
+        headers: Mapping[str, str],
+        method: str = "GET",
+        json: Any = None,
+    ) -> Hop:
+        """
+        Begin at a URL; credentials in it become basic authentication. `json`, unless None, is the body.
+
+        Raises `SourceRejectedError`.
+        """
         address, sent = _parse(url), httpx2.Headers(identity)
         sent.update(headers)
         if address.userinfo:
             sent.setdefault("Authorization", _basic(address.userinfo))
-        return cls(_bare(address), sent, httpx2.Cookies())
+        if json is None:
+            return cls(_bare(address), sent, httpx2.Cookies(), method)
+        sent.setdefault("Content-Type", "application/json")
+        return cls(_bare(address), sent, httpx2.Cookies(), method, dumps(json).encode())
 
     def redirected(self, response: httpx2.Response) -> Hop:
-        """Go where the response points; a different origin is shown harmless headers only."""
+        """
+        Go where the response points; a different origin is shown harmless headers only, and no body.
+
+        A body is sent again for 307 and 308 alone; after any other redirect, the answer is fetched with GET.
+
+        Source: RFC 9110 15.4.
+        """
         target = _bare(_parse(response.headers["location"], self.url))
         self.cookies.extract_cookies(response)
-        kept = self.headers if _origin(target) == _origin(self.url) else _harmless(self.headers)
-        return replace(self, url=target, headers=kept)
+        stays = _origin(target) == _origin(self.url)
+        moved = replace(self, url=target, headers=self.headers if stays else _harmless(self.headers))
+        if stays and response.status_code in _SAME_METHOD:
+            return moved
+        return replace(moved, method="HEAD" if self.method == "HEAD" else "GET", body=b"")
 
     def request(self) -> httpx2.Request:
         """Make the request, with the cookies that earlier hops of this fetch were given."""
-        request = httpx2.Request("GET", self.url, headers=self.headers)
+        request = httpx2.Request(self.method, self.url, headers=self.headers, content=self.body or None)
         self.cookies.set_cookie_header(request)
         return request
 

@@ -121,7 +121,7 @@ def find_items(runtime: Runtime, job: JobSpec) -> tuple[BaseDiscovery, list[Foun
     found = asyncio.run(strategy.discover())
     if type(strategy).discover is BaseDiscovery.discover:
         return strategy, found
-    return strategy, list(admit_items(found, strategy.refused))  # it overrode the template, and its checks
+    return strategy, [item.as_found() for item in admit_items(found, strategy.refused)]  # it overrode the template, and its checks
 
 
 def store_found(conn: Connection, job: JobSpec, found: Sequence[FoundItem]) -> int:

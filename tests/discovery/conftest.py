@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+import importlib.util
+import re
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
+from werkzeug import Response
 
 from discovery.base import Access
 from net.client import PoliteClient
 
-FEED = """<?xml version="1.0"?>
-<rss version="2.0"><channel><title>Sample</title>{items}</channel></rss>"""
-ENTRY = "<item><guid>https://example.org/1</guid><link>https://example.org/1</link><title>One</title></item>"
-STORY = {"id": 1, "type": "story", "title": "One", "by": "me", "score": 3, "url": "https://example.org/1"}
+HERE = Path(__file__).parent
 TRACKED = {"key": "a", "data": {"n": 1}, "status": "done", "results": {"read": {"ok": True}}}
 
 
@@ -34,29 +36,95 @@ def discover():
 
 @dataclass(frozen=True)
 class Case:
-    """A strategy's parameters at a source that gives something (`good`) and at one that gives nothing."""
+    """
+    A strategy's parameters at four sources: one that gives something, one that gives nothing, one that throttles
+    and one that is broken. A networked strategy is asked at `good` for the latter two, where the server then
+    answers everything with the recordings `throttled` and `broken`.
+    """
 
     good: dict
     empty: dict
+    broken: dict | None = None
     networked: bool = False
+    environment: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An HTTP answer as it came over the wire: a status line, headers, an empty line, the body."""
+
+    status: int
+    headers: dict
+    body: bytes
+
+    @classmethod
+    def read(cls, path, server_url=""):
+        head, _, body = path.read_bytes().replace(b"\r\n\r\n", b"\n\n", 1).partition(b"\n\n")
+        first, *lines = head.decode().splitlines()
+        headers = dict(line.split(": ", 1) for line in lines)
+        skipped = {"content-length", "transfer-encoding", "connection", "content-encoding"}
+        kept = {name: value for name, value in headers.items() if name.lower() not in skipped}
+        named = {name: value.replace("{{server}}", server_url) for name, value in kept.items()}
+        return cls(int(first.split()[1]), named, body.replace(b"{{server}}", server_url.encode()))
+
+    def answer(self, request):
+        del request
+        return Response(self.body, self.status, self.headers)
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a case may set up: a server that answers from the strategy's recordings, a folder, things to close."""
+
+    name: str
+    httpserver: object
+    folder: Path
+    stack: ExitStack
+
+    @property
+    def recordings(self):
+        return HERE / "recordings" / self.name
+
+    def url(self, path=""):
+        return self.httpserver.url_for(path or "/").removesuffix("" if path else "/")
+
+    def recording(self, name):
+        """Read `NAME.http` of the strategy; `{{server}}` in it becomes the address of the server."""
+        return Recording.read(self.recordings / f"{name}.http", self.url())
+
+    def serve(self, path, name, **request):
+        """Answer a path with a recording; `request` narrows it, such as `method` or `query_string`."""
+        self.httpserver.expect_request(path, **request).respond_with_handler(self.recording(name).answer)
+
+    def serve_everywhere(self, name):
+        """Forget all that is served, and answer everything with one recording."""
+        self.httpserver.clear()
+        self.httpserver.expect_request(re.compile(".*")).respond_with_handler(self.recording(name).answer)
+
+
+def load_case(name):
+    path = HERE / "cases" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"case_of_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.make_case
 
 
 @pytest.fixture
-def cases(httpserver, tmp_path):
-    """Set up sources, and list the conformance test's cases, one for each strategy of the catalogue."""
-    (tmp_path / "full").mkdir()
-    (tmp_path / "bare").mkdir()
-    (tmp_path / "full" / "a.txt").write_text("hello")
-    httpserver.expect_request("/good.xml").respond_with_data(FEED.format(items=ENTRY))
-    httpserver.expect_request("/empty.xml").respond_with_data(FEED.format(items=""))
-    httpserver.expect_request("/good/topstories.json").respond_with_json([1])
-    httpserver.expect_request("/good/item/1.json").respond_with_json(STORY)
-    httpserver.expect_request("/empty/topstories.json").respond_with_json([])
-    at = httpserver.url_for
-    return {
-        "hacker_news": Case({"base_url": at("/good")}, {"base_url": at("/empty")}, networked=True),
-        "local_files": Case({"root": tmp_path / "full"}, {"root": tmp_path / "bare"}),
-        "manual": Case({"items": ["a"]}, {"items": []}),
-        "rss_feeds": Case({"feeds": [at("/good.xml")]}, {"feeds": [at("/empty.xml")]}, networked=True),
-        "tracker_query": Case({"job": "full"}, {"job": "bare"}),
-    }
+def sources_of(httpserver, tmp_path):
+    """Give the sources of a strategy, for tests of its own that answer from its recordings."""
+    with ExitStack() as stack:
+        yield lambda name: Sources(name, httpserver, tmp_path, stack)
+
+
+@pytest.fixture
+def case_of(sources_of, monkeypatch):
+    """Set up the case of a strategy: `cases/NAME.py` has `make_case(sources) -> Case`."""
+
+    def make(name):
+        case = load_case(name)(sources_of(name), Case)
+        for variable, value in case.environment.items():
+            monkeypatch.setenv(variable, value)
+        return case
+
+    return make

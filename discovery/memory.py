@@ -1,0 +1,99 @@
+"""What is remembered of a source from one discovery to the next, and what one look at it came to."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+from net.shown import show_url
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from discovery.items import AdmittedItem
+
+
+class Keep(Enum):
+    """Says that a cursor stays as it is, where None would say that there is none."""
+
+    CURSOR = "cursor"
+
+
+@dataclass(frozen=True, slots=True)
+class Recalled:
+    """
+    What is known of one source from earlier discoveries of the same job.
+
+    `cursor` is what the strategy last handed over with its items: any JSON value, None at first. `etag` and
+    `last_modified` are the validators of the last answer whose items were all stored.
+    """
+
+    cursor: Any = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(slots=True)
+class Look:
+    """
+    What one discovery came to at one source.
+
+    `unchanged` says that the source itself had nothing newer. `error` is why it could not be read; its
+    validators are then left as they were.
+    """
+
+    requests: int = 0
+    unchanged: bool = False
+    error: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Items to be stored in one transaction with the cursor from which a later discovery of `source` goes on."""
+
+    items: Sequence[AdmittedItem]
+    source: str = ""
+    cursor: Any = field(default=Keep.CURSOR)
+
+
+class Recall(Protocol):
+    """Looks up what is known of a source of the job."""
+
+    def __call__(self, source: str) -> Recalled:
+        """Give what is known, or a blank `Recalled`."""
+        ...
+
+
+class Receive(Protocol):
+    """Takes batches of items as they are found."""
+
+    def __call__(self, batch: Batch) -> None:
+        """Store the batch. Raises `EnoughError` when no more is wanted."""
+        ...
+
+
+class EnoughError(Exception):
+    """Whoever receives the items wants no more: the discovery ends here, well."""
+
+
+def recall_nothing(source: str) -> Recalled:
+    """Know nothing of any source, as a first discovery does."""
+    del source
+    return Recalled()
+
+
+def name_source(url: str) -> str:
+    """
+    Name the source at an address, for the tracker: what may be secret stands there as a hash.
+
+    >>> name_source("https://example.org/feed"), name_source("https://me:pw@example.org/feed?token=secret")
+    ('https://example.org/feed', 'https://example.org/feed?…#f69e1ded')
+    """
+    shown = show_url(url)
+    if shown == url:
+        return url
+    return f"{shown}#{hashlib.sha256(url.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
