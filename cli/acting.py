@@ -54,7 +54,7 @@ def report(acted: Acted, words: str, *, as_json: bool) -> None:
         write_json(acted)
         return
     click.echo(words, err=True)
-    if acted.items and not acted.sent and acted.act != "priority":
+    if acted.items and not acted.sent and acted.act not in {"priority", "dismiss"}:
         click.echo("Workers take it up when they run: celeriac up, or celeriac run.", err=True)
 
 

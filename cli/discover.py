@@ -8,6 +8,7 @@ import click
 
 from cli import exit_codes
 from cli.options import json_option
+from cli.piped import find_piped_input
 
 if TYPE_CHECKING:
     from runner.discover import Discovered
@@ -15,22 +16,56 @@ if TYPE_CHECKING:
 
 @click.command("discover")
 @click.argument("job")
+@click.option(
+    "--dry-run", is_flag=True, help="Store nothing; print what would be found, and what of it is new."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(1),
+    metavar="N",
+    help="With --dry-run: stop when so many are found.  [default: 20]",
+)
 @json_option
-def discover_command(job: str, *, as_json: bool) -> None:
+def discover_command(job: str, limit: int | None, *, dry_run: bool, as_json: bool) -> None:
     r"""
     Look for JOB's items now and store them.
 
-    In this process; workers take the items up when they run. Exit code 5 if the source is away.
+    In this process; workers take the items up when they run. Exit code 5 if the source is away. With --dry-run
+    nothing is stored: it prints what would be found, which of it the job knows already, and what each field of
+    the data holds. A job whose strategy is stdin_lines finds what is piped in.
 
     \b
-    Example:
+    Examples:
       celeriac discover hacker-news && celeriac items hacker-news
+      celeriac discover hacker-news --dry-run --limit 5
+      tail -f urls.txt | celeriac discover articles
     """
+    if dry_run:
+        _try_out(job, limit or 20, as_json=as_json)
+    elif limit is not None:
+        raise click.UsageError("--limit is for --dry-run; max_items in jobs.yaml bounds what is stored")
+    else:
+        _discover(job, as_json=as_json)
+
+
+def _try_out(job: str, limit: int, *, as_json: bool) -> None:
+    from cli.trying import show_trial, trying
+    from runner.trial import try_job
+
+    with trying() as runtime:
+        runtime.stdin = find_piped_input()
+        trial = try_job(runtime, job, limit)
+    show_trial(trial, as_json=as_json)
+
+
+def _discover(job: str, *, as_json: bool) -> None:
     from cli.acting import get_acting_runtime
     from cli.render import write_json
     from runner.discover import discover
 
-    found = discover(get_acting_runtime(), job)
+    runtime = get_acting_runtime()
+    runtime.stdin = find_piped_input()
+    found = discover(runtime, job)
     if found is None:
         click.echo(f"{job}: somebody else is looking", err=True)
         return
@@ -45,12 +80,20 @@ def say_discovered(found: Discovered) -> None:
     """Tell, on standard error, what a discovery came to."""
     from cli.render import say_when
 
-    if found.error is None:
-        refused = f", {found.refused} refused" if found.refused else ""
-        click.echo(f"{found.job}: {found.found} found, {found.new} new{refused}", err=True)
+    if found.skipped is not None:
+        click.echo(f"{found.job}: not looked: {found.skipped}", err=True)
+    elif found.error is None:
+        click.echo(f"{found.job}: {found.found} found, {found.new} new{_say_more(found)}", err=True)
     else:
         again = f"; retry at {say_when(found.retry_at)}" if found.retry_at else ""
         click.echo(f"{found.job}: {found.error}{again}", err=True)
+    if found.held:
+        click.echo(f"{found.held} wait for: celeriac approve {found.job}", err=True)
+
+
+def _say_more(found: Discovered) -> str:
+    counts = {"changed": found.changed, "held": found.held, "refused": found.refused}
+    return "".join(f", {count} {word}" for word, count in counts.items() if count)
 
 
 def code_of(found: Discovered) -> int:

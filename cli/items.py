@@ -87,6 +87,7 @@ def show_command(job: str, key: str, *, as_json: bool) -> None:
 def show_item(report: WholeItemReport) -> None:
     """Show one item in full."""
     from cli.events import show_events
+    from cli.progress import say_progress
     from cli.render import out, say_when, shorten
 
     out.print(f"{report.job}  {report.key}  {report.status}", style="bold", markup=False)
@@ -96,6 +97,8 @@ def show_item(report: WholeItemReport) -> None:
         _show_stages_of_item(report.stages)
     else:
         out.print("no stage has been sent yet")
+    for told in report.progress:
+        out.print(f"\n{told.stage} is at {say_progress(told)}", style="cyan", markup=False)
     _show_results(report.results)
     for failure in report.failures:
         out.print(f"\nattempt {failure.attempt} of {failure.stage} failed:", style="bold red", markup=False)

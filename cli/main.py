@@ -18,20 +18,37 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "check": "cli.checking",
+    "strategies": "cli.strategies",
+    "handlers": "cli.strategies",
     "up": "cli.up",
     "run": "cli.run",
     "discover": "cli.discover",
+    "sources test": "cli.trying",
+    "try": "cli.try_handler",
+    "new handler": "cli.new",
+    "new strategy": "cli.new",
     "enqueue": "cli.enqueue",
     "wake": "cli.acting",
     "pause": "cli.pausing",
     "unpause": "cli.pausing",
+    "approve": "cli.approve",
     "retry": "cli.acting",
     "reset": "cli.acting",
+    "replay": "cli.replay",
     "priority": "cli.acting",
     "status": "cli.status",
+    "sources": "cli.sources",
+    "hosts": "cli.hosts",
     "items": "cli.items",
     "show": "cli.items",
     "results": "cli.results",
+    "artifacts": "cli.artifacts",
+    "artifacts list": "cli.artifacts",
+    "artifacts show": "cli.artifacts",
+    "artifacts gc": "cli.artifacts",
+    "artifacts verify": "cli.artifacts",
+    "costs": "cli.costs",
+    "stale": "cli.stale",
     "events": "cli.events",
     "worker": "cli.services",
     "beat": "cli.services",
@@ -39,7 +56,7 @@ COMMANDS = {
     "health": "cli.health",
     "completion": "cli.services",
 }
-"""Each command and the module that has it, in the order in which people meet them."""
+"""Each command, of one word or two, and the module that has it, in the order in which people meet them."""
 
 
 C = TypeVar("C", bound=click.Command)
@@ -62,15 +79,17 @@ class LazyCommands(click.Group):
         """Import a command by its name; None for an unknown one."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), f"{name}_command")
+        command: click.Command = getattr(import_module(COMMANDS[name]), f"{name.replace(' ', '_')}_command")
         return keep_lines(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Say what was likely meant when there is no such command."""
+        """Take two words for one command where there is such; say what was likely meant where there is none."""
         from pipeline.catalog import find_nearest
 
+        if " ".join(args[:2]) in COMMANDS:
+            args = [" ".join(args[:2]), *args[2:]]
         if args and args[0] not in COMMANDS and (nearest := find_nearest(args[0], list(COMMANDS))):
             ctx.fail(f"No such command {args[0]!r}; did you mean {nearest!r}?")
         return super().resolve_command(ctx, args)

@@ -26,6 +26,14 @@ def limit_option(command: F) -> F:
     )(command)
 
 
+def trial_limit_option(command: F) -> F:
+    """Give a command that tries a strategy out the option `--limit`."""
+    help_text = "Stop when so many are found."
+    return click.option(
+        "--limit", type=click.IntRange(1), metavar="N", default=20, show_default=True, help=help_text
+    )(command)
+
+
 def concurrency_option(command: F) -> F:
     """Give a command the option `--concurrency`."""
     help_text = "Worker processes; without it, one for each processor."

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from cli.render import err
+from cli.render import err, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tracker.backlog import Backlog
+    from tracker.progress import Told
 
 LINE_EVERY_SECONDS = 5.0
 
@@ -59,6 +60,20 @@ def _total(look: Backlog) -> int:
 
 
 def _note(look: Backlog) -> str:
-    if look.is_moving or look.next_retry_at is None:
-        return ""
-    return "waiting for a retry"
+    if look.latest is not None:
+        return f"{look.latest.stage} {shorten(look.latest.key, 40)}: {say_progress(look.latest)}"
+    return "" if look.is_moving or look.next_retry_at is None else "waiting for a retry"
+
+
+def say_progress(told: Told) -> str:
+    """
+    Write how far an attempt is.
+
+    >>> from tracker.progress import Told
+    >>> say_progress(Told("a", "fetch", 1, 9, 20, "pages", 0)), say_progress(Told("a", "fetch", 1, 9.5, None, "", 0))
+    ('45%, 9 of 20, pages', '9.5')
+    """
+    done = f"{told.done:g}"
+    if told.total:
+        done = f"{told.done / told.total:.0%}, {done} of {told.total:g}"
+    return f"{done}, {told.note}" if told.note else done

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.options import concurrency_option, count_processors, json_option, loglevel_option
+from cli.piped import find_piped_input
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from runner.context import RunContext
+    from runner.discover import Discovered
     from runner.runtime import Runtime
     from runner.single_pass import Ready
 
@@ -61,8 +65,18 @@ def run_command(
 
 def run_job(job: str, run: RunContext, concurrency: int, loglevel: str, *, as_json: bool) -> int:
     """Make one pass over a job; the exit code."""
-    from cli.brokers import having_workers, stop_on_signals, use_broker
     from cli.conclusion import conclude
+
+    with passing_over(job, run, concurrency, loglevel) as (runtime, discovered):
+        return conclude(runtime, job, discovered, discover_only=run.discover_only, as_json=as_json)
+
+
+@contextmanager
+def passing_over(
+    job: str, run: RunContext, concurrency: int, loglevel: str
+) -> Iterator[tuple[Runtime, Discovered | None]]:
+    """Make one pass over a job; the block sees what came of it."""
+    from cli.brokers import having_workers, stop_on_signals, use_broker
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
     from runner.logs import configure_logs
@@ -78,6 +92,7 @@ def run_job(job: str, run: RunContext, concurrency: int, loglevel: str, *, as_js
 
         configure_logs(getattr(logging, loglevel.upper()))
         runtime = get_runtime()
+        runtime.stdin = find_piped_input()
         ready = prepare_pass(runtime, job, run, cold=alone and shared is None)
         if ready.discovered is not None:
             from cli.discover import say_discovered
@@ -85,7 +100,7 @@ def run_job(job: str, run: RunContext, concurrency: int, loglevel: str, *, as_js
             say_discovered(ready.discovered)
         if not run.discover_only:
             _work(runtime, job, ready, concurrency, loglevel, shared)
-        return conclude(runtime, job, ready.discovered, discover_only=run.discover_only, as_json=as_json)
+        yield runtime, ready.discovered
 
 
 def _work(

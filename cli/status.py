@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from pipeline.jobs_file import JobsFile
+    from tracker.progress import Told
     from tracker.reports import JobReport, StageReport
 
 COUNTS = ("#pending", "#in progress", "#done", "#failed", "#skipped")
@@ -58,18 +59,37 @@ def _show_all(jobs: JobsFile | None, refusal: str | None, *, as_json: bool) -> N
 def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: bool) -> None:
     from cli.reading import reading, require_job
     from cli.render import out, write_json
+    from tracker.progress import list_progress
     from tracker.reports import get_job_report, list_stage_reports
 
     with reading() as conn:
         require_job(conn, job)
-        report, stages = get_job_report(conn, job), list_stage_reports(conn, job)
+        report, stages, told = (
+            get_job_report(conn, job),
+            list_stage_reports(conn, job),
+            list_progress(conn, job),
+        )
     if as_json:
-        write_json({"job": report, "stages": stages, "jobs_file_refused": refusal})
+        write_json({"job": report, "stages": stages, "progress": told, "jobs_file_refused": refusal})
         return
     show_jobs([report], jobs)
     if stages:
         out.print()
         show_stages(stages)
+    if told:
+        out.print()
+        show_running(told)
+
+
+def show_running(told: Iterable[Told]) -> None:
+    """Show how far running attempts said that they are."""
+    from cli.progress import say_progress
+    from cli.render import say_ago, write_table
+
+    write_table(
+        ["running", "stage", "#attempt", "how far", "told"],
+        [(one.key, one.stage, one.attempt, say_progress(one), say_ago(one.told_at)) for one in told],
+    )
 
 
 def show_jobs(reports: Iterable[JobReport], jobs: JobsFile | None) -> None:
@@ -103,12 +123,15 @@ def _say_discovery(report: JobReport) -> str:
         return "never"
     if look.ended_at is None:
         return f"began {say_ago(look.started_at)}"
+    if look.outcome == "skipped":
+        return f"skipped {say_ago(look.ended_at)}"
     if look.error is not None:
         return f"failed {say_ago(look.ended_at)}"
     return f"{look.found} found, {look.new} new, {say_ago(look.ended_at)}"
 
 
 def _list_notes(report: JobReport, jobs: JobsFile | None) -> Iterable[str]:
+    from cli.costs import say_spent
     from cli.render import say_when
 
     if report.pause is not None:
@@ -117,8 +140,12 @@ def _list_notes(report: JobReport, jobs: JobsFile | None) -> Iterable[str]:
     if report.discovery is not None and report.discovery.error is not None:
         again = f"; retry at {say_when(report.discovery.retry_at)}" if report.discovery.retry_at else ""
         yield f"{report.discovery.error}{again}"
+    if report.held:
+        yield f"{report.held} held: celeriac approve {report.job}"
     if report.next_retry_at:
         yield f"next stage due {say_when(report.next_retry_at)}"
+    if report.spent_today_usd or report.unknown_costs_today:
+        yield f"spent today: {say_spent(report.spent_today_usd, report.unknown_costs_today)}"
     if jobs is not None:
         yield from _list_file_notes(report.job, jobs)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict
@@ -26,7 +26,10 @@ from discovery.memory import (
     name_source,
     recall_nothing,
 )
-from discovery.urls import TBS_MAP, canonical_url, extract_video_id, hash_url
+from discovery.readers import ItemPage, ReadItems, ReadRows, refuse_rows
+from discovery.urls import TBS_MAP, canonical_url, hash_url
+from net.guard import Guard
+from net.video_ids import extract_video_id
 from pipeline.errors import JobsFileError, PluginError
 
 if TYPE_CHECKING:
@@ -41,8 +44,10 @@ __all__ = [
     "BaseDiscovery",
     "FoundItem",
     "FreeParams",
+    "ItemPage",
     "Keep",
     "ReadItems",
+    "ReadRows",
     "Recalled",
     "StrategyParams",
     "canonical_url",
@@ -61,27 +66,13 @@ _REQUIRED = object()
 class StrategyParams(BaseModel):
     """The parameters that jobs.yaml may give; others are refused. Describe each field: the docs show it."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class FreeParams(StrategyParams):
     """Whatever jobs.yaml gives, for a strategy that declares nothing and asks by `require_param`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class ReadItems(Protocol):
-    """Reads the items of any job, without a way to change them."""
-
-    def __call__(
-        self, job_id: str, *, stage: str | None, status: str | None, limit: int
-    ) -> Iterable[Mapping[str, Any]]:
-        """
-        Give at most `limit` items: `{"key": str, "data": dict, "status": str, "results": {stage: dict}}`.
-
-        `status` is the item's, or that of its `stage` when one is named; None means any.
-        """
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +83,9 @@ class Access:
     `job` is the name of the job that it finds items for. `environment` holds the variables that jobs.yaml may
     name. `since` is the instant before which nothing is wanted (the runner leaves out what is older; a strategy
     may spare itself the asking). `recall` knows the sources of earlier discoveries. `receive` takes the items
-    batch by batch; without one, the discovery keeps them.
+    batch by batch; without one, the discovery keeps them. `read_items` and `read_rows` read the tracker and other
+    SQLite files. `guard` says where connections other than those of `http` may go. `stdin` is what somebody pipes
+    in, None where nobody does.
     """
 
     http: PoliteClient
@@ -102,6 +95,9 @@ class Access:
     since: datetime | None = None
     recall: Recall = recall_nothing
     receive: Receive | None = None
+    read_rows: ReadRows = refuse_rows
+    guard: Guard = field(default_factory=lambda: Guard.allowing(()))
+    stdin: BinaryIO | None = None
 
 
 class BaseDiscovery:
@@ -116,6 +112,8 @@ class BaseDiscovery:
     Params: ClassVar[type[StrategyParams]] = FreeParams
     obeys_robots: ClassVar[bool] = True
     """Whether robots.txt speaks to it; False for feeds and APIs, which are published for programs."""
+    from_environment: ClassVar[Mapping[str, str]] = {}
+    """Parameters that come from variables of the environment unless jobs.yaml gives them, such as API keys."""
     params: StrategyParams
 
     def __init__(
@@ -196,12 +194,14 @@ class BaseDiscovery:
         source than `source` say so themselves. To move the cursor alone, hand over nothing with it.
         """
         admitted = admit_items(items, self.refused)
-        while batch := list(islice(admitted, BATCH)):
-            last = len(batch) < BATCH
-            self._pass_on(Batch(batch, source, cursor if last else Keep.CURSOR))
+        batch = list(islice(admitted, BATCH))
+        while batch:
+            following = list(islice(admitted, BATCH))
+            self._pass_on(Batch(batch, source, Keep.CURSOR if following else cursor))
             await asyncio.sleep(0)  # requests that run beside this get their turn
-            if last:
+            if not following:
                 return
+            batch = following
         if cursor is not Keep.CURSOR:
             self._pass_on(Batch((), source, cursor))
 
@@ -233,6 +233,7 @@ class BaseDiscovery:
         method: str = "GET",
         json: Any = None,
         not_modified_ok: bool = False,
+        statuses_ok: Collection[int] = (),
     ) -> Fetched:
         """
         Ask one address, counted as a request to `source` (of itself, when left out); see `PoliteClient.fetch`.
@@ -246,11 +247,17 @@ class BaseDiscovery:
             method=method,
             json=json,
             not_modified_ok=not_modified_ok,
+            statuses_ok=statuses_ok,
             robots=self.obeys_robots,
         )
 
     async def fetch_if_changed(
-        self, url: str, *, source: str | None = None, headers: Mapping[str, str] | None = None
+        self,
+        url: str,
+        *,
+        source: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        statuses_ok: Collection[int] = (),
     ) -> Fetched | None:
         """
         Get one address, or None when its server says that it is as it was when its items were last stored.
@@ -261,7 +268,9 @@ class BaseDiscovery:
         known, look = self.recall(name), self.looks[name]
         validators = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
         asked = dict(headers or {}) | {field: value for field, value in validators.items() if value}
-        fetched = await self.fetch(url, source=name, headers=asked, not_modified_ok=True)
+        fetched = await self.fetch(
+            url, source=name, headers=asked, not_modified_ok=True, statuses_ok=statuses_ok
+        )
         if fetched.status == HTTPStatus.NOT_MODIFIED:
             look.unchanged = True
             return None

@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from json import encoder as json_encoder
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 MAX_KEY_BYTES = 1024
 MAX_DATA_BYTES = 1024 * 1024
 MAX_MARK_CHARACTERS = 1024
 
-_write_json = json.JSONEncoder(allow_nan=False, ensure_ascii=False).encode
 _PRIORITIES = range(-(2**31), 2**31)
 
 
@@ -52,9 +52,9 @@ class FoundItem:
     source: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the time to make one, and a million are made
 class AdmittedItem:
-    """A found item that can be stored: all is checked, and its data is JSON text."""
+    """A found item that can be stored: all is checked, and its data is JSON text. Do not change one."""
 
     key: str
     data_text: str
@@ -86,11 +86,11 @@ def admit_items(
     seen = set() if seen is None else seen
     for each in found:
         item = _judge(each, seen)
-        if isinstance(item, Refusal):
-            refused[item.value] += 1
-        else:
+        if isinstance(item, AdmittedItem):
             seen.add(item.key)
             yield item
+        else:
+            refused[item.value] += 1
 
 
 def _judge(found: object, seen: set[str]) -> AdmittedItem | Refusal:
@@ -119,6 +119,24 @@ def _read_mapping(found: Mapping[Any, Any]) -> FoundItem:
 
 
 def _check_key(key: object, seen: set[str]) -> Refusal | None:
+    if not _is_plain(key) and (refusal := check_key(key)):
+        return refusal
+    return Refusal.KEY_REPEATED if key in seen else None
+
+
+def _is_plain(key: object) -> bool:
+    # Nearly every key is; those that are not are looked at one rule at a time.
+    return (
+        type(key) is str
+        and len(key) <= MAX_KEY_BYTES
+        and key.isascii()
+        and key.isprintable()
+        and key[:1] > " "
+    )
+
+
+def check_key(key: object) -> Refusal | None:
+    """Tell why a key cannot be stored, or None when it can."""
     if key is None or (isinstance(key, str) and not key.strip()):
         return Refusal.NO_KEY
     if not isinstance(key, str) or "\0" in key:
@@ -129,9 +147,7 @@ def _check_key(key: object, seen: set[str]) -> Refusal | None:
         UnicodeEncodeError
     ):  # a file name that is not UTF-8 comes with lone surrogates; no database takes them
         return Refusal.KEY_NOT_TEXT
-    if size > MAX_KEY_BYTES:
-        return Refusal.KEY_TOO_LONG
-    return Refusal.KEY_REPEATED if key in seen else None
+    return Refusal.KEY_TOO_LONG if size > MAX_KEY_BYTES else None
 
 
 def _check_priority(priority: object) -> Refusal | None:
@@ -141,6 +157,8 @@ def _check_priority(priority: object) -> Refusal | None:
 
 
 def _check_marks(found: FoundItem) -> Refusal | None:
+    if found.version is None and found.source is None:
+        return None
     for mark in (found.version, found.source):
         if mark is not None and not (
             isinstance(mark, str) and len(mark) <= MAX_MARK_CHARACTERS and _is_unicode(mark)
@@ -153,11 +171,27 @@ def _is_unicode(text: str) -> bool:
     return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
 
 
+def _make_writer() -> Callable[[Any, int], Iterable[str]]:
+    # What `JSONEncoder.encode` makes anew for each text, which takes as long as writing a small one. It
+    # keeps no marks of where it has been: a circle ends in a RecursionError.
+    encoder = json.JSONEncoder(allow_nan=False, ensure_ascii=False, check_circular=False)
+    make = getattr(json_encoder, "c_make_encoder", None)
+    if make is None:  # a Python without its accelerator
+        return lambda data, _: [encoder.encode(data)]
+    write_text = json_encoder.encode_basestring
+    write: Callable[[Any, int], Iterable[str]]
+    write = make(None, encoder.default, write_text, None, ": ", ", ", False, False, False)
+    return write
+
+
+_write_json = _make_writer()
+
+
 def _as_json(data: object) -> str | Refusal:
     if not isinstance(data, dict):
         return Refusal.DATA_NOT_JSON
     try:
-        text = _write_json(data)
+        text = "".join(_write_json(data, 0))
         size = len(text) if text.isascii() else len(text.encode())
     except (TypeError, ValueError, RecursionError):
         return Refusal.DATA_NOT_JSON

@@ -1,19 +1,36 @@
-"""Keys made from web addresses."""
+"""Web addresses: their one form, keys made from them, and what they are made of."""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus, unquote_plus, urljoin, urlsplit
+
+import httpx2
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from urllib.parse import SplitResult
 
 TBS_MAP = {"daily": "qdr:d2", "weekly": "qdr:w"}
 """How far back a web search looks, by how often it is made: Google's `tbs`. Daily looks two days back."""
 
-_TRACKING = re.compile(r"utm_\w+|fbclid|gclid|dclid|msclkid|mc_[ce]id|igshid", re.IGNORECASE)
-_DEFAULT_PORT = {"http": ":80", "https": ":443"}
-_VIDEO_ID = re.compile(r"[\w-]{11}", re.ASCII)
-_VIDEO_PATHS = {"shorts", "embed", "live", "v"}
-_VIDEO_HOSTS = {"youtube.com", "youtube-nocookie.com"}
+_TRACKING = re.compile(
+    r"(utm|mtm|pk|piwik|hsa)_\w+"  # Google Analytics, Matomo, Piwik, HubSpot's ads
+    r"|[dgty]clid|gclsrc|[gw]braid|gad_(source|campaignid)|srsltid|_ga|_gl"  # Google, Yandex, TikTok
+    r"|fbclid|mibextid|igshid|igsh|twclid|ttclid|ysclid|msclkid|li_fat_id|epik|ref_src|__twitter_impression"
+    r"|mc_[ce]id|_hsenc|_hsmi|__hs(tc|sc|fp)|hsctatracking|mkt_tok|vero_(id|conv)|oly_(anon|enc)_id"  # mail
+    r"|elqtrack(id)?|dm_i|sc_cid|wt_mc|irclickid|rb_clickid|wickedid|_branch_match_id"
+    r"|guccounter|guce_referrer(_sig)?|soc_(src|trk)",
+    re.IGNORECASE,
+)
+"""Parameters that say who came from where, and never which page it is."""
+
+_DEFAULT_PORT = {"http": 80, "https": 443}
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+_ODD_IN_PATH = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9\-._~!$&'()*+,;=:@/]")
+_ODD_IN_QUERY = re.compile(r"%[0-9A-Fa-f]{2}|[^A-Za-z0-9\-._~!$&'()*+,;=:@/?]")
 
 
 def hash_url(url: str, length: int = 10) -> str:
@@ -27,47 +44,136 @@ def hash_url(url: str, length: int = 10) -> str:
 
 def canonical_url(url: str) -> str:
     """
-    Write a URL in the form that its other spellings share.
+    Write the address of a page in the form that its other spellings share; doing so twice changes nothing more.
 
-    Lower-case scheme and host, no default port, no fragment, no parameters that only track who came from
-    where. A text that is no URL comes back stripped.
+    Lower-case scheme and host, the host in ASCII, without a default port or a final dot; percent-encoding only
+    where it must be, in upper case; no dot segments; no fragment, but for the `#!` that names a page; no
+    parameters that only track who came from where, and the others sorted by name unless one comes twice or
+    has no value. The case of the path stays. What is no http or https address comes back stripped.
 
-    >>> canonical_url("HTTPS://Example.org:443/a?utm_source=x&id=7#top")
-    'https://example.org/a?id=7'
+    Source: RFC 3986 6.2.2 and 6.2.3.
+
+    >>> canonical_url("HTTPS://Example.org:443/a/../%7eb?utm_source=x&id=7&at=2#top")
+    'https://example.org/~b?at=2&id=7'
     """
     try:
         parts = urlsplit(url.strip())
-    except ValueError:
+        authority = _canonical_authority(parts)
+    except ValueError:  # brackets that are no IPv6, a port that is no number
         return url.strip()
-    scheme, host = parts.scheme.lower(), parts.netloc.lower()
-    host = host.removesuffix(_DEFAULT_PORT.get(scheme, "\n"))
-    kept = [(name, value) for name, value in parse_qsl(parts.query, True) if not _TRACKING.fullmatch(name)]
-    return urlunsplit((scheme, host, parts.path or ("/" if host else ""), urlencode(kept), ""))
+    if not authority:
+        return url.strip()
+    path = _drop_dot_segments(_plain(parts.path, _ODD_IN_PATH)) or "/"
+    query = _canonical_query(parts.query)
+    fragment = _plain(parts.fragment, _ODD_IN_QUERY) if parts.fragment.startswith("!") else ""
+    return (
+        f"{parts.scheme}://{authority}{path}"
+        + (f"?{query}" if query else "")
+        + (f"#{fragment}" if fragment else "")
+    )
 
 
-def extract_video_id(url_or_id: str) -> str | None:
+def join_url(base: str, reference: str) -> str | None:
     """
-    Find the id of a YouTube video in any of its addresses, or in the bare id; None when there is none.
+    Find where a reference on a page leads, without its fragment unless that names a page; None when to no page.
 
-    >>> extract_video_id("https://youtu.be/dQw4w9WgXcQ?t=1"), extract_video_id("https://example.org/")
-    ('dQw4w9WgXcQ', None)
+    >>> join_url("https://example.org/a/b", " ../c#top"), join_url("https://example.org/", "mailto:me@example.org")
+    ('https://example.org/c', None)
     """
-    text = url_or_id.strip()
-    if _VIDEO_ID.fullmatch(text):
-        return text
     try:
-        parts = urlsplit(text if "//" in text else f"https://{text}")
+        joined = urljoin(base, reference.strip())
+        parts = urlsplit(joined)
     except ValueError:
         return None
-    candidate = _name_video(parts.hostname or "", parts.path.strip("/").split("/"), parts.query)
-    return candidate if _VIDEO_ID.fullmatch(candidate) else None
+    if parts.scheme not in _DEFAULT_PORT or not parts.netloc:
+        return None
+    joined = parts.scheme + joined[len(parts.scheme) :]
+    return joined if parts.fragment.startswith("!") else joined.partition("#")[0]
 
 
-def _name_video(host: str, path: list[str], query: str) -> str:
-    if host.removeprefix("www.") == "youtu.be":
-        return path[0]
-    if ".".join(host.rsplit(".", 2)[-2:]) not in _VIDEO_HOSTS:
+def name_host(url: str) -> str:
+    """
+    Name the host of an address in lower case, without `www.`; empty when there is none.
+
+    >>> name_host("https://www.Example.org:8080/a")
+    'example.org'
+    """
+    try:
+        return (urlsplit(url).hostname or "").rstrip(".").removeprefix("www.")
+    except ValueError:
         return ""
-    if path[0] in _VIDEO_PATHS and len(path) > 1:
-        return path[1]
-    return dict(parse_qsl(query)).get("v", "")
+
+
+def with_query(url: str, parameters: Mapping[str, object]) -> str:
+    """
+    Set parameters in the query of an address; those that it had under these names go, and so does its fragment.
+
+    >>> with_query("https://example.org/api?page=1&q=a+b", {"page": 2, "sort": "new"})
+    'https://example.org/api?q=a+b&page=2&sort=new'
+    """
+    bare, _, query = url.partition("#")[0].partition("?")
+    kept = [piece for piece in query.split("&") if piece and _name_parameter(piece) not in parameters]
+    kept += [f"{_quote(name)}={_quote(value)}" for name, value in parameters.items()]
+    return f"{bare}?{'&'.join(kept)}" if kept else bare
+
+
+def _canonical_authority(parts: SplitResult) -> str:
+    host = (parts.hostname or "").rstrip(".")
+    if parts.scheme not in _DEFAULT_PORT or not host:
+        return ""
+    host = _in_ascii(host) if not host.isascii() else host
+    user, at, _ = parts.netloc.rpartition("@")
+    port = "" if parts.port in {None, _DEFAULT_PORT[parts.scheme]} else f":{parts.port}"
+    return f"{user}{at}{f'[{host}]' if ':' in host else host}{port}"
+
+
+def _in_ascii(host: str) -> str:
+    try:
+        return httpx2.URL(f"https://{host}/").raw_host.decode("ascii").rstrip(".")
+    except (httpx2.InvalidURL, ValueError):  # no such name can exist
+        return host
+
+
+def _plain(text: str, odd: re.Pattern[str]) -> str:
+    return odd.sub(_spell, text)
+
+
+def _spell(found: re.Match[str]) -> str:
+    text = found[0]
+    if len(text) == 1:
+        # A lone percent sign too: else what it stands before could be read as a new triplet.
+        return quote(text, safe="", errors="surrogatepass")
+    character = chr(int(text[1:], 16))
+    return character if character in _UNRESERVED else text.upper()
+
+
+def _drop_dot_segments(path: str) -> str:
+    if "/." not in path:
+        return path
+    kept: list[str] = []
+    *segments, last = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if last == "..":
+        del kept[-1:]
+    return "/".join(["", *kept, "" if last in {".", ".."} else last])
+
+
+def _canonical_query(query: str) -> str:
+    pieces = [_plain(piece, _ODD_IN_QUERY) for piece in query.split("&") if piece]
+    pieces = [piece for piece in pieces if not _TRACKING.fullmatch(_name_parameter(piece))]
+    names = {_name_parameter(piece) for piece in pieces}
+    if len(names) == len(pieces) and all("=" in piece for piece in pieces):
+        pieces.sort(key=_name_parameter)
+    return "&".join(pieces)
+
+
+def _name_parameter(piece: str) -> str:
+    return unquote_plus(piece.partition("=")[0])
+
+
+def _quote(value: object) -> str:
+    return quote_plus(str(value), errors="replace")

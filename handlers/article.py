@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from handlers.base import HandlerContext
     from pipeline.outcomes import Outcome
 
-_HTML_TYPES = ("text/html", "application/xhtml+xml", "")
 _LANGUAGE = re.compile(r"<html\b[^>]{0,1000}?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
 _PAGE = re.compile(r"<(?:!doctype|html|head|body|title|meta|article|main)\b", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:p|br|li|pre|div|blockquote)\b[^<>]{0,1000}>", re.IGNORECASE)
@@ -35,6 +34,7 @@ class Article(Handler):
     says nothing. A text that is not HTML passes through. Endings: Skip when there is no article text, as on
     a page that a script fills, or one nested beyond sense; GiveUp when the page is larger than `max_chars`.
     Idempotent: it only computes; the same page gives the same result.
+    Example: {handler: article, params: {max_chars: 500000}, timeout: 2m}
     """
 
     class Params(HandlerParams):
@@ -66,7 +66,7 @@ class Article(Handler):
 
 def _extract(page: Input, url: str | None) -> dict[str, Any]:
     found: dict[str, Any] = dict.fromkeys(("title", "author", "published_at", "language"))
-    if not _is_html(page):
+    if not page.is_html():
         return found | {"text": page.text.strip()}
     if not _PAGE.search(page.text[:20_000]):
         return found | {"text": _extract_fragment(page.text)}
@@ -79,11 +79,6 @@ def _extract(page: Input, url: str | None) -> dict[str, Any]:
         "language": language and language[1].lower(),
         "text": getattr(document, "text", None),
     }
-
-
-def _is_html(page: Input) -> bool:
-    declared = str(page.around.get("content_type") or "").partition(";")[0].strip().lower()
-    return declared in _HTML_TYPES
 
 
 def _extract_fragment(text: str) -> str:

@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from handlers.base import Handler, HandlerParams
-from pipeline.errors import SourceRejectedError, SourceUnavailableError
-from pipeline.outcomes import GiveUp, RetryLater, Skip
+from handlers.body_names import name_body
+from handlers.content_types import SNIFFED_BYTES, find_content_type, is_text
+from handlers.running import handler_version
+from handlers.spool import open_spool
+from net.charset import decode
+from pipeline.errors import ArtifactError, SourceRejectedError
+from pipeline.outcomes import GiveUp, Skip
 
 if TYPE_CHECKING:
     from handlers.base import HandlerContext
+    from handlers.spool import Spool
     from net.client import Fetched
     from pipeline.outcomes import Outcome
 
-MAX_BINARY_BYTES = 2**20
-"""Above this a body that is no text would make the tracker's file too large to carry about."""
-
-_TEXT_TYPES = frozenset(
-    {"application/json", "application/xml", "application/javascript", "application/ecmascript"}
-)
-MAX_RETRY_AFTER_SECONDS = 86_400.0
-"""A server may ask for any wait; nobody is served by one of a year."""
+MIB = 1024 * 1024
 
 
 class Fetch(Handler):
     """
     Fetch a URL, politely: identified, guarded against private addresses, within caps.
 
+    What has not changed since it was last fetched, by this item or any other, is not sent again: the server is
+    asked by the ETag or the date that it gave, and an answer of 304 gives the earlier result.
+
     Input: the parameter `url`, else the item's `data["url"]`; without either, the item's own `data["text"]`
-    is passed through. Result: `{"url" (after redirects), "status", "content_type", "text" or "body_base64",
-    "bytes", "sha256", "fetched_at"}`; `text` for what is text, decoded, else the body in Base64 if it is at
-    most 1 MiB. Endings: Skip without URL and text; GiveUp when the server refuses (404, 410 and the like)
-    or the body is too large; RetryLater when the server names a time to come back, which 429 and 503 do. No
-    connection, a time-out or another 5xx raise SourceUnavailableError, for the stage's retries. Idempotent:
-    one GET; the same page gives the same result but for `fetched_at`.
+    is passed through. Result: `{"url" (after redirects), "status", "content_type", "text" or "body", "bytes",
+    "sha256"}`: `text` for what is text, decoded, up to `max_text_bytes`, else the pointer to an artifact with the
+    body; the type is that of the bytes where they show another one than declared. Endings: Skip without URL and
+    text; GiveUp when the server refuses (404, 410 and the like), its robots.txt does, or the body is too large;
+    RetryLater when the host is busy or asks to slow down (429, 503). No connection, a time-out or another 5xx raise
+    SourceUnavailableError, for the stage's retries.
+    Idempotent: one GET; the same page gives the same result.
+    Example: {handler: fetch, params: {accept: text/html}, retries: 5, rate: 30/m}
+
+    Source: RFC 9110 13, for conditional requests.
     """
 
     class Params(HandlerParams):
@@ -46,8 +52,13 @@ class Fetch(Handler):
         url: str | None = Field(None, description="What to fetch; by default the item's data['url'].")
         accept: str | None = Field(None, description="The Accept header, such as application/json.")
         max_bytes: int = Field(
-            20 * 2**20, ge=1, le=20 * 2**20, description="A body larger than this many bytes is given up."
+            50 * MIB, ge=1, le=20 * 1024 * MIB, description="A body larger than this many bytes is given up."
         )
+        max_text_bytes: int = Field(
+            2 * MIB, ge=0, le=20 * MIB, description="A text larger than this goes to an artifact."
+        )
+        conditional: bool = Field(True, description="Ask only for what changed since an earlier fetch.")
+        robots: bool = Field(True, description="Heed the site's robots.txt; off for whose owner lets you.")
 
     params: Params
 
@@ -56,50 +67,71 @@ class Fetch(Handler):
         url = self.params.url or context.data.get("url")
         if not isinstance(url, str) or not url:
             return _pass_through(context.data.get("text"))
-        headers = {"accept": self.params.accept} if self.params.accept else None
+        known = self._recall(context, url) if self.params.conditional else None
         try:
-            fetched = await context.http.fetch(url, headers=headers)
+            return await self._fetch(context, url, known)
         except SourceRejectedError as error:
             return GiveUp(str(error))
-        except SourceUnavailableError as error:
-            if error.retry_after_seconds is None:
-                raise
-            delay_seconds = min(error.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
-            return RetryLater(delay=delay_seconds, reason=str(error))
-        return self._describe(fetched)
 
-    def _describe(self, fetched: Fetched) -> Outcome:
-        size = len(fetched.body)
-        if size > self.params.max_bytes:
-            return GiveUp(
-                f"{fetched.url} has {size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
+    async def _fetch(self, context: HandlerContext, url: str, known: dict[str, Any] | None) -> Outcome:
+        headers = {"Accept": self.params.accept} if self.params.accept else {}
+        with open_spool(context, self.params.max_text_bytes) as body:
+            fetched = await context.http.download(
+                url,
+                body,
+                headers=headers | (known["asked_by"] if known else {}),
+                not_modified_ok=known is not None,
+                begin=body.begin,
+                robots=self.params.robots,
+                max_bytes=self.params.max_bytes,
+                total_seconds=context.seconds_left or None,
             )
-        if is_text(fetched):
-            content = {"text": fetched.text}
-        elif size <= MAX_BINARY_BYTES:
-            content = {"body_base64": base64.b64encode(fetched.body).decode()}
+            if known is not None and fetched.status == 304:
+                return dict(known["result"])
+            result = self._describe(context, fetched, body)
+        asked_by = _find_validators(fetched)
+        if self.params.conditional and asked_by:
+            context.remember(self._name_memory(url), {"asked_by": asked_by, "result": result})
+        return result
+
+    def _describe(self, context: HandlerContext, fetched: Fetched, body: Spool) -> dict[str, Any]:
+        declared = fetched.headers.get("content-type", "")
+        kind = find_content_type(declared, body.read(SNIFFED_BYTES))
+        content: dict[str, Any]
+        if is_text(kind) and body.size <= self.params.max_text_bytes:
+            content = {"text": decode(body.read(), declared)}
         else:
-            return GiveUp(
-                f"{fetched.url} is {fetched.content_type or 'binary'} of {size:,} bytes; "
-                f"a result holds at most {MAX_BINARY_BYTES:,} that are not text"
-            )
+            name = name_body(fetched.url, fetched.headers, kind)
+            content = {"body": context.artifact(name, body.pieces(), kind)}
         return {
             "url": fetched.url,
             "status": fetched.status,
-            "content_type": fetched.content_type,
+            "content_type": kind,
             **content,
-            "bytes": size,
-            "sha256": hashlib.sha256(fetched.body).hexdigest(),
-            "fetched_at": fetched.fetched_at.isoformat(timespec="milliseconds"),
+            "bytes": body.size,
+            "sha256": body.sha256,
         }
 
+    # -- what an earlier fetch of the same URL knew -------------------------------------------------------
 
-def is_text(fetched: Fetched) -> bool:
-    """Tell whether a body is text by its declared type, or, if it has none, by its first bytes."""
-    kind = (fetched.content_type or "").partition(";")[0].strip().lower()
-    if not kind or kind == "application/octet-stream":
-        return b"\0" not in fetched.body[:4096]
-    return kind.startswith("text/") or kind in _TEXT_TYPES or kind.endswith(("+json", "+xml"))
+    def _name_memory(self, url: str) -> str:
+        asked = [url, self.params.accept, self.params.max_text_bytes]
+        digest = hashlib.sha256(json.dumps(asked).encode()).hexdigest()
+        return f"fetch:{handler_version(type(self), {})}:{digest}"
+
+    def _recall(self, context: HandlerContext, url: str) -> dict[str, Any] | None:
+        known: dict[str, Any] | None = context.recall(self._name_memory(url))
+        if known is not None and "body" in known["result"]:
+            try:
+                context.open_artifact(known["result"]["body"])
+            except ArtifactError:  # removed meanwhile: it is fetched again
+                return None
+        return known
+
+
+def _find_validators(fetched: Fetched) -> dict[str, str]:
+    named = {"If-None-Match": "etag", "If-Modified-Since": "last-modified"}
+    return {asked: fetched.headers[said] for asked, said in named.items() if fetched.headers.get(said)}
 
 
 def _pass_through(text: object) -> Outcome:
@@ -113,5 +145,4 @@ def _pass_through(text: object) -> Outcome:
         "text": text,
         "bytes": len(body),
         "sha256": hashlib.sha256(body).hexdigest(),
-        "fetched_at": None,
     }

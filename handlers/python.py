@@ -28,6 +28,7 @@ class Python(Handler):
     returns, a dict that JSON can hold. Endings: those of the function, which may return Skip, RetryLater and
     GiveUp too; what it raises is retried by the stage's policy. Idempotent only if the function is: it may be
     called twice for the same item. The source of the function's module counts in the version of its results.
+    Example: {name: count, handler: python, params: {function: "kitchen:count_words", arguments: {least: 3}}}
     """
 
     class Params(HandlerParams):

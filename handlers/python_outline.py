@@ -32,6 +32,7 @@ class PythonOutline(Handler):
     counts, also under `if` and `try`; imports count anywhere. `code_lines` leaves out blank lines,
     comments, docstrings. Endings: GiveUp for what is not valid Python, or nested too deeply for its parser;
     Skip without any input. Idempotent: it only computes; the same text gives the same result.
+    Example: {name: outline, handler: python_outline, params: {text_from: read_file}}
     """
 
     class Params(HandlerParams):

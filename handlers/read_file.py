@@ -39,6 +39,7 @@ class ReadFile(Handler):
     "sha256", "encoding"}`; newlines in `text` are Unix's; `bytes` and `sha256` are the file's own.
     Endings: GiveUp when the file is missing, no regular file, forbidden, too large, or not in its encoding.
     Idempotent: it only reads; the same file gives the same result.
+    Example: {handler: read_file, params: {encoding: latin-1, max_bytes: 1000000}}
 
     Source: PEP 263, for the encoding of Python files.
     """

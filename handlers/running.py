@@ -5,33 +5,68 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from handlers.base import Handler
 from handlers.contract import check_outcome
-from pipeline.errors import HandlerContractError
-from pipeline.outcomes import Outcome, RetryLaterError
+from pipeline.errors import HandlerContractError, SourceUnavailableError
+from pipeline.outcomes import Outcome, RetryLater, RetryLaterError
 from pipeline.versions import hash_version
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
 
-    from handlers.base import Handler, HandlerContext
+    from handlers.base import HandlerContext
+
+LONGEST_RETRY_AFTER_SECONDS = 86_400.0
+"""A source may ask for any wait; nobody is served by one of a year."""
 
 
 def run_handler(handler: Handler, context: HandlerContext) -> Outcome:
     """
     Run the handler, sync or async, and give the outcome it ended in.
 
-    A `RetryLaterError` becomes `RetryLater`. Raises `HandlerContractError` for anything that is no outcome, a
+    A `RetryLaterError` becomes `RetryLater`, and so does a `SourceUnavailableError` that says when to come back, as a
+    busy host does. Raises `HandlerContractError` for anything that is no outcome, a
     result that is not JSON, or a `sys.exit`; TimeoutError when an async handler is still running at the
     deadline; and whatever else the handler raised. Not for calling inside a running event loop.
     """
+    return check_outcome(handler, _run(handler, partial(_call, handler, context), context.deadline))
+
+
+def run_handler_together(handler: Handler, contexts: Sequence[HandlerContext]) -> list[Outcome | Exception]:
+    """
+    Run the handler on several items together; for each, in their order, its outcome or its own unexpected failure.
+
+    Raises as `run_handler` does when all of them failed together. An outcome that all must share, such as
+    `RetryLater` when the source is away, is given to each.
+    """
+    ended = _run(handler, partial(handler.run_batch, contexts), min(one.deadline for one in contexts))
+    if isinstance(ended, RetryLater):
+        return [ended for _ in contexts]
+    if not isinstance(ended, Sequence) or isinstance(ended, str | bytes) or len(ended) != len(contexts):
+        raise HandlerContractError(
+            f"{handler}.run_batch returned no list of {len(contexts)} outcomes: {ended!r:.80}"
+        )
+    return [_check_one(handler, one) for one in ended]
+
+
+def _check_one(handler: Handler, ended: object) -> Outcome | Exception:
+    if isinstance(ended, Exception):
+        return _as_expected(ended) or ended
+    try:
+        return check_outcome(handler, ended)
+    except HandlerContractError as error:
+        return error
+
+
+def _run(handler: Handler, call: Callable[[], Any], deadline: datetime) -> Any:
     process = os.getpid()
     try:
-        outcome = _run_to_the_end(handler, context)
-    except RetryLaterError as error:
-        outcome = error.as_outcome()
+        return _run_to_the_end(call, deadline)
     except SystemExit as error:
         # Subclasses are the worker's own way to stop, and must reach it.
         if type(error) is not SystemExit:
@@ -39,16 +74,48 @@ def run_handler(handler: Handler, context: HandlerContext) -> Outcome:
         raise HandlerContractError(
             f"{handler} called sys.exit({error.code!r}); return GiveUp instead"
         ) from error
+    except Exception as error:
+        if (outcome := _as_expected(error)) is None:
+            raise
+        return outcome
     finally:
         if os.getpid() != process:
             # The handler forked and its child came back here: it must not go on as a second worker.
             os._exit(0)
-    return check_outcome(handler, outcome)
 
 
-def _run_to_the_end(handler: Handler, context: HandlerContext) -> Any:
-    ended = handler.run(context)
-    return asyncio.run(_await_until(context.deadline, ended)) if inspect.isawaitable(ended) else ended
+def _as_expected(error: Exception) -> Outcome | None:
+    """Give the outcome that an exception stands for, or None for one that nobody expected."""
+    if isinstance(error, RetryLaterError):
+        return error.as_outcome()
+    if isinstance(error, SourceUnavailableError) and error.retry_after_seconds is not None:
+        return RetryLater(min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS), str(error))
+    return None
+
+
+def _call(handler: Handler, context: HandlerContext) -> Any:
+    if type(handler).run is not Handler.run or not handler.takes_batches():
+        return handler.run(context)
+    return _only(handler.run_batch([context]))
+
+
+def _only(ended: Any) -> Any:
+    """Give the one outcome of a batch of one, now or when it is there."""
+    if inspect.isawaitable(ended):
+        return _await_only(ended)
+    (outcome,) = ended
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome
+
+
+async def _await_only(ended: Awaitable[Any]) -> Any:
+    return _only(await ended)
+
+
+def _run_to_the_end(call: Callable[[], Any], deadline: datetime) -> Any:
+    ended = call()
+    return asyncio.run(_await_until(deadline, ended)) if inspect.isawaitable(ended) else ended
 
 
 async def _await_until(deadline: datetime, ended: Awaitable[Outcome]) -> Outcome:

@@ -45,6 +45,7 @@ class SummariseText(Handler):
     `title` is None when nothing has one. An outline without docstrings is summarised by the names it
     defines. Endings: Skip for a text without words, or without any input. Idempotent: it only computes; the
     same text gives the same result.
+    Example: {name: summary, handler: summarise_text, params: {sentences: 5, keywords: 12}}
     """
 
     class Params(HandlerParams):

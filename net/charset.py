@@ -46,7 +46,9 @@ def decode(body: bytes, content_type: str = "") -> str:
 def _likely_charsets(body: bytes, content_type: str) -> Iterator[str]:
     yield from (name for mark, name in _BYTE_ORDER_MARKS if body.startswith(mark))
     if found := _IN_HEADER.search(content_type):
-        yield from _known(found[1])
+        # Markup in UTF-16 or UTF-32 has a null beside each of its ASCII characters; other bytes fit it by chance.
+        wide = b"\0" in body[:_LOOKED_AT_BYTES]
+        yield from (name for name in _known(found[1]) if wide or not name.startswith(("utf-16", "utf-32")))
     if declared := _DECLARED.search(body, 0, _LOOKED_AT_BYTES):
         # Whoever could read this declaration as ASCII is not reading UTF-16.
         yield from (name for name in _known(declared[1].decode("latin-1")) if not name.startswith("utf-16"))

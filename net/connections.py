@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 CONNECT_TIMEOUT_SECONDS = 10.0
 READ_TIMEOUT_SECONDS = 30.0
-MAX_CONNECTIONS = 16
+MAX_CONNECTIONS = 64
 
 
 @cache
@@ -63,10 +65,11 @@ class GuardedConnections(httpx2.AsyncBaseTransport):
     A pool of guarded connections, for one event loop. It raises httpcore2's errors, which are not httpx2's.
 
     No proxy, and nothing else from the environment but `SSL_CERT_FILE` and `SSL_CERT_DIR`: these add
-    certificates and lead no request elsewhere.
+    certificates and lead no request elsewhere. `robots_locks`, by origin, let one ask for its robots.txt.
     """
 
     def __init__(self, guard: Guard) -> None:
+        self.robots_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._pool = httpcore2.AsyncConnectionPool(
             ssl_context=_certificates(),
             max_connections=MAX_CONNECTIONS,
@@ -81,7 +84,8 @@ class GuardedConnections(httpx2.AsyncBaseTransport):
             port=request.url.port,
             target=request.url.raw_path,
         )
-        timeouts = {"connect": CONNECT_TIMEOUT_SECONDS, "read": READ_TIMEOUT_SECONDS}
+        usual = {"connect": CONNECT_TIMEOUT_SECONDS, "read": READ_TIMEOUT_SECONDS}
+        timeouts = usual | request.extensions.get("timeout", {})
         answer = await self._pool.handle_async_request(
             httpcore2.Request(
                 request.method,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from net.bounded_json import load_json
 from net.charset import decode
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
@@ -42,8 +42,8 @@ class Fetched:
         return decode(self.body, self.headers.get("content-type", ""))
 
     def json(self) -> Any:
-        """Read the body as JSON. Raises `SourceRejectedError` when it is not."""
+        """Read the body as JSON. Raises `SourceRejectedError` when it is none, or too much of it."""
         try:
-            return json.loads(self.body)
-        except (ValueError, RecursionError) as error:
+            return load_json(self.body)
+        except ValueError as error:
             raise SourceRejectedError(f"{show_url(self.url)} did not answer with JSON: {error}") from error

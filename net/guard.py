@@ -10,7 +10,13 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
 from net.addresses import Address, Network, is_public, parse_address, unwrap
-from pipeline.errors import BlockedAddressError, OperatorError, SourceRejectedError, SourceUnavailableError
+from pipeline.errors import (
+    BlockedAddressError,
+    NoContactError,
+    OperatorError,
+    SourceRejectedError,
+    SourceUnavailableError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,13 +26,18 @@ _HOST_NAME = re.compile(r"(?!-)[\w-]+(\.[\w-]+)*")
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Decides where requests may go: to public addresses, and to the hosts and networks on the allow-list."""
+    """
+    Decides where requests may go: to public addresses, and to the hosts and networks on the allow-list.
+
+    Without a contact, to those on the allow-list alone: strangers must be able to reach whoever asks them.
+    """
 
     names: frozenset[str]
     networks: tuple[Network, ...]
+    has_contact: bool = True
 
     @classmethod
-    def allowing(cls, allow_hosts: Sequence[str]) -> Guard:
+    def allowing(cls, allow_hosts: Sequence[str], *, has_contact: bool = True) -> Guard:
         """
         Read an allow-list of host names (`nas.lan`, that name only), addresses and networks (`10.0.0.0/8`).
 
@@ -36,6 +47,7 @@ class Guard:
         return cls(
             frozenset(entry for entry in parsed if isinstance(entry, str)),
             tuple(entry for entry in parsed if not isinstance(entry, str)),
+            has_contact,
         )
 
     async def resolve(self, host: str, port: int) -> tuple[str, ...]:
@@ -43,7 +55,8 @@ class Guard:
         Look up where a host is, in the order in which to try; connect to these and to nothing else.
 
         Raises `SourceUnavailableError` when there is no answer, `BlockedAddressError` when any of the answers
-        may not be reached: a name with one public and one private address is a trick.
+        may not be reached: a name with one public and one private address is a trick. Raises `NoContactError` for
+        a public address when there is no contact.
         """
         addresses = [parse_address(text) for text in await _look_up(host, port)]
         if _plain(host) not in self.names:
@@ -53,7 +66,11 @@ class Guard:
 
     def _check(self, host: str, address: Address) -> None:
         reached = (address, *unwrap(address))
-        if is_public(address) or any(each in network for network in self.networks for each in reached):
+        if any(each in network for network in self.networks for each in reached):
+            return
+        if is_public(address) and not self.has_contact:
+            raise NoContactError(f"a request to {host}")
+        if is_public(address):
             return
         where = host if host == str(address) else f"{host} is at {address}, which"
         raise BlockedAddressError(

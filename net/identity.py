@@ -11,6 +11,8 @@ def identify(contact: str | None) -> str:
     """
     Write our `User-Agent`: `Celeriac/<version> (+contact)`, or without the contact when there is none.
 
+    Without one, only hosts on the allow-list are asked; see `net.guard`.
+
     Raises `OperatorError` for a contact that cannot stand in a header.
     """
     if not contact:

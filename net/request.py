@@ -25,13 +25,18 @@ _HARMLESS = {"user-agent", "accept", "accept-encoding", "accept-language"}
 
 @dataclass(frozen=True, slots=True)
 class Hop:
-    """A request to come. As text it is the address without what may be secret: credentials and the query."""
+    """
+    A request to come.
+
+    As text it is `shown`, else the address without what may be secret: credentials and the query.
+    """
 
     url: httpx2.URL
     headers: httpx2.Headers
     cookies: httpx2.Cookies
     method: str = "GET"
     body: bytes = b""
+    shown: str | None = None
 
     @classmethod
     def start(
@@ -41,20 +46,22 @@ class Hop:
         headers: Mapping[str, str],
         method: str = "GET",
         json: Any = None,
+        content: bytes | None = None,
+        shown: str | None = None,
     ) -> Hop:
         """
-        Begin at a URL; credentials in it become basic authentication. `json`, unless None, is the body.
+        Begin at a URL; credentials in it become basic authentication. `json` or `content`, unless None, is the body.
 
         Raises `SourceRejectedError`.
         """
-        address, sent = _parse(url), httpx2.Headers(identity)
+        address, sent = _parse(url, shown=shown), httpx2.Headers(identity)
         sent.update(headers)
         if address.userinfo:
             sent.setdefault("Authorization", _basic(address.userinfo))
         if json is None:
-            return cls(_bare(address), sent, httpx2.Cookies(), method)
+            return cls(_bare(address), sent, httpx2.Cookies(), method, content or b"", shown)
         sent.setdefault("Content-Type", "application/json")
-        return cls(_bare(address), sent, httpx2.Cookies(), method, dumps(json).encode())
+        return cls(_bare(address), sent, httpx2.Cookies(), method, dumps(json).encode(), shown)
 
     def redirected(self, response: httpx2.Response) -> Hop:
         """
@@ -70,25 +77,38 @@ class Hop:
         moved = replace(self, url=target, headers=self.headers if stays else _harmless(self.headers))
         if stays and response.status_code in _SAME_METHOD:
             return moved
-        return replace(moved, method="HEAD" if self.method == "HEAD" else "GET", body=b"")
+        method = "HEAD" if self.method == "HEAD" else "GET"
+        return replace(moved, method=method, body=b"", headers=_without_body(moved.headers))
 
-    def request(self) -> httpx2.Request:
-        """Make the request, with the cookies that earlier hops of this fetch were given."""
+    def request(self, read_seconds: float | None = None) -> httpx2.Request:
+        """
+        Make the request, with the cookies that earlier hops of this fetch were given.
+
+        `read_seconds` is how long the server may be silent, where that is not the usual time.
+        """
         request = httpx2.Request(self.method, self.url, headers=self.headers, content=self.body or None)
+        if read_seconds is not None:
+            request.extensions["timeout"] = {"read": read_seconds}
         self.cookies.set_cookie_header(request)
         return request
 
+    @property
+    def origin(self) -> str:
+        """The scheme, host and port, as `https://example.org`."""
+        return f"{self.url.scheme}://{self.url.netloc.decode('ascii')}"
+
     def __str__(self) -> str:
-        return show_url(str(self.url))
+        return self.shown or show_url(str(self.url))
 
 
-def _parse(text: str, base: httpx2.URL | None = None) -> httpx2.URL:
+def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) -> httpx2.URL:
     try:
         url = base.join(text) if base else httpx2.URL(text)
     except (httpx2.InvalidURL, ValueError) as error:
-        raise SourceRejectedError(f"{show_url(text)!r} is no address: {error}") from error
+        said = f"{show_url(text)!r} is no address: {error}" if shown is None else f"{shown!r} is no address"
+        raise SourceRejectedError(said) from error
     if url.scheme not in {"http", "https"} or not url.host or (url.port or 0) > 65_535:
-        raise SourceRejectedError(f"{show_url(text)!r} is not an http or https address")
+        raise SourceRejectedError(f"{shown or show_url(text)!r} is not an http or https address")
     return url
 
 
@@ -102,6 +122,10 @@ def _basic(userinfo: bytes) -> str:
 
 def _origin(url: httpx2.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
+
+
+def _without_body(headers: httpx2.Headers) -> httpx2.Headers:
+    return httpx2.Headers({name: value for name, value in headers.items() if name != "content-type"})
 
 
 def _harmless(headers: httpx2.Headers) -> httpx2.Headers:

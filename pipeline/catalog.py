@@ -16,24 +16,115 @@ from typing import Any, Literal
 from pipeline.errors import MissingExtraError, PluginImportError, UnknownNameError
 
 STRATEGIES = {
+    "arxiv": "discovery.arxiv:Arxiv",
+    "company_watchlist": "discovery.company_watchlist:CompanyWatchlist",
+    "csv_rows": "discovery.csv_rows:CsvRows",
+    "github_releases": "discovery.github_releases:GithubReleases",
     "hacker_news": "discovery.hacker_news:HackerNews",
+    "html_links": "discovery.html_links:HtmlLinks",
+    "imap_mailbox": "discovery.imap_mailbox:ImapMailbox",
+    "index_pages": "discovery.index_pages:IndexPages",
+    "json_api": "discovery.json_api:JsonApi",
     "local_files": "discovery.local_files:LocalFiles",
     "manual": "discovery.manual:Manual",
+    "newsflow_sources": "discovery.newsflow_sources:NewsflowSources",
+    "object_store": "discovery.object_store:ObjectStore",
+    "opml_feeds": "discovery.opml_feeds:OpmlFeeds",
+    "podcast_feeds": "discovery.podcast_feeds:PodcastFeeds",
+    "reddit_listing": "discovery.reddit_listing:RedditListing",
     "rss_feeds": "discovery.rss_feeds:RssFeeds",
+    "sec_filings": "discovery.sec_filings:SecFilings",
+    "serper_news": "discovery.serper_news:SerperNews",
+    "serper_search": "discovery.serper_search:SerperSearch",
+    "serper_youtube": "discovery.serper_youtube:SerperYoutube",
+    "sitemap": "discovery.sitemap:Sitemap",
+    "sql_query": "discovery.sql_query:SqlQuery",
+    "stdin_lines": "discovery.stdin_lines:StdinLines",
     "tracker_query": "discovery.tracker_query:TrackerQuery",
+    "vic_atoz": "discovery.vic_atoz:VicAtoz",
+    "vic_wayback_cdx": "discovery.vic_wayback_cdx:VicWaybackCdx",
+    "wayback_cdx": "discovery.wayback_cdx:WaybackCdx",
+    "wikipedia_changes": "discovery.wikipedia_changes:WikipediaChanges",
+    "youtube_channel": "discovery.youtube_channel:YoutubeChannel",
+    "youtube_playlist": "discovery.youtube_playlist:YoutubePlaylist",
+    "youtube_video_list": "discovery.youtube_video_list:YoutubeVideoList",
 }
 
 HANDLERS = {
     "article": "handlers.article:Article",
+    "audio_transcribe": "handlers.audio_transcribe:AudioTranscribe",
+    "classify": "handlers.classify:Classify",
+    "dedupe": "handlers.dedupe:Dedupe",
+    "email": "handlers.email:Email",
+    "embed": "handlers.embed:Embed",
+    "feed_enclosure": "handlers.feed_enclosure:FeedEnclosure",
     "fetch": "handlers.fetch:Fetch",
+    "filter": "handlers.filter:Filter",
+    "html_select": "handlers.html_select:HtmlSelect",
+    "html_to_markdown": "handlers.html_to_markdown:HtmlToMarkdown",
+    "http_call": "handlers.http_call:HttpCall",
+    "llm": "handlers.llm:Llm",
+    "llm_extract": "handlers.llm_extract:LlmExtract",
+    "notify": "handlers.notify:Notify",
+    "pdf_text": "handlers.pdf_text:PdfText",
     "python": "handlers.python:Python",
     "python_outline": "handlers.python_outline:PythonOutline",
     "read_file": "handlers.read_file:ReadFile",
+    "shell": "handlers.shell:Shell",
+    "sqlite_upsert": "handlers.sqlite_upsert:SqliteUpsert",
     "summarise_text": "handlers.summarise_text:SummariseText",
+    "transcript": "handlers.transcript:Transcript",
+    "transform": "handlers.transform:Transform",
+    "video_metadata": "handlers.video_metadata:VideoMetadata",
+    "wait_for": "handlers.wait_for:WaitFor",
+    "webhook": "handlers.webhook:Webhook",
+    "write_file": "handlers.write_file:WriteFile",
 }
 
-EXTRAS = {"article": "extract"}
+EXTRAS = {
+    "article": "extract",
+    "classify": "llm",
+    "html_to_markdown": "extract",
+    "imap_mailbox": "imap",
+    "llm": "llm",
+    "llm_extract": "llm",
+    "object_store": "s3",
+    "pdf_text": "pdf",
+    "transcript": "youtube",
+    "video_metadata": "youtube",
+}
 """Which extra brings the packages that a short name needs beyond the core."""
+
+
+OFFLINE = frozenset(
+    {
+        "article",
+        "csv_rows",
+        "dedupe",
+        "email",
+        "filter",
+        "html_select",
+        "html_to_markdown",
+        "imap_mailbox",
+        "local_files",
+        "manual",
+        "object_store",
+        "pdf_text",
+        "python",
+        "python_outline",
+        "read_file",
+        "shell",
+        "sql_query",
+        "sqlite_upsert",
+        "stdin_lines",
+        "summarise_text",
+        "tracker_query",
+        "transform",
+        "wait_for",
+        "write_file",
+    }
+)
+"""The short names that ask nobody on the web. The others need a contact, by which they say who asks."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -81,6 +81,10 @@ class SourceUnavailableError(SourceError):
         super().__init__(message)
 
 
+class HostBusyError(SourceUnavailableError):
+    """It is not our turn to ask the host for longer than we are willing to wait; it has not been asked."""
+
+
 class SourceRejectedError(SourceError):
     """The source answered, and asking again will not help: gone, forbidden, too large, not what was promised."""
 
@@ -94,6 +98,17 @@ class BlockedAddressError(SourceRejectedError):
 
 class OperatorError(CeleriacError):
     """Whoever runs Celeriac must act."""
+
+
+class NoContactError(OperatorError):
+    """`who` would ask strangers, who could not reach whoever runs this."""
+
+    def __init__(self, who: str) -> None:
+        self.who = who
+        super().__init__(
+            f"{who} needs a contact: set CELERIAC_CONTACT to a mail address or web page of yours, "
+            "which every site that is asked can read"
+        )
 
 
 class TrackerUnusableError(OperatorError):
@@ -117,12 +132,28 @@ class NotFoundError(OperatorError):
         super().__init__(f"no {what} {name!r}{hint}")
 
 
+class ArtifactError(OperatorError):
+    """A kept file that is gone or was changed, or one that cannot be kept here."""
+
+
 # -- nobody must act --------------------------------------------------------------------------------------
 
 
-class StaleLeaseError(CeleriacError):
+class LostOwnershipError(CeleriacError):
+    """Nobody must act: another process has taken up the work. Logged and dropped."""
+
+
+class StaleLeaseError(LostOwnershipError):
     """This attempt no longer owns its stage: another took it, or it was reset. Logged and dropped."""
 
     def __init__(self, item_id: int, stage: str, attempt: int | None) -> None:
         self.item_id, self.stage, self.attempt = item_id, stage, attempt
         super().__init__(f"attempt {attempt} of stage {stage!r} of item {item_id} owns it no longer")
+
+
+class StaleRunError(LostOwnershipError):
+    """This process no longer owns its discovery run: another took it up. Logged and dropped."""
+
+    def __init__(self, job_id: str, run_id: int, attempt: int) -> None:
+        self.job_id, self.run_id, self.attempt = job_id, run_id, attempt
+        super().__init__(f"attempt {attempt} of discovery {run_id} of job {job_id!r} owns it no longer")

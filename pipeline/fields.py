@@ -15,9 +15,11 @@ from pydantic import (
 )
 
 from pipeline.durations import parse_duration
+from pipeline.key_template import KeyTemplate
 from pipeline.problems import InvalidValueError, show_value
 from pipeline.rate import Rate
 from pipeline.schedule import Schedule, check_timezone
+from pipeline.since import Since
 
 NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 MAX_SECONDS = 30 * 86_400
@@ -82,6 +84,26 @@ ScheduleField = Annotated[
                 },
             ]
         }
+    ),
+]
+KeyField = Annotated[
+    KeyTemplate,
+    PlainValidator(KeyTemplate.parse),
+    PlainSerializer(str),
+    WithJsonSchema({"type": "string", "pattern": r"\{\{", "examples": ["{{ data.url | lower }}"]}),
+]
+SinceField = Annotated[
+    Since,
+    PlainValidator(Since.parse),
+    PlainSerializer(str),
+    WithJsonSchema({"type": ["string", "number"], "examples": ["30d", "2026-01-31"]}),
+]
+Count = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
+Batch = Annotated[Whole, Field(ge=1, le=1000)]
+HostName = Annotated[
+    str,
+    StringConstraints(
+        strip_whitespace=True, to_lower=True, pattern=r"^[A-Za-z0-9_:-]+(\.[A-Za-z0-9_-]+)*$", max_length=253
     ),
 ]
 Needs = Annotated[tuple[str, ...], BeforeValidator(_read_needs, json_schema_input_type=str | list[str])]

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pipeline.catalog import HANDLER, STRATEGY
 from pipeline.jobspec import Defaults, JobEntry, JobSpec, StageSpec
 from pipeline.model_errors import explain, explain_unknown_key
-from pipeline.plugin_checks import Lack, PluginUse, check_plugin
+from pipeline.plugin_checks import Lack, PluginUse, check_plugin, find_timeout
 from pipeline.problems import Finding, KeyPath
 from pipeline.shorthand import name_stage, split_discovery
 from pipeline.stage_graph import find_graph_problems, resolve_needs
@@ -72,7 +72,13 @@ class JobChecker:
     def _list_stages(self, entry: Mapping[str, Any]) -> list[Any]:
         stages = entry.get("stages")
         named = [name_stage(stage) for stage in stages] if isinstance(stages, list) else []
-        return [{**self._given(StageSpec), **stage} if isinstance(stage, dict) else stage for stage in named]
+        return [self._fill_in(stage) if isinstance(stage, dict) else stage for stage in named]
+
+    def _fill_in(self, stage: dict[str, Any]) -> dict[str, Any]:
+        """Fill in what a stage leaves out: from `defaults`, else from its handler."""
+        timeout = find_timeout(stage.get("handler"))
+        own = {} if timeout is None else {"timeout": timeout}
+        return {**own, **self._given(StageSpec), **stage}
 
     def _given(self, model: type[JobSpec | StageSpec]) -> dict[str, Any]:
         names = self.defaults.model_fields_set & set(model.model_fields)
@@ -96,11 +102,15 @@ def _place_name(finding: Finding) -> Finding:
 
 
 def _graph(stages: list[Any]) -> Iterator[Any]:
-    known = [stage if isinstance(stage, dict) else {} for stage in stages]
-    names = [str(stage.get("name", "")) for stage in known]
-    needs = resolve_needs(names, [_read_needs(stage) for stage in known])
+    names, needs = _list_needs(stages)
     if all(names):
         yield from find_graph_problems(list(zip(names, needs, strict=True)))
+
+
+def _list_needs(stages: list[Any]) -> tuple[list[str], list[Any]]:
+    known = [stage if isinstance(stage, dict) else {} for stage in stages]
+    names = [str(stage.get("name", "")) for stage in known]
+    return names, list(resolve_needs(names, [_read_needs(stage) for stage in known]))
 
 
 def _read_needs(stage: Mapping[str, Any]) -> list[str] | None:
@@ -123,10 +133,16 @@ def _strategy_use(base: KeyPath, entry: Mapping[str, Any]) -> Iterator[tuple[Plu
 
 
 def _handler_uses(base: KeyPath, stages: list[Any]) -> Iterator[tuple[PluginUse, bool]]:
+    _, needs = _list_needs(stages)
     for index, stage in enumerate(stages):
         if not isinstance(stage, dict):
             continue
         name, params, path = stage.get("handler"), stage.get("params", {}), (*base, "stages", index)
         if isinstance(name, str) and name and isinstance(params, Mapping):
             is_on = stage.get("enabled", True) is not False
-            yield PluginUse(HANDLER, name, (*path, "handler"), params, (*path, "params")), is_on
+            batch_path = (*path, "batch") if stage.get("batch") is not None else None
+            name_path, params_path = (*path, "handler"), (*path, "params")
+            yield (
+                PluginUse(HANDLER, name, name_path, params, params_path, batch_path, tuple(needs[index])),
+                is_on,
+            )

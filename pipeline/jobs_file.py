@@ -51,9 +51,9 @@ def _check_document(
     if not isinstance(document.data, dict):
         nothing = Problem(1, 1, "", "not a mapping", allowed="version: 1, and jobs: with a job a key")
         raise JobsFileInvalidError(str(path), document.problems or [nothing])
-    defaults, wrong = _check_top(document)
+    top, wrong = _check_top(document)
     jobs = document.data.get("jobs")
-    checker = JobChecker(document.data, defaults, environment)
+    checker = JobChecker(document.data, top.defaults, environment)
     checks = {name: checker.check(name) for name in (jobs if isinstance(jobs, dict) else ())}
     wrong += [finding for check in checks.values() for finding in check.wrong]
     if wrong or document.problems:
@@ -61,19 +61,21 @@ def _check_document(
         raise JobsFileInvalidError(str(path), [*document.problems, *problems])
     digest = hashlib.sha256(source).hexdigest()[:16]
     specs = {name: check.spec for name, check in checks.items() if check.spec}
-    return JobsFile(jobs=specs, digest=digest, path=path, unavailable=_list_lacks(checks, document))
+    rates = {name: host.rate for name, host in top.hosts.items()}
+    lacks = _list_lacks(checks, document)
+    return JobsFile(jobs=specs, digest=digest, path=path, host_rates=rates, unavailable=lacks)
 
 
-def _check_top(document: YamlDocument) -> tuple[Defaults, list[Finding]]:
+def _check_top(document: YamlDocument) -> tuple[JobsDocument, list[Finding]]:
     try:
-        return JobsDocument.model_validate(document.data).defaults, []
+        return JobsDocument.model_validate(document.data), []
     except ValidationError as error:
         findings = explain(error, JobsDocument, (), document.data)
     try:
         defaults = Defaults.model_validate(document.data.get("defaults", {}))
     except ValidationError:  # found above already; without them, the jobs can still be looked at
         defaults = Defaults()
-    return defaults, findings
+    return JobsDocument(version=1, defaults=defaults, jobs={}), findings
 
 
 def _list_lacks(checks: Mapping[str, JobCheck], document: YamlDocument) -> dict[str, tuple[Problem, ...]]:

@@ -15,8 +15,12 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError
 from pipeline.fields import (
+    Batch,
     Concurrency,
+    Count,
     Flag,
+    HostName,
+    KeyField,
     Name,
     Needs,
     Priority,
@@ -25,8 +29,10 @@ from pipeline.fields import (
     Retries,
     ScheduleField,
     Seconds,
+    SinceField,
     Timezone,
 )
+from pipeline.on_change import OnChange
 from pipeline.problems import InvalidValueError, Problem
 from pipeline.rate import Rate
 from pipeline.schedule import Schedule
@@ -36,6 +42,7 @@ from pipeline.stage_graph import find_graph_problems, resolve_needs
 __all__ = [
     "Defaults",
     "DiscoverySpec",
+    "HostSpec",
     "JobEntry",
     "JobSpec",
     "JobsDocument",
@@ -85,11 +92,16 @@ class StageSpec(Spec):
     backoff: Seconds = Field(
         30.0, description="The wait before the first retry; each later one is twice as long."
     )
-    timeout: Seconds = Field(600.0, description="How long one attempt may take.")
+    timeout: Seconds = Field(
+        600.0, description="How long one attempt may take; some handlers have a default of their own."
+    )
     concurrency: Concurrency | None = Field(
         None, description="How many may run at once, on all workers together."
     )
     rate: RateField | None = Field(None, description="How many may start in a time, on all workers together.")
+    batch: Batch | None = Field(
+        None, description="Up to so many items are worked on together, by one task; for a handler that can."
+    )
     queue: Queue = Field("celery", description="The Celery queue its messages go to.")
     enabled: Flag = Field(default=True, description="Off: the stage is skipped, and what needs it goes on.")
     remote: Flag = Field(
@@ -114,6 +126,24 @@ class JobEntry(Spec):
         None, description="When it looks for items; without it, only when asked."
     )
     priority: Priority = Field(0, description="Its items' priority; higher goes first.")
+    key: KeyField | None = Field(
+        None, description="A template for its items' keys, when the strategy's own are not wanted."
+    )
+    since: SinceField | None = Field(
+        None, description="Leave out what was published or modified before: a span such as 30d, or a date."
+    )
+    max_items: Count | None = Field(
+        None, description="How many new items one look may let in; the rest wait for `celeriac approve`."
+    )
+    first_run_max: Count | None = Field(
+        200, description="The same for the first look; null lets in all, also when a source grows wild."
+    )
+    max_waiting: Count | None = Field(
+        None, description="Above so many unfinished items, looking for more is left out."
+    )
+    on_change: OnChange = Field(
+        OnChange.IGNORE, description="What a known key with new data means: ignore, merge or reprocess."
+    )
     stages: tuple[StageSpec, ...] = Field(min_length=1, description="What each item goes through.")
 
 
@@ -126,6 +156,10 @@ class JobSpec(JobEntry):
     @classmethod
     def _check_remote(cls, stages: tuple[StageSpec, ...]) -> tuple[StageSpec, ...]:
         for position, stage in enumerate(stages):
+            if stage.remote and stage.batch is not None:
+                raise InvalidValueError(
+                    "a remote stage works on one item at a time", "no `batch`", (position, "batch")
+                )
             if stage.remote and stage.queue in OWN_QUEUES:
                 raise InvalidValueError(
                     f"a remote stage cannot share the queue {stage.queue!r} with the workers beside the tracker",
@@ -145,6 +179,11 @@ class JobSpec(JobEntry):
         for problem in find_graph_problems([(stage.name, stage.needs) for stage in linked]):
             raise InvalidValueError(problem.message, problem.allowed, problem.path[1:])
         return linked
+
+    def ancestors(self, name: str) -> frozenset[str]:
+        """Name the stages that this one needs, at any distance. Raises `NotFoundError`."""
+        needs = self.stage(name).needs
+        return frozenset(needs).union(*(self.ancestors(need) for need in needs))
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -182,11 +221,20 @@ class Defaults(Spec):
     timezone: Timezone = Field("UTC", description="For each cron schedule that names no time zone.")
 
 
+class HostSpec(Spec):
+    """How one host, and those of its subdomains, may be asked."""
+
+    rate: RateField = Field(description="How many requests in a time, by all jobs and workers together.")
+
+
 class JobsDocument(Spec):
     """The top of jobs.yaml, its jobs not yet looked into."""
 
     version: Literal[1] = Field(description="The version of the format.")
     defaults: Defaults = Field(default_factory=Defaults, description="Values for all stages and jobs.")
+    hosts: Mapping[HostName, HostSpec] = Field(
+        default_factory=dict, description="How often hosts may be asked, by their names."
+    )
     jobs: dict[str, Any] = Field(description="The jobs by name.")
 
 
@@ -198,6 +246,8 @@ class JobsFile(Spec):
     digest: str
     """The first 16 hex digits of the SHA-256 of the file's bytes."""
     path: Path
+    host_rates: Mapping[str, Rate] = Field(default_factory=dict)
+    """How often hosts may be asked, by the name of each, or of the domain that it is in."""
     unavailable: Mapping[str, tuple[Problem, ...]] = Field(default_factory=dict)
     """The jobs that cannot run on this machine as it is: an extra is not installed, a variable is not set."""
 

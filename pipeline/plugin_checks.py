@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from pipeline.catalog import Kind, load
-from pipeline.errors import CeleriacError, MissingExtraError, UnknownNameError
+from pipeline.catalog import HANDLER, OFFLINE, Kind, load
+from pipeline.errors import CeleriacError, MissingExtraError, NoContactError, UnknownNameError
+from pipeline.fields import Seconds
 from pipeline.model_errors import explain
 from pipeline.problems import Finding, KeyPath
-from pipeline.variables import UnsetVariableError, hide_variables, resolve_variables
+from pipeline.stage_names import list_stage_names
+from pipeline.variables import UnsetVariableError, fill_from_environment, hide_variables, resolve_variables
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ENTRY_POINTS = {"strategy": "discover", "handler": "run"}
 """The method that makes a class a plugin of its kind."""
+
+
+_SECONDS: TypeAdapter[float] = TypeAdapter(Seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +34,10 @@ class PluginUse:
     name_path: KeyPath
     params: Mapping[str, Any]
     params_path: KeyPath
+    batch_path: KeyPath | None = None
+    needs: tuple[str, ...] | None = None
+    """The stages that this one needs, if it is a stage."""
+    """Where its stage asks for several items together, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +45,23 @@ class Lack:
     """Something that this machine lacks: the file is right, but the job cannot run here."""
 
     finding: Finding
+
+
+def find_timeout(handler: object) -> float | None:
+    """Find how long a handler says that one attempt may take, in seconds; None where it says nothing."""
+    if not isinstance(handler, str):
+        return None
+    try:
+        return _read_timeout(getattr(load(HANDLER, handler), "TIMEOUT", None))
+    except CeleriacError:  # `check_plugin` says what is wrong with it
+        return None
+
+
+def _read_timeout(written: Any) -> float | None:
+    try:
+        return _SECONDS.validate_python(written)
+    except ValidationError:
+        return None
 
 
 def check_plugin(use: PluginUse, environment: Mapping[str, str], data: Any) -> Iterator[Finding | Lack]:
@@ -57,7 +83,15 @@ def check_plugin(use: PluginUse, environment: Mapping[str, str], data: Any) -> I
         # what comes with Celeriac and does not import is installed badly; the file is right
         yield Lack(finding) if use.name in use.kind.table else finding
     else:
+        yield from _check_contact(use, environment)
         yield from _check_class(plugin, use, environment, data)
+
+
+def _check_contact(use: PluginUse, environment: Mapping[str, str]) -> Iterator[Lack]:
+    # with neither a contact nor an allow-list, no request at all can be made
+    goes_out = use.name in use.kind.table and use.name not in OFFLINE
+    if goes_out and not (environment.get("CELERIAC_CONTACT") or environment.get("CELERIAC_ALLOW_HOSTS")):
+        yield Lack(Finding(use.name_path, str(NoContactError(f"{use.kind.word} {use.name!r}"))))
 
 
 def _check_class(
@@ -70,6 +104,14 @@ def _check_class(
         allowed = f"a class with {entry}() and a Params model"
         yield Finding(use.name_path, f"{use.name!r} is no {use.kind.word}", allowed)
         return
+    takes_batches = getattr(plugin, "takes_batches", None)  # a class need not be of our base
+    if use.batch_path is not None and not (takes_batches and takes_batches()):
+        yield Finding(use.batch_path, f"{use.name!r} works on one item at a time", "no `batch`", at_key=True)
+    if (timeout := getattr(plugin, "TIMEOUT", None)) is not None and _read_timeout(timeout) is None:
+        yield Finding(
+            use.name_path, f"the TIMEOUT of {use.name!r} is no duration: {timeout!r}", "30s, 15m, 2h"
+        )
+    use = replace(use, params=fill_from_environment(plugin, use.params))
     resolved, unset = _resolve(use, environment)
     yield from unset.values()
     for finding in _validate(model, resolved, use, data):
@@ -95,9 +137,18 @@ def _resolve(use: PluginUse, environment: Mapping[str, str]) -> tuple[dict[str, 
 
 def _validate(model: type[BaseModel], params: dict[str, Any], use: PluginUse, data: Any) -> list[Finding]:
     try:
-        model.model_validate(params)
+        checked = model.model_validate(params)
     except ValidationError as error:
         return explain(error, model, use.params_path, data)
     except Exception as error:  # noqa: BLE001 - a plugin's own validator may raise anything
         return [Finding(use.params_path, f"the parameters of {use.name!r} cannot be checked: {error!r}")]
-    return []
+    return list(_check_stage_names(checked, use)) if use.needs is not None else []
+
+
+def _check_stage_names(params: BaseModel, use: PluginUse) -> Iterator[Finding]:
+    for parameter, name in list_stage_names(params):
+        if name not in (use.needs or ()):
+            allowed = f"{', '.join(use.needs or ()) or 'none, as it needs none'}; see `needs`"
+            yield Finding(
+                (*use.params_path, parameter), f"{name!r} is no stage whose result this one is given", allowed
+            )

@@ -46,7 +46,8 @@ class Settings(BaseSettings):
     )
     contact: str | None = Field(
         None,
-        description="A mail address or web page for the User-Agent, so that a source can reach you.",
+        description="A mail address or web page of yours, which every site that is asked can read; without it, only "
+        "`CELERIAC_ALLOW_HOSTS` are asked.",
     )
     allow_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
@@ -57,6 +58,11 @@ class Settings(BaseSettings):
     def db_path(self) -> Path:
         """Where the tracker's file is."""
         return self.db or self.data / "tracker.db"
+
+    @property
+    def artifacts_path(self) -> Path:
+        """The folder where handlers' files are kept."""
+        return self.data / "artifacts"
 
     @field_validator("broker_url")
     @classmethod

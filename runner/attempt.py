@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,31 +9,19 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from handlers.base import HandlerContext
-from runner.judge import as_text
+from handlers.desk import NoDesk
+from runner.judge import clean_spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from handlers.desk import Desk
+    from handlers.spent import RecordCost
     from net.client import PoliteClient
 
 log = structlog.get_logger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """Something that an attempt spent."""
-
-    usd: float | None
-    provider: str
-    units: Mapping[str, float]
-
-    @classmethod
-    def of(cls, usd: float | None, provider: str, units: Mapping[str, float]) -> Cost:
-        """Take a cost from a handler, which may count in decimals. Raises ValueError for what is no number."""
-        counted = {name: count if type(count) is int else float(count) for name, count in units.items()}
-        if not all(map(math.isfinite, counted.values())):
-            raise ValueError(f"units are finite numbers; not {dict(units)}")
-        return cls(None if usd is None else float(usd), as_text(provider), counted)
+NO_DESK = NoDesk()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +44,22 @@ def _never() -> bool:
 def make_context(
     work: Work,
     http: PoliteClient,
-    record_cost: Callable[[Cost], None],
+    record_cost: RecordCost,
     stop_asked: Callable[[], bool] = _never,
+    desk: Desk = NO_DESK,
 ) -> HandlerContext:
     """Make what a handler is handed; its deadline counts from now."""
     return HandlerContext(
         job=work.job,
         key=work.key,
+        stage=work.stage,
         data=work.data,
         results=work.results,
         attempt=work.attempt,
         log=log.bind(job=work.job, key=work.key, stage=work.stage, attempt=work.attempt),
         http=http,
         deadline=datetime.now(UTC) + timedelta(seconds=work.timeout_seconds),
-        record_cost=lambda usd, provider, units: record_cost(Cost.of(usd, provider, units)),
+        record_cost=lambda spent: record_cost(clean_spent(spent)),
         stop_asked=stop_asked,
+        desk=desk,
     )

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
-from tracker.items import read_data
-from tracker.results import read_results
+from pipeline.versions import hash_input
+from runner.big_results import read_needed_far
+from tracker.items import read_data_json
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.jobspec import JobSpec
-    from tracker.connection import Connection
+    from runner.runtime import Runtime
     from tracker.dispatch import Message
 
 
@@ -23,24 +25,28 @@ class Cargo(TypedDict):
     key: str
     data: dict[str, Any]
     results: dict[str, dict[str, Any]]
+    input_hash: str
     handler: str
     params: dict[str, Any]
     timeout_seconds: float
 
 
-def load_cargo(conn: Connection, job: JobSpec, messages: Sequence[Message]) -> list[Message]:
+def load_cargo(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> list[Message]:
     """Put into the messages of remote stages what these need; the others stay as they are."""
     remote = {stage.name for stage in job.stages if stage.remote}
-    return [_load(conn, job, one) if one.stage in remote else one for one in messages]
+    return [_load(runtime, job, one) if one.stage in remote else one for one in messages]
 
 
-def _load(conn: Connection, job: JobSpec, message: Message) -> Message:
+def _load(runtime: Runtime, job: JobSpec, message: Message) -> Message:
     spec = job.stage(message.stage)
+    data_json = read_data_json(runtime.tracker, message.item_id)
+    needed = read_needed_far(runtime, message.item_id, spec.needs)
     cargo = Cargo(
         job=job.name,
         key=message.key,
-        data=read_data(conn, message.item_id),
-        results=read_results(conn, message.item_id, spec.needs),
+        data=json.loads(data_json),
+        results={stage: known.result for stage, known in needed.items()},
+        input_hash=hash_input(data_json, {stage: known.output_hash for stage, known in needed.items()}),
         handler=spec.handler,
         params=dict(spec.params),
         timeout_seconds=spec.timeout,

@@ -4,38 +4,47 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
-from discovery.base import BaseDiscovery
+from discovery.base import BATCH
 from discovery.items import admit_items
+from discovery.memory import Batch, EnoughError, recall_nothing
 from pipeline import catalog
-from pipeline.errors import JobsFileError, PluginError, SourceRejectedError, SourceUnavailableError
-from pipeline.variables import current_environment, resolve_variables
-from runner.advance import wait_for_room
+from pipeline.errors import (
+    JobsFileError,
+    PluginError,
+    SourceRejectedError,
+    SourceUnavailableError,
+    StaleRunError,
+)
+from pipeline.redaction import KNOWN
+from pipeline.variables import fill_from_environment, resolve_params
 from runner.dispatch import dispatch_job
+from runner.intake import Intake, Sieve
 from runner.judge import as_text, describe_error, due_in
+from runner.room import wait_for_room
 from tracker import discoveries
 from tracker.clock import to_ms
-from tracker.discoveries import Yield
-from tracker.items import ItemToStore, upsert_items
+from tracker.discoveries import Findings
+from tracker.items import get_pending_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from discovery.base import FoundItem
+    from discovery.base import Access, BaseDiscovery, FoundItem
+    from discovery.memory import Receive
     from pipeline.jobspec import JobSpec
     from runner.runtime import Runtime
     from tracker.connection import Connection
+    from tracker.discoveries import RunLease
 
 log = structlog.get_logger(__name__)
-
-BATCH = 1000
-"""How many found items are stored in one transaction."""
 
 FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS = 60.0, 3600.0
 MAX_ATTEMPTS = 8
@@ -44,14 +53,22 @@ MAX_ATTEMPTS = 8
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """What a discovery came to. `error` is None when it worked; `retry_at` (Unix ms) when it is tried again."""
+    """
+    What a discovery came to.
+
+    `held` counts new items above the job's cap, which wait for approval. `error` is None when it worked;
+    `retry_at` (Unix ms) when it is tried again. `skipped` says why it was left out.
+    """
 
     job: str
     found: int = 0
     new: int = 0
+    changed: int = 0
     refused: int = 0
+    held: int = 0
     error: str | None = None
     retry_at: int | None = None
+    skipped: str | None = None
 
 
 def discover(
@@ -62,88 +79,158 @@ def discover(
 
     None when there was nothing to do: another beat had the slot, or somebody else took up the run. What goes
     wrong at the source is recorded, and is no exception. Commits batch by batch: items stored before a crash
-    stay, and are known the next time.
+    stay, and a strategy that pages goes on where it was.
     """
     job = runtime.jobs.get_job(job_id)
-    begun = wait_for_room(lambda: _begin(runtime.tracker, job, scheduled=scheduled, run_id=run_id))
-    if begun is None:
+    slot_at = _find_slot(job) if scheduled else None
+    if run_id is None and (reason := _too_much_waits(runtime.tracker, job)):
+        return _skip(runtime, job, slot_at, reason)
+    run = wait_for_room(lambda: _begin(runtime.tracker, job, slot_at, run_id))
+    if run is None:
         log.debug("nothing to discover", job=job_id)
         return None
-    wait_for_room(lambda: discoveries.drop_older_retries(runtime.tracker, job_id, begun))
-    if discoveries.count_attempts(runtime.tracker, begun) > MAX_ATTEMPTS:
-        return _fail(runtime, job, begun, f"given up: its worker died under it {MAX_ATTEMPTS} times", None)
-    with runtime.leases.hold(f"{job_id} discovery", lambda conn: discoveries.renew_discovery(conn, begun)):
-        ended = _look(runtime, job, begun)
-    if ended.error is None:
+    wait_for_room(lambda: discoveries.drop_older_retries(runtime.tracker, run))
+    with runtime.leases.hold(f"{job_id} discovery", lambda conn: discoveries.renew_discovery(conn, run)):
+        ended = _look(runtime, job, run)
+    if ended is not None and ended.error is None:
         dispatch_job(runtime, job)
     return ended
 
 
-def _begin(conn: Connection, job: JobSpec, *, scheduled: bool, run_id: int | None) -> int | None:
+def _find_slot(job: JobSpec) -> int | None:
+    return to_ms(job.schedule.previous_slot(datetime.now(UTC))) if job.schedule else None
+
+
+def _begin(conn: Connection, job: JobSpec, slot_at: int | None, run_id: int | None) -> RunLease | None:
     if run_id is not None:
-        return run_id if discoveries.resume_discovery(conn, run_id) else None
-    slot_at = None
-    if scheduled and job.schedule is not None:
-        slot_at = to_ms(job.schedule.previous_slot(datetime.now(UTC)))
+        return discoveries.resume_discovery(conn, run_id)
     return discoveries.begin_discovery(conn, job.name, slot_at)
 
 
-def _look(runtime: Runtime, job: JobSpec, run_id: int) -> Discovered:
+def _too_much_waits(conn: Connection, job: JobSpec) -> str | None:
+    if job.max_waiting is None:
+        return None
+    waiting = get_pending_count(conn, job.name)
+    return (
+        f"{waiting:,} items wait, over max_waiting {job.max_waiting:,}" if waiting > job.max_waiting else None
+    )
+
+
+def _skip(runtime: Runtime, job: JobSpec, slot_at: int | None, reason: str) -> Discovered | None:
+    if not wait_for_room(lambda: discoveries.skip_discovery(runtime.tracker, job.name, slot_at, reason)):
+        return None
+    log.info("discovery skipped", job=job.name, reason=reason)
+    return Discovered(job.name, skipped=reason)
+
+
+def _look(runtime: Runtime, job: JobSpec, run: RunLease) -> Discovered | None:
+    intake = Intake(runtime.tracker, job, run)
+    attempt = Attempt(runtime, job, run, intake)
+    if run.attempt > MAX_ATTEMPTS:
+        return attempt.fail(f"given up: its worker died under it {MAX_ATTEMPTS} times")
     try:
-        strategy, found = find_items(runtime, job)
+        attempt.strategy = make_strategy(job, runtime.access(job, intake.receive))
+        find_items(attempt.strategy, intake.receive)
     except runtime.stop_errors:
         raise
+    except StaleRunError as error:
+        log.warning("another process took up this discovery", job=job.name, error=str(error))
+        return None
     except SourceUnavailableError as error:
-        return _fail(runtime, job, run_id, f"source unavailable: {error}", _retry_at(runtime, run_id, error))
+        return attempt.fail(f"source unavailable: {error}", attempt.retry_at(error))
     except (SourceRejectedError, PluginError, JobsFileError) as error:
-        return _fail(runtime, job, run_id, str(error), None)
+        return attempt.fail(str(error))
     except BaseException as error:  # a strategy may also call sys.exit: its run fails, not the worker
         log.exception("discovery failed", job=job.name)
         failure = describe_error(error)
-        return _fail(runtime, job, run_id, f"{failure.error_type}: {failure.message}", None)
-    new = store_found(runtime.tracker, job, found)
-    brought = Yield(len(found), new, dict(Counter(strategy.refused)))
-    wait_for_room(lambda: discoveries.finish_discovery(runtime.tracker, run_id, brought))
-    log.info("discovered", job=job.name, found=brought.found, new=new, refused=brought.refused)
-    return Discovered(job.name, brought.found, new, sum(brought.refused.values()))
+        return attempt.fail(f"{failure.error_type}: {failure.message}")
+    return attempt.finish()
 
 
-def make_strategy(runtime: Runtime, job: JobSpec) -> BaseDiscovery:
+@dataclass(slots=True)
+class Attempt:
+    """One attempt at one discovery, and how it ends on record."""
+
+    runtime: Runtime
+    job: JobSpec
+    run: RunLease
+    intake: Intake
+    strategy: BaseDiscovery | None = None
+
+    def finish(self) -> Discovered:
+        """Record that it worked."""
+        findings = self._tell(None)
+        wait_for_room(lambda: discoveries.finish_discovery(self.runtime.tracker, self.run, findings))
+        return self._conclude(findings)
+
+    def fail(self, error: str, retry_at: int | None = None) -> Discovered:
+        """Record that it failed, and when (Unix ms) it is tried again."""
+        error = as_text(error)
+        findings = self._tell(error)
+        wait_for_room(
+            lambda: discoveries.fail_discovery(self.runtime.tracker, self.run, error, retry_at, findings)
+        )
+        return self._conclude(findings, error, retry_at)
+
+    def retry_at(self, error: SourceUnavailableError) -> int | None:
+        """Tell when to try again (Unix ms): twice as late each time, or as the source asks; None to give up."""
+        if self.run.attempt >= MAX_ATTEMPTS:
+            return None
+        wait = min(FIRST_RETRY_SECONDS * 2 ** (self.run.attempt - 1), LONGEST_RETRY_SECONDS)
+        return due_in(max(wait, error.retry_after_seconds or 0))
+
+    def _tell(self, error: str | None) -> Findings:
+        strategy, intake = self.strategy, self.intake
+        looks = strategy.looks if strategy else {}
+        refused = intake.refused + (strategy.refused if strategy else Counter[str]())
+        problems = [*(strategy.problems if strategy else ()), *intake.problems]
+        return Findings(refused, [as_text(each) for each in problems], intake.list_looks(looks, error))
+
+    def _conclude(
+        self, findings: Findings, error: str | None = None, retry_at: int | None = None
+    ) -> Discovered:
+        counts = asdict(self.intake.counts)
+        ended = Discovered(
+            self.job.name, **counts, refused=sum(findings.refused.values()), error=error, retry_at=retry_at
+        )
+        if error is None:
+            log.info("discovered", job=self.job.name, **counts, refused=dict(findings.refused))
+        else:
+            log.warning("discovery failed", job=self.job.name, error=error, retry_at=retry_at)
+        return ended
+
+
+def make_strategy(job: JobSpec, access: Access) -> BaseDiscovery:
     """Make a job's strategy of its parameters, variables resolved."""
     strategy: Callable[..., BaseDiscovery] = catalog.load(catalog.STRATEGY, job.discovery.strategy)
-    params = resolve_variables(job.discovery.params, current_environment())
-    return strategy(params, runtime.access(job.name))
+    made = strategy(resolve_params(fill_from_environment(strategy, job.discovery.params)), access)
+    KNOWN.learn_model(getattr(made, "params", None))
+    return made
 
 
-def find_items(runtime: Runtime, job: JobSpec) -> tuple[BaseDiscovery, list[FoundItem]]:
-    """Run a job's strategy, and store nothing; the strategy, with what it refused, and what it found."""
-    strategy = make_strategy(runtime, job)
-    found = asyncio.run(strategy.discover())
-    if type(strategy).discover is BaseDiscovery.discover:
-        return strategy, found
-    return strategy, [item.as_found() for item in admit_items(found, strategy.refused)]  # it overrode the template, and its checks
+def find_items(strategy: BaseDiscovery, receive: Receive) -> None:
+    """Run a strategy to its end; `receive` also gets what it returns instead of handing it over."""
+    returned = asyncio.run(strategy.discover())
+    for_the_first_time = admit_items(returned, strategy.refused)  # it overrode the template, and its checks
+    while batch := list(islice(for_the_first_time, BATCH)):
+        receive(Batch(batch))
 
 
-def store_found(conn: Connection, job: JobSpec, found: Sequence[FoundItem]) -> int:
-    """Store found items in batches, each in one transaction; how many were new."""
-    batches = [_as_stored(found[at : at + BATCH]) for at in range(0, len(found), BATCH)]
-    return sum(wait_for_room(partial(upsert_items, conn, job.name, batch, job.priority)) for batch in batches)
+def collect_found(runtime: Runtime, job: JobSpec, limit: int | None = None) -> list[FoundItem]:
+    """
+    Find at most `limit` items as a first discovery of the job would, storing nothing and remembering nothing.
 
+    Raises what the strategy raises.
+    """
+    sieve = Sieve(job, since=job.since.instant() if job.since else None)
+    found: list[FoundItem] = []
 
-def _as_stored(found: Sequence[FoundItem]) -> list[ItemToStore]:
-    return [{"key": item.key, "data": item.data, "priority": item.priority} for item in found]
+    def collect(batch: Batch) -> None:
+        found.extend(item.as_found() for item in sieve.sift(batch))
+        if limit is not None and len(found) >= limit:
+            raise EnoughError
 
-
-def _retry_at(runtime: Runtime, run_id: int, error: SourceUnavailableError) -> int | None:
-    attempt = discoveries.count_attempts(runtime.tracker, run_id)
-    if attempt >= MAX_ATTEMPTS:
-        return None
-    wait = min(FIRST_RETRY_SECONDS * 2 ** (attempt - 1), LONGEST_RETRY_SECONDS)
-    return due_in(max(wait, error.retry_after_seconds or 0))
-
-
-def _fail(runtime: Runtime, job: JobSpec, run_id: int, error: str, retry_at: int | None) -> Discovered:
-    error = as_text(error)
-    wait_for_room(lambda: discoveries.fail_discovery(runtime.tracker, run_id, error, retry_at))
-    log.warning("discovery failed", job=job.name, error=error, retry_at=retry_at)
-    return Discovered(job.name, error=error, retry_at=retry_at)
+    access = replace(runtime.access(job, collect), recall=recall_nothing)
+    with suppress(EnoughError):
+        find_items(make_strategy(job, access), collect)
+    return found[:limit]

@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from handlers.running import run_handler
 from pipeline.errors import NotFoundError
-from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
-from runner.attempt import Cost, Work, make_context
-from runner.discover import find_items
-from runner.judge import as_text, describe_error
+from pipeline.outcomes import Outcome, Skip
+from runner.attempt import Work, make_context
+from runner.discover import collect_found
+from runner.judge import as_text
+from runner.sandbox import describe_outcome, describe_raised
+from runner.scratch_desk import ScratchDesk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from discovery.base import FoundItem
+    from handlers.spent import Spent
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.context import RunContext
     from runner.runtime import Runtime
+    from tracker.blobs import BlobStore
 
 log = structlog.get_logger(__name__)
 
@@ -45,15 +51,32 @@ def rehearse(runtime: Runtime, job_id: str, run: RunContext) -> Iterator[WouldGi
     """
     Discover, then run each stage of the first `limit` items (or of `test_item`) after those that it needs.
 
-    The tracker is not opened for writing. With `test_stage`, only that and what leads to it. Raises what
-    discovery raises.
+    The tracker is not opened for writing, and what handlers keep goes away at the end. With `test_stage`, only
+    that and what leads to it. Raises what discovery raises.
     """
     job = runtime.jobs.get_job(job_id)
     if run.test_stage is not None:
         job.stage(run.test_stage)
-    _, found = find_items(runtime, job)
-    for item in _choose(found, job_id, run):
-        yield from _rehearse_item(runtime, job, item, run.test_stage)
+    found = collect_found(runtime, job, run.limit if run.test_item is None else None)
+    with TemporaryDirectory(prefix="celeriac-") as folder:
+        scratch = Scratch(Path(folder), runtime.artifacts)
+        for item in _choose(found, job_id, run):
+            yield from _rehearse_item(runtime, job, item, run.test_stage, scratch)
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """What the handlers of a rehearsal keep and remember, until it is over."""
+
+    folder: Path
+    kept: BlobStore
+    memory: dict[str, Any] = field(default_factory=dict)
+    fingerprints: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def make_desk(self, key: str, stage: str) -> ScratchDesk:
+        """Make the desk for one stage of one item."""
+        noted = self.fingerprints.setdefault(stage, {})
+        return ScratchDesk(self.folder, key, kept=self.kept, memory=self.memory, fingerprints=noted)
 
 
 def _choose(found: list[FoundItem], job_id: str, run: RunContext) -> list[FoundItem]:
@@ -71,7 +94,9 @@ LeftOut = tuple[str, str]
 NOT_REACHED: LeftOut = "not_reached", "a stage that it needs did not end well"
 
 
-def _rehearse_item(runtime: Runtime, job: JobSpec, item: FoundItem, last: str | None) -> Iterator[WouldGive]:
+def _rehearse_item(
+    runtime: Runtime, job: JobSpec, item: FoundItem, last: str | None, scratch: Scratch
+) -> Iterator[WouldGive]:
     results: dict[str, dict[str, Any]] = {}
     left_out: dict[str, LeftOut] = {}
     for spec in _list_in_order(job, last):
@@ -80,7 +105,7 @@ def _rehearse_item(runtime: Runtime, job: JobSpec, item: FoundItem, last: str | 
             left_out[spec.name] = min(causes, key=lambda cause: cause is NOT_REACHED)  # a skip goes further
             yield WouldGive(item.key, spec.name, left_out[spec.name][0], reason=left_out[spec.name][1])
             continue
-        outcome = _rehearse_stage(runtime, job, spec, item, results)
+        outcome = _rehearse_stage(runtime, job, spec, item, results, scratch.make_desk(item.key, spec.name))
         if isinstance(outcome, dict):
             results[spec.name] = outcome
         elif not isinstance(outcome, Skip):
@@ -106,7 +131,12 @@ def _list_in_order(job: JobSpec, last: str | None) -> list[StageSpec]:
 
 
 def _rehearse_stage(
-    runtime: Runtime, job: JobSpec, spec: StageSpec, item: FoundItem, results: dict[str, dict[str, Any]]
+    runtime: Runtime,
+    job: JobSpec,
+    spec: StageSpec,
+    item: FoundItem,
+    results: dict[str, dict[str, Any]],
+    desk: ScratchDesk,
 ) -> Outcome | BaseException:
     try:
         work = Work(
@@ -118,7 +148,7 @@ def _rehearse_stage(
             results={name: results[name] for name in spec.needs if name in results},
             timeout_seconds=spec.timeout,
         )
-        context = make_context(work, runtime.http, _tell_cost)
+        context = make_context(work, runtime.http, _tell_cost, desk=desk)
         return run_handler(runtime.prepare(job, spec.name).handler, context)
     except runtime.stop_errors:
         raise
@@ -126,18 +156,10 @@ def _rehearse_stage(
         return error
 
 
-def _tell_cost(cost: Cost) -> None:
-    log.info("would cost", usd=cost.usd, provider=cost.provider, units=cost.units)
+def _tell_cost(cost: Spent) -> None:
+    log.info("would cost", usd=cost.usd, provider=cost.provider, model=cost.model, units=cost.units)
 
 
 def _describe(key: str, stage: str, outcome: Outcome | BaseException) -> WouldGive:
-    if isinstance(outcome, BaseException):
-        failure = describe_error(outcome)
-        return WouldGive(key, stage, "failed", reason=f"{failure.error_type}: {failure.message}")
-    if isinstance(outcome, Skip):
-        return WouldGive(key, stage, "skipped", reason=as_text(outcome.reason))
-    if isinstance(outcome, RetryLater):
-        return WouldGive(key, stage, "retry_later", reason=as_text(outcome.reason))
-    if isinstance(outcome, GiveUp):
-        return WouldGive(key, stage, "gave_up", reason=as_text(outcome.reason))
-    return WouldGive(key, stage, "done", result=outcome)
+    known = describe_raised(outcome) if isinstance(outcome, BaseException) else describe_outcome(outcome)
+    return WouldGive(key, stage, known["ending"], known.get("result"), known.get("reason"))

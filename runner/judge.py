@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 import random
 import traceback
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.durations import format_duration
 from pipeline.errors import HandlerContractError
 from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
+from pipeline.redaction import KNOWN
+from pipeline.versions import hash_result
 from tracker.clock import now_ms
 from tracker.endings import Ending, Failure
 
 if TYPE_CHECKING:
+    from handlers.spent import Spent
     from pipeline.jobspec import StageSpec
 
 LONGEST_BACKOFF_SECONDS = 3600.0
@@ -22,15 +26,21 @@ LATEST_MS = 253_402_300_799_000
 """The end of the year 9999, which every reader of the tracker can still show."""
 
 
-def judge_outcome(outcome: Outcome, version: str) -> Ending:
-    """Turn what a handler returned into the ending that is recorded."""
+_RESULT = json.JSONEncoder(ensure_ascii=False, allow_nan=False)
+
+
+def judge_outcome(outcome: Outcome, version: str, input_hash: str | None) -> Ending:
+    """Turn what a handler returned into the ending that is recorded, without the secrets that it may hold."""
     if isinstance(outcome, Skip):
         return Ending.skipped(as_text(outcome.reason), rest=bool(outcome.rest))
     if isinstance(outcome, GiveUp):
         return Ending.gave_up(as_text(outcome.reason))
     if isinstance(outcome, RetryLater):
         return Ending.later(as_text(outcome.reason), due_in(outcome.delay_seconds()))
-    return Ending.finished(json.dumps(outcome, ensure_ascii=False, allow_nan=False), version)
+    result = KNOWN.hide_in(outcome)
+    return Ending.finished(
+        _RESULT.encode(result), version, input_hash=input_hash, output_hash=hash_result(result)
+    )
 
 
 def judge_failure(spec: StageSpec, retries: int, failure: Failure) -> Ending:
@@ -67,11 +77,24 @@ def describe_timeout(timeout_seconds: float, trace: str | None = None) -> Failur
     return Failure.named("StageTimeout", f"exceeded its timeout of {format_duration(timeout_seconds)}", trace)
 
 
+def clean_spent(spent: Spent) -> Spent:
+    """Make of a cost what the tracker can hold, without secrets."""
+    return replace(
+        spent,
+        provider=as_text(spent.provider),
+        model=None if spent.model is None else as_text(spent.model),
+        units=KNOWN.hide_in(spent.units),
+        price=KNOWN.hide_in(spent.price),
+    )
+
+
 def as_text(value: object) -> str:
     r"""
     Write anything as text that the tracker can hold: bytes of a file name that are no UTF-8 are spelled out.
 
+    What variables of jobs.yaml stand for is written as the variable.
+
     >>> as_text("caf\udce9")
     'caf\\udce9'
     """
-    return str(value).encode("utf-8", "backslashreplace").decode()
+    return KNOWN.hide(str(value)).encode("utf-8", "backslashreplace").decode()

@@ -7,6 +7,16 @@ import sys
 
 import structlog
 
+from pipeline.redaction import KNOWN
+
+
+class HidingFormatter(structlog.stdlib.ProcessorFormatter):
+    """Writes a line without what the variables of jobs.yaml stand for, whoever logged it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Write one line."""
+        return KNOWN.hide(super().format(record))
+
 
 def configure_logs(level: int | str = logging.INFO) -> None:
     """
@@ -31,7 +41,7 @@ def configure_logs(level: int | str = logging.INFO) -> None:
     )
     handler = logging.StreamHandler(sys.__stderr__)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        HidingFormatter(
             foreign_pre_chain=[*stamps, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError
 from runner.dispatch import dispatch_job
-from tracker import items, jobs, recovery, reports
+from tracker import held, items, jobs, recovery, reports
+from tracker.collecting import collect
 from tracker.connection import write
 from tracker.events import append_event
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from runner.runtime import Runtime
+    from tracker.collecting import Collected
     from tracker.items import ItemToStore
 
 
@@ -59,6 +62,35 @@ def enqueue_at(
         )
         append_event(runtime.tracker, job_id, "inject", item_id, stage, None, by, None)
     return Acted("enqueue", job_id, 1, dispatch_job(runtime, job))
+
+
+APPROVE_AT_ONCE = 1000
+"""How many held items are let in with one transaction."""
+
+
+def approve(runtime: Runtime, job_id: str, by: str, limit: int | None = None) -> Acted:
+    """Let in held items, the earliest found first: `limit` of them, or all; and send what there is room for."""
+    job = runtime.jobs.get_job(job_id)
+    take = partial(held.approve_next, runtime.tracker, job_id, by=by)
+    return Acted("approve", job_id, _take_held(take, limit), dispatch_job(runtime, job))
+
+
+def dismiss(runtime: Runtime, job_id: str, by: str, limit: int | None = None) -> Acted:
+    """Make held items known without running them: `limit` of them, or all."""
+    plan = runtime.plan(runtime.jobs.get_job(job_id))
+    take = partial(held.dismiss_next, runtime.tracker, job_id, by=by, plan=plan)
+    return Acted("dismiss", job_id, _take_held(take, limit))
+
+
+def _take_held(take: Callable[..., int], limit: int | None) -> int:
+    taken = 0
+    while limit is None or taken < limit:
+        wanted = APPROVE_AT_ONCE if limit is None else min(APPROVE_AT_ONCE, limit - taken)
+        got = take(limit=wanted)
+        taken += got
+        if got < wanted:
+            break
+    return taken
 
 
 def pause(runtime: Runtime, job_id: str, reason: str, until: datetime | None, by: str) -> Acted:
@@ -119,3 +151,13 @@ def wake(runtime: Runtime, job_id: str, by: str) -> Acted:
     job = runtime.jobs.get_job(job_id)
     jobs.wake_job(runtime.tracker, job_id, by=by)
     return Acted("wake", job_id, 0, dispatch_job(runtime, job))
+
+
+def collect_artifacts(runtime: Runtime, by: str) -> Collected:
+    """Remove the kept files that nothing refers to."""
+    conn = runtime.tracker
+    collected = collect(conn, runtime.artifacts)
+    if collected.files:
+        with write(conn):
+            append_event(conn, None, "collect_artifacts", None, None, None, by, asdict(collected))
+    return collected

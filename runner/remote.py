@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 import structlog
 
 from handlers.running import run_handler
+from handlers.spent import Spent
 from pipeline.errors import NotFoundError
 from runner.advance import conclude
-from runner.attempt import Cost, Work, make_context
+from runner.attempt import Work, make_context
+from runner.claimed import Claimed
+from runner.costs import Costs
 from runner.judge import describe_error, describe_timeout, judge_failure, judge_outcome
 from runner.leases import RENEW_EVERY_SECONDS
 from runner.runtime import make_handler
@@ -60,10 +63,10 @@ def run_away(
 ) -> None:
     """Run a remote attempt and report it; only what ends the process comes through as an exception."""
     line.begun()
-    spent: list[Cost] = []
+    spent: list[Spent] = []
     with _kept_alive(line):
         report = _run(cargo, stage, attempt, http, spent, timeout_error)
-    line.ended(report | {"costs": [asdict(cost) for cost in spent]})
+    line.ended(report | {"job": cargo["job"], "costs": [asdict(cost) for cost in spent]})
 
 
 @contextmanager
@@ -88,7 +91,7 @@ def _run(
     stage: str,
     attempt: int,
     http: PoliteClient,
-    spent: list[Cost],
+    spent: list[Spent],
     timeout_error: type[BaseException],
 ) -> Report:
     work = Work(
@@ -103,7 +106,7 @@ def _run(
     try:
         handler, version = make_handler(cargo["handler"], cargo["params"])
         outcome = run_handler(handler, make_context(work, http, spent.append))
-        return _as_report(judge_outcome(outcome, version))
+        return _as_report(judge_outcome(outcome, version, cargo["input_hash"]))
     except timeout_error as error:
         return _as_failure(describe_timeout(work.timeout_seconds, describe_error(error).traceback))
     except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever a handler raises is its stage's failure
@@ -120,6 +123,8 @@ def _as_report(ending: Ending) -> Report:
         "reason": ending.reason,
         "result_json": ending.result_json,
         "version": ending.handler_version,
+        "input_hash": ending.input_hash,
+        "output_hash": ending.output_hash,
         "retry_at": ending.retry_at,
         "skips_rest": ending.skips_rest,
     }
@@ -142,16 +147,18 @@ def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
     """
     Settle a remote attempt. If the word that it began was lost, it is claimed first.
 
-    An attempt that was overtaken changes nothing, like any other.
+    An attempt that was overtaken changes nothing but the costs, like any other.
     """
+    costs = Costs(runtime, report["job"], item_id, stage, attempt)
+    for cost in report["costs"]:
+        costs.record(Spent(**cost))
     claim = claims.read_claim(runtime.tracker, item_id, stage, attempt) or claims.claim(
         runtime.tracker, item_id, stage, attempt, worker=worker
     )
     if claim is None:
         log.warning("dropped", reason="the remote attempt was overtaken", item_id=item_id, stage=stage)
         return
-    spent = [Cost(**cost) for cost in report["costs"]]
-    conclude(runtime, claim, _as_ending(runtime, claim, report), spent)
+    conclude(runtime, Claimed(runtime, claim), _as_ending(runtime, claim, report))
 
 
 def _as_ending(runtime: Runtime, claim: claims.Claim, report: Report) -> Ending:
@@ -162,7 +169,12 @@ def _as_ending(runtime: Runtime, claim: claims.Claim, report: Report) -> Ending:
             return Ending.released(f"not in this worker's jobs.yaml: {error}")
         return judge_failure(spec, claim.retries, Failure(**report["failure"]))
     makers: dict[str, Callable[[], Ending]] = {
-        "finish": lambda: Ending.finished(report["result_json"], report["version"]),
+        "finish": lambda: Ending.finished(
+            report["result_json"],
+            report["version"],
+            input_hash=report["input_hash"],
+            output_hash=report["output_hash"],
+        ),
         "skip": lambda: Ending.skipped(report["reason"], rest=report["skips_rest"]),
         "fail": lambda: Ending.gave_up(report["reason"]),
         "retry_later": lambda: Ending.later(report["reason"], report["retry_at"]),

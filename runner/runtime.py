@@ -6,33 +6,46 @@ import os
 import socket
 import threading
 from dataclasses import dataclass
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from discovery.base import Access
+from discovery.base import Access, ItemPage, Recalled
 from handlers.running import handler_version
 from net.client import PoliteClient
+from net.guard import Guard
+from net.host_rates import HostRate, find_host_rate
+from net.memory_manners import MemoryManners
 from pipeline import catalog
-from pipeline.errors import BrokerUnavailableError
+from pipeline.errors import BrokerUnavailableError, JobsFileError
 from pipeline.jobs_file import JobsWatch
-from pipeline.variables import current_environment, resolve_variables
+from pipeline.redaction import KNOWN
+from pipeline.variables import fill_from_environment, resolve_params
 from runner.context import RunContext
 from runner.leases import LeaseKeeper
+from runner.manners import TrackerManners
 from runner.pace import Pace
+from tracker.blobs import BlobStore
 from tracker.connection import Connection, open_raw_db, open_readonly
+from tracker.foreign_files import read_foreign
+from tracker.item_pages import read_item_page
 from tracker.plan import StagePlan, make_plan
-from tracker.results import stream_items_with_results
+from tracker.sources import read_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
+    from discovery.memory import Receive
     from handlers.base import Handler
+    from net.manners import Manners
     from pipeline.jobspec import JobsFile, JobSpec, StageSpec
     from pipeline.settings import Settings
     from runner.publishing import Publisher
 
 
 HOST = socket.gethostname()
+
+HANDLER_PATIENCE_SECONDS, DISCOVERY_PATIENCE_SECONDS = 10.0, 300.0
+"""How long a turn at a host is waited for. A stage that is told to come later frees its worker for another."""
 
 
 def name_process() -> str:
@@ -62,8 +75,11 @@ class Runtime:
     What one process needs to run jobs.
 
     `timeout_error` is what the host of the process raises when a stage's time is up; `stop_errors` are what
-    it raises to end the process, and are no failures of a stage.
+    it raises to end the process, and are no failures of a stage. `stdin` is for whoever starts a discovery in this
+    process to set: what somebody pipes in.
     """
+
+    stdin: BinaryIO | None = None
 
     def __init__(
         self,
@@ -122,19 +138,71 @@ class Runtime:
         return name_process()
 
     @cached_property
-    def http(self) -> PoliteClient:
-        """The HTTP client that all strategies and handlers of this process share."""
-        return PoliteClient(contact=self.settings.contact, allow_hosts=self.settings.allow_hosts)
+    def artifacts(self) -> BlobStore:
+        """Where handlers' files are kept."""
+        return BlobStore(self.settings.artifacts_path)
 
-    def access(self, job_id: str) -> Access:
-        """Give a strategy what it may reach."""
-        return Access(http=self.http, read_items=self._read_items, job=job_id)
+    @cached_property
+    def http(self) -> PoliteClient:
+        """The HTTP client that all handlers of this process share."""
+        return self._make_client(self._manners, HANDLER_PATIENCE_SECONDS)
+
+    @cached_property
+    def discovery_http(self) -> PoliteClient:
+        """The HTTP client that all strategies of this process share: it waits longer for its turn at a host."""
+        return self._make_client(self._manners, DISCOVERY_PATIENCE_SECONDS)
+
+    @cached_property
+    def remote_http(self) -> PoliteClient:
+        """The HTTP client of a process that cannot open the tracker's file: its manners are its own."""
+        return self._make_client(MemoryManners(), HANDLER_PATIENCE_SECONDS)
+
+    def _make_client(self, manners: Manners, patience_seconds: float) -> PoliteClient:
+        return PoliteClient(
+            contact=self.settings.contact,
+            allow_hosts=self.settings.allow_hosts,
+            manners=manners,
+            find_rate=self._find_rate,
+            patience_seconds=patience_seconds,
+        )
+
+    @cached_property
+    def _manners(self) -> Manners:
+        if self.run.is_dry_run:  # writes nothing
+            return MemoryManners()
+        return TrackerManners(lambda: self.tracker, lambda: self.worker)
+
+    def _find_rate(self, host: str) -> HostRate:
+        try:
+            rates = self.jobs.host_rates
+        except JobsFileError:  # a process far from the file has no jobs.yaml
+            rates = {}
+        return find_host_rate(host, rates)
+
+    def access(self, job: JobSpec, receive: Receive | None = None) -> Access:
+        """Give a strategy of a job what it may reach; `receive` takes the items that it finds."""
+        return Access(
+            http=self.discovery_http,
+            read_items=self._read_items,
+            job=job.name,
+            since=job.since.instant() if job.since else None,
+            recall=partial(self._recall, job.name),
+            receive=receive,
+            read_rows=read_foreign,
+            guard=Guard.allowing(self.settings.allow_hosts),
+            stdin=self.stdin,
+        )
+
+    def _recall(self, job_id: str, source: str) -> Recalled:
+        known = read_memory(self.tracker, job_id, source)
+        return Recalled(known.cursor, known.etag, known.last_modified)
 
     def _read_items(
-        self, job_id: str, *, stage: str | None, status: str | None, limit: int
-    ) -> Iterator[dict[str, Any]]:
+        self, job_id: str, *, stage: str | None, status: str | None, after: Any, limit: int
+    ) -> ItemPage:
         with open_readonly(self.settings.db_path) as conn:
-            yield from stream_items_with_results(conn, job_id, stage=stage, status=status, limit=limit)
+            page = read_item_page(conn, job_id, stage=stage, status=status, after=after, limit=limit)
+        return ItemPage(page.items, page.position, page.is_last)
 
     def plan(self, job: JobSpec) -> StagePlan:
         """Give the order of a job's stages, made once for each version of jobs.yaml."""
@@ -163,5 +231,6 @@ def prepare_stage(job: JobSpec, spec: StageSpec) -> Prepared:
 def make_handler(name: str, params: Mapping[str, Any]) -> tuple[Handler, str]:
     """Make a handler by its name, its parameters' variables resolved here; and its version, of the unresolved."""
     handler_class = catalog.load(catalog.HANDLER, name)
-    resolved = resolve_variables(params, current_environment())
-    return handler_class(resolved), handler_version(handler_class, params)
+    handler = handler_class(resolve_params(fill_from_environment(handler_class, params)))
+    KNOWN.learn_model(getattr(handler, "params", None))
+    return handler, handler_version(handler_class, params)

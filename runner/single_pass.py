@@ -14,6 +14,7 @@ from runner.sweep import sweep
 from tracker import items, jobs, recovery, reports, stages
 from tracker.backlog import count_statuses, read_backlog
 from tracker.clock import now_ms
+from tracker.progress import list_progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -112,7 +113,8 @@ def work_until_nothing_is_due(
 
 def _look(runtime: Runtime, job_id: str) -> Backlog:
     active, stage = runtime.run.active_items, runtime.run.test_stage
-    left = read_backlog(runtime.tracker, job_id, active, stage)
+    latest = next(iter(list_progress(runtime.tracker, job_id, limit=1)), None)
+    left = replace(read_backlog(runtime.tracker, job_id, active, stage), latest=latest)
     if can_open(runtime, runtime.jobs.get_job(job_id)):
         return left
     return replace(left, unopened=0)  # this run sends no stage that they could begin with

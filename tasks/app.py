@@ -38,6 +38,7 @@ app.conf.update(
         "interval_step": 0,
     },
     task_acks_late=True,  # costs nothing without emulation, and keeps threads from falling to 9 tasks/s
+    worker_pool="tasks.pool:PromptPool",  # also what `--pool prefork`, the default, means then
     worker_prefetch_multiplier=4,  # what is fetched is invisible to others; with 1, a process waits between two
     worker_cancel_long_running_tasks_on_connection_loss=False,  # its lease holds, broker or not
     broker_connection_retry_on_startup=True,

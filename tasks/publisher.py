@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from redis.exceptions import RedisError
 
 from pipeline.errors import BrokerUnavailableError
+from runner.loads import list_loads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -44,14 +45,13 @@ class CeleryPublisher:
         self._app = app
 
     def publish_stages(self, job: JobSpec, messages: Sequence[Message]) -> None:
-        """Send one `run_stage` for each message, shown as `job.stage` with the item's key."""
+        """Send one task for each load of messages, shown as `job.stage` with the item's key."""
         # Written and sent as `apply_async` would, without its routing and signals, of which we use none: that
         # takes a third of its time.
         write = self._app.amqp.create_task_message
         with self._producer() as producer, producer.batch(BATCH):  # type: ignore[attr-defined]  # since kombu 5.7
-            for message in messages:
-                spec = job.stage(message.stage)
-                written = write(uuid(), **_describe(spec, message))
+            for spec, load in list_loads(job, messages):
+                written = write(uuid(), **_describe(spec, load))
                 producer.publish(
                     written.body,
                     routing_key=spec.queue,
@@ -90,22 +90,32 @@ class CeleryPublisher:
             raise BrokerUnavailableError(f"the broker does not answer: {error}") from error
 
 
-def _describe(spec: StageSpec, message: Message) -> dict[str, Any]:
+def _describe(spec: StageSpec, load: Sequence[Message]) -> dict[str, Any]:
     """Describe a stage's task: what it is called with, its limits, and how it is shown."""
-    ids = (message.item_id, message.stage, message.attempt)
+    first = load[0]
+    name, args = _name_call(spec, load)
+    others = f" and {len(load) - 1} more" if len(load) > 1 else ""
     return {
-        "name": "tasks.run_remote" if message.cargo else "tasks.run_stage",
-        "args": (*ids, message.cargo) if message.cargo else ids,
+        "name": name,
+        "args": args,
         "kwargs": {},
-        "shadow": f"{message.job_id}.{message.stage}",
-        "argsrepr": message.key[:KEY_CHARS],
+        "shadow": f"{first.job_id}.{first.stage}",
+        "argsrepr": first.key[:KEY_CHARS] + others,
         "kwargsrepr": "",
-        "countdown": message.countdown_seconds,
+        "countdown": first.countdown_seconds,
         "soft_time_limit": spec.timeout,
         "time_limit": spec.timeout + HARD_LIMIT_GRACE_SECONDS,
         "ignore_result": True,
         "origin": ORIGIN,
     }
+
+
+def _name_call(spec: StageSpec, load: Sequence[Message]) -> tuple[str, tuple[Any, ...]]:
+    if spec.batch is not None:
+        return "tasks.run_batch", (spec.name, [(one.item_id, one.attempt) for one in load])
+    (message,) = load
+    ids = (message.item_id, message.stage, message.attempt)
+    return ("tasks.run_remote", (*ids, message.cargo)) if message.cargo else ("tasks.run_stage", ids)
 
 
 def _count(producer: Producer, queue: str) -> int:

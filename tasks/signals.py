@@ -16,11 +16,13 @@ from pipeline.errors import CeleriacError
 from runner.logs import configure_logs
 from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
 from tasks.app import app, get_runtime, list_queues
-from tasks.work import run_stage
+from tasks.work import run_batch, run_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import FrameType
+
+    from celery import Task
 
 log = structlog.get_logger(__name__)
 
@@ -29,22 +31,36 @@ LOOK_FOR_QUEUES_SECONDS = 5.0
 
 @signals.setup_logging.connect
 def use_our_logs(loglevel: int, **_: Any) -> None:
-    """Log in our form, whatever command started this process."""
+    """Log in our form, whatever command started this process; what handlers print becomes log lines too."""
     configure_logs(loglevel)
+    app.log.redirect_stdouts(app.conf.worker_redirect_stdouts_level)
 
 
 @signals.task_failure.connect(sender=run_stage)
-def take_back_lost(exception: BaseException, args: tuple[int, str, int], **_: Any) -> None:
+@signals.task_failure.connect(sender=run_batch)
+def take_back_lost(sender: Task[..., None], exception: BaseException, args: Sequence[Any], **_: Any) -> None:
     """In a worker's parent: a child died, or was killed because it would not stop. It may be told twice."""
-    try:
-        if isinstance(exception, TimeLimitExceeded):
-            end_overdue(get_runtime(), *args)
-        elif isinstance(exception, WorkerLostError):
-            give_back_crashed(get_runtime(), *args, reason=str(exception))
-        else:
-            log.error("a task failed outside its handler", error=repr(exception), args=args)
-    except CeleriacError as error:
-        log.error("could not give a stage back; its lease will run out", error=str(error), args=args)
+    for attempt in list_attempts(sender.name, args):
+        try:
+            if isinstance(exception, TimeLimitExceeded):
+                end_overdue(get_runtime(), *attempt)
+            elif isinstance(exception, WorkerLostError):
+                give_back_crashed(get_runtime(), *attempt, reason=str(exception))
+            else:
+                log.error("a task failed outside its handler", error=repr(exception), args=attempt)
+        except CeleriacError as error:
+            log.error("could not give a stage back; its lease will run out", error=str(error), args=attempt)
+
+
+def list_attempts(task: str, args: Sequence[Any]) -> list[tuple[int, str, int]]:
+    """List the (item, stage, attempt) that a task of ours is about; none for a task that runs no stage."""
+    if task == run_stage.name:
+        item_id, stage, attempt = args
+        return [(item_id, stage, attempt)]
+    if task == run_batch.name:
+        stage, pairs = args
+        return [(item_id, stage, attempt) for item_id, attempt in pairs]
+    return []
 
 
 @signals.task_prerun.connect
@@ -67,7 +83,7 @@ def _terminate(leave: Callable[[int, FrameType | None], None], number: int, fram
 def hand_back(**_: Any) -> None:
     """Let other workers have what this one fetched and has not begun."""
     waiting = state.reserved_requests - state.active_requests
-    fetched = [tuple(request.args) for request in waiting if request.type == run_stage.name]
+    fetched = [attempt for request in waiting for attempt in list_attempts(request.type, request.args)]
     try:
         hand_back_unbegun(get_runtime(), fetched)
     except CeleriacError as error:

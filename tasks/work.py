@@ -10,6 +10,7 @@ from runner import advance as advancing
 from runner import discover as discovering
 from runner import remote
 from runner import sweep as sweeping
+from runner.batch import advance_together
 from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
 from tasks.app import app, get_runtime
 from tasks.line import TrackerLine
@@ -21,6 +22,12 @@ DISCOVERY_LIMIT_SECONDS = 3600
 def run_stage(item_id: int, stage: str, attempt: int) -> None:
     """Run one attempt of one stage; see `runner.advance`."""
     advancing.advance(get_runtime(), item_id, stage, attempt)
+
+
+@app.task(name="tasks.run_batch")
+def run_batch(stage: str, attempts: list[tuple[int, int]]) -> None:
+    """Run one attempt of one stage for several items together, given as (item, attempt); see `runner.batch`."""
+    advance_together(get_runtime(), stage, attempts)
 
 
 @app.task(
@@ -35,7 +42,7 @@ def discover(job_id: str, run_id: int | None = None, *, scheduled: bool = False)
 def run_remote(item_id: int, stage: str, attempt: int, cargo: Cargo) -> None:
     """Run one attempt of a remote stage, far from the tracker; see `runner.remote`."""
     line = TrackerLine(app, item_id, stage, attempt)
-    remote.run_away(cargo, stage, attempt, get_runtime().http, line, SoftTimeLimitExceeded)
+    remote.run_away(cargo, stage, attempt, get_runtime().remote_http, line, SoftTimeLimitExceeded)
 
 
 @app.task(name="tasks.remote_begun")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from tracker.connection import Connection
+    from tracker.progress import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Backlog:
     items_opened: int
     next_retry_at: int | None
     """When (Unix ms) the next of them is due that waits for a time."""
+    latest: Told | None = None
+    """What a running attempt of the job last said of itself, if any did."""
 
     @property
     def is_moving(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lifecycle import CLAIM, Status
@@ -37,6 +37,8 @@ class Claim:
     retries: int
     crashes: int
     started_at: int
+    data_json: str = field(default="{}", compare=False)
+    """The data once more, as the tracker holds it: what the handler has is the handler's to change."""
 
 
 CLAIM_STAGE = """
@@ -87,7 +89,7 @@ def claim(
             return None
         append_event(conn, row[0], CLAIM.name, item_id, stage, attempt, worker, None)
     key, data = conn.execute(READ_ITEM, asked).fetchone()
-    return Claim(item_id, row[0], stage, attempt, key, json.loads(data), row[3], row[1], row[2], now)
+    return Claim(item_id, row[0], stage, attempt, key, json.loads(data), row[3], row[1], row[2], now, data)
 
 
 READ_CLAIM = """
@@ -106,7 +108,7 @@ def read_claim(conn: Connection, item_id: int, stage: str, attempt: int) -> Clai
         return None
     job_id, key, data, priority, retries, crashes, started_at = row
     return Claim(
-        item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, started_at
+        item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, started_at, data
     )
 
 

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from pipeline.errors import StaleRunError
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
 from tracker.items import INTRODUCE_JOB
 from tracker.jobs import clear_errors, set_job_error
+from tracker.sources import SourceLook, record_looks
 
-DISCOVERY_LEASE_SECONDS = 60.0
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DISCOVERY_LEASE_SECONDS = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunLease:
+    """A discovery run that this process has taken. `attempt` fences: whoever takes it up later has a higher one."""
+
+    run_id: int
+    job_id: str
+    attempt: int
+
 
 BEGIN_RUN = """
 INSERT INTO discovery_runs (job_id, slot_at, started_at, leased_until)
 VALUES (:job_id, :slot_at, :now, :leased_until)
     ON CONFLICT (job_id, slot_at) DO NOTHING
-RETURNING run_id
+RETURNING run_id, job_id, attempt
 """
 
 HAS_LATER_SLOT = "SELECT 1 FROM discovery_runs WHERE job_id = :job_id AND slot_at >= :slot_at LIMIT 1"
@@ -27,25 +43,19 @@ def is_slot_taken(conn: Connection, job_id: str, slot_at: int) -> bool:
     return conn.execute(HAS_LATER_SLOT, {"job_id": job_id, "slot_at": slot_at}).fetchone() is not None
 
 
-def begin_discovery(conn: Connection, job_id: str, slot_at: int | None = None) -> int | None:
+def begin_discovery(conn: Connection, job_id: str, slot_at: int | None = None) -> RunLease | None:
     """
-    Take a slot (Unix ms) for a discovery, or begin one by hand with None; the run's id. Commits.
+    Take a slot (Unix ms) for a discovery, or begin one by hand with None. Commits.
 
     None when this slot, or a later one, was taken already: a second beat changes nothing.
     """
-    now = now_ms()
-    asked = {
-        "job_id": job_id,
-        "slot_at": slot_at,
-        "now": now,
-        "leased_until": now + int(DISCOVERY_LEASE_SECONDS * 1000),
-    }
     if slot_at is not None and is_slot_taken(conn, job_id, slot_at):
         return None
+    asked = {"job_id": job_id, "slot_at": slot_at, **_lease_from_now()}
     with write(conn):
         conn.execute(INTRODUCE_JOB, asked)
         row = conn.execute(BEGIN_RUN, asked).fetchone()
-    return int(row[0]) if row else None
+    return RunLease(*row) if row else None
 
 
 RESUME_RUN = """
@@ -53,80 +63,193 @@ UPDATE discovery_runs
    SET attempt = attempt + 1, started_at = :now, leased_until = :leased_until, retry_at = NULL,
        ended_at = NULL, outcome = NULL, error = NULL
  WHERE run_id = :run_id AND (retry_at <= :now OR leased_until < :now)
-RETURNING job_id
+RETURNING run_id, job_id, attempt
 """
 
 
-def resume_discovery(conn: Connection, run_id: int) -> bool:
-    """Take a run that waits to be tried again, or whose worker died; False if somebody else did. Commits."""
-    now = now_ms()
-    asked = {"run_id": run_id, "now": now, "leased_until": now + int(DISCOVERY_LEASE_SECONDS * 1000)}
+def resume_discovery(conn: Connection, run_id: int) -> RunLease | None:
+    """Take a run that waits to be tried again, or whose worker died; None if somebody else did. Commits."""
     with write(conn):
-        return conn.execute(RESUME_RUN, asked).fetchone() is not None
+        row = conn.execute(RESUME_RUN, {"run_id": run_id, **_lease_from_now()}).fetchone()
+    return RunLease(*row) if row else None
 
 
 RENEW_RUN = """
-UPDATE discovery_runs SET leased_until = :leased_until WHERE run_id = :run_id AND leased_until IS NOT NULL
+UPDATE discovery_runs
+   SET leased_until = :leased_until
+ WHERE run_id = :run_id AND attempt = :attempt AND leased_until IS NOT NULL
 """
 
 
-def renew_discovery(conn: Connection, run_id: int) -> bool:
-    """Hold a run's lease longer; False when it has ended. Commits."""
+def renew_discovery(conn: Connection, run: RunLease) -> bool:
+    """Hold a run's lease longer; False when it has ended or somebody else has it. Commits."""
     with write(conn):
-        until = now_ms() + int(DISCOVERY_LEASE_SECONDS * 1000)
-        conn.execute(RENEW_RUN, {"run_id": run_id, "leased_until": until})
+        conn.execute(RENEW_RUN, {"run_id": run.run_id, "attempt": run.attempt, **_lease_from_now()})
         return conn.changes() == 1
+
+
+def _lease_from_now() -> dict[str, int]:
+    now = now_ms()
+    return {"now": now, "leased_until": now + int(DISCOVERY_LEASE_SECONDS * 1000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """
+    What a run has brought so far: things found; of those new, and changed since they were seen last; new ones
+    that wait for approval.
+    """
+
+    found: int = 0
+    new: int = 0
+    changed: int = 0
+    held: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        """Add up what two batches brought."""
+        return Counts(
+            self.found + other.found,
+            self.new + other.new,
+            self.changed + other.changed,
+            self.held + other.held,
+        )
+
+
+ADD_TO_RUN = """
+UPDATE discovery_runs
+   SET found = found + :found, new = new + :new, changed = changed + :changed, held = held + :held
+ WHERE run_id = :run_id AND attempt = :attempt AND leased_until IS NOT NULL
+"""
+
+
+def add_to_run(conn: Connection, run: RunLease, counts: Counts) -> None:
+    """
+    Add what a batch brought to its run, in the caller's transaction.
+
+    Raises `StaleRunError`, with which the caller's transaction ends too, when the run is not this process's.
+    """
+    conn.execute(
+        ADD_TO_RUN,
+        {
+            "run_id": run.run_id,
+            "attempt": run.attempt,
+            "found": counts.found,
+            "new": counts.new,
+            "changed": counts.changed,
+            "held": counts.held,
+        },
+    )
+    if conn.changes() != 1:
+        raise StaleRunError(run.job_id, run.run_id, run.attempt)
+
+
+READ_COUNTS = "SELECT found, new, changed, held FROM discovery_runs WHERE run_id = :run_id"
+
+
+def read_counts(conn: Connection, run_id: int) -> Counts:
+    """Read what a run has brought so far, in all its attempts."""
+    return Counts(*conn.execute(READ_COUNTS, {"run_id": run_id}).fetchone())
 
 
 END_RUN = """
 UPDATE discovery_runs
-   SET leased_until = NULL, ended_at = :now, outcome = :outcome, found = :found, new = :new,
-       refused = :refused, error = :error, retry_at = :retry_at
- WHERE run_id = :run_id AND leased_until IS NOT NULL
-RETURNING job_id
+   SET leased_until = NULL, ended_at = :now, outcome = :outcome, requests = requests + :requests,
+       refused = refused + :refused, error = :error, retry_at = :retry_at
+ WHERE run_id = :run_id AND attempt = :attempt AND leased_until IS NOT NULL
+RETURNING found, new, changed, held
 """
 
 
 @dataclass(frozen=True, slots=True)
-class Yield:
-    """What a discovery brought: items found, of those new, and found things that were refused, by reason."""
+class Findings:
+    """
+    What there is to tell of a discovery besides its counts.
 
-    found: int
-    new: int
-    refused: dict[str, int]
+    `refused` counts by reason the found things that were not let in; `problems` says what could not be had;
+    `looks` is what came of each source.
+    """
+
+    refused: Mapping[str, int] = field(default_factory=dict)
+    problems: Sequence[str] = ()
+    looks: Sequence[SourceLook] = ()
 
 
-def finish_discovery(conn: Connection, run_id: int, brought: Yield) -> None:
-    """Record a discovery that worked; the job's error is forgotten. Commits."""
-    asked = {
-        "found": brought.found,
-        "new": brought.new,
-        "refused": sum(brought.refused.values()),
-        "outcome": "found",
-    }
+SHOWN_PROBLEMS = 20
+"""How many problems an event tells; the rest are counted."""
+
+
+def finish_discovery(conn: Connection, run: RunLease, findings: Findings) -> None:
+    """Record a discovery that worked, and what its sources are known by now; the job's error is forgotten. Commits."""
     with write(conn):
-        job_id = _end(conn, run_id, asked)
-        if job_id is not None:
-            clear_errors(conn, job_id)
-            detail = {"found": brought.found, "new": brought.new, "refused": brought.refused}
-            append_event(conn, job_id, "discover", None, None, None, None, detail)
+        counts = _end(conn, run, findings, {"outcome": "found", "error": None, "retry_at": None})
+        if counts is None:
+            return
+        record_looks(conn, run.job_id, findings.looks)
+        clear_errors(conn, run.job_id)
+        detail = {"found": counts.found, "new": counts.new, "refused": dict(findings.refused)}
+        more = {"changed": counts.changed, "held": counts.held, "problems": _show(findings.problems)}
+        detail |= {name: value for name, value in more.items() if value}
+        append_event(conn, run.job_id, "discover", None, None, None, None, detail)
 
 
-def fail_discovery(conn: Connection, run_id: int, error: str, retry_at: int | None) -> None:
+def fail_discovery(
+    conn: Connection,
+    run: RunLease,
+    error: str,
+    retry_at: int | None,
+    findings: Findings = Findings(),
+) -> None:
     """Record a discovery that failed, and when (Unix ms) it is tried again, if it is. Commits."""
     outcome = "failed" if retry_at is None else "unavailable"
     with write(conn):
-        job_id = _end(conn, run_id, {"outcome": outcome, "error": error, "retry_at": retry_at})
-        if job_id is not None:
-            set_job_error(conn, job_id, error)
-            detail = {"error": error, "retry_at": retry_at}
-            append_event(conn, job_id, "discover_failed", None, None, None, None, detail)
+        ended = _end(conn, run, findings, {"outcome": outcome, "error": error, "retry_at": retry_at})
+        if ended is None:
+            return
+        record_looks(conn, run.job_id, findings.looks)
+        set_job_error(conn, run.job_id, error)
+        detail = {"error": error, "retry_at": retry_at}
+        append_event(conn, run.job_id, "discover_failed", None, None, None, None, detail)
 
 
-def _end(conn: Connection, run_id: int, facts: dict[str, object]) -> str | None:
-    empty = {"found": 0, "new": 0, "refused": 0, "error": None, "retry_at": None}
-    row = conn.execute(END_RUN, empty | facts | {"run_id": run_id, "now": now_ms()}).fetchone()
-    return row[0] if row else None
+def _show(problems: Sequence[str]) -> list[str]:
+    shown = list(problems[:SHOWN_PROBLEMS])
+    return [*shown, f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else shown
+
+
+def _end(conn: Connection, run: RunLease, findings: Findings, facts: dict[str, object]) -> Counts | None:
+    row = conn.execute(
+        END_RUN,
+        {
+            "run_id": run.run_id,
+            "attempt": run.attempt,
+            "requests": sum(look.requests for look in findings.looks),
+            "refused": sum(findings.refused.values()),
+            "now": now_ms(),
+            **facts,
+        },
+    ).fetchone()
+    return Counts(*row) if row else None
+
+
+SKIP_RUN = """
+INSERT INTO discovery_runs (job_id, slot_at, started_at, ended_at, outcome, error)
+VALUES (:job_id, :slot_at, :now, :now, 'skipped', :reason)
+    ON CONFLICT (job_id, slot_at) DO NOTHING
+RETURNING run_id
+"""
+
+
+def skip_discovery(conn: Connection, job_id: str, slot_at: int | None, reason: str) -> bool:
+    """Record that a discovery was left out, and why; False when its slot was taken already. Commits."""
+    asked = {"job_id": job_id, "slot_at": slot_at, "now": now_ms(), "reason": reason}
+    if slot_at is not None and is_slot_taken(conn, job_id, slot_at):
+        return False
+    with write(conn):
+        conn.execute(INTRODUCE_JOB, asked)
+        if conn.execute(SKIP_RUN, asked).fetchone() is None:
+            return False
+        append_event(conn, job_id, "discover_skipped", None, None, None, None, {"reason": reason})
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,24 +281,7 @@ UPDATE discovery_runs INDEXED BY idx_discovery_runs_retry
 """
 
 
-def drop_older_retries(conn: Connection, job_id: str, run_id: int) -> None:
+def drop_older_retries(conn: Connection, run: RunLease) -> None:
     """Give up older runs of a job that wait to be tried again: a newer one does their work. Commits."""
     with write(conn):
-        conn.execute(DROP_RETRIES, {"job_id": job_id, "run_id": run_id})
-
-
-LAST_RUN = """
-SELECT run_id, job_id, slot_at, attempt, started_at, leased_until, retry_at, ended_at, outcome, found, new,
-       refused, error
-  FROM discovery_runs
- WHERE job_id = :job_id
- ORDER BY run_id DESC
- LIMIT 1
-"""
-
-COUNT_ATTEMPTS = "SELECT attempt FROM discovery_runs WHERE run_id = :run_id"
-
-
-def count_attempts(conn: Connection, run_id: int) -> int:
-    """Count how often a run was taken up, this time included."""
-    return int(conn.execute(COUNT_ATTEMPTS, {"run_id": run_id}).fetchone()[0])
+        conn.execute(DROP_RETRIES, {"job_id": run.job_id, "run_id": run.run_id})

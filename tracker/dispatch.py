@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,10 @@ class Runway:
         """Count the messages and the attempts that are out."""
         return self.queued + self.running
 
+    def in_loads_of(self, size: int) -> Runway:
+        """Count the same in loads of `size` stages, by the way they were sent."""
+        return Runway(-(-self.queued // size), -(-self.running // size))
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Candidate:
@@ -38,6 +43,8 @@ class Candidate:
     item_id: int
     stage: str
     unopened: bool = False
+    crashes: int = 0
+    """How many workers have died under it: one that had others beside it goes alone the next time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,7 @@ class Message:
     countdown_seconds: float | None = None
     cargo: Mapping[str, Any] | None = None
     """What the stage needs, if its worker cannot open the tracker."""
+    crashes: int = 0
 
 
 READ_RUNWAYS = "SELECT stage, queued, in_progress FROM stage_counts WHERE job_id = :job_id"
@@ -64,7 +72,7 @@ def read_runways(conn: Connection, job_id: str) -> dict[str, Runway]:
 
 
 LIST_READY = """
-SELECT priority, position, item_id
+SELECT priority, position, item_id, crashes
   FROM item_stages INDEXED BY idx_item_stages_ready
  WHERE job_id = :job_id AND stage = :stage
    AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
@@ -76,7 +84,11 @@ SELECT priority, position, item_id
 def list_ready(conn: Connection, job_id: str, stage: str, limit: int) -> list[Candidate]:
     """List the first `limit` ready stages of one name, highest priority first, then oldest item."""
     rows = conn.execute(LIST_READY, {"job_id": job_id, "stage": stage, "limit": limit})
-    return [Candidate(-priority, -position, item_id, stage) for priority, position, item_id in rows]
+    return [_as_candidate(stage, *row) for row in rows]
+
+
+def _as_candidate(stage: str, priority: int, position: int, item_id: int, crashes: int) -> Candidate:
+    return Candidate(-priority, -position, item_id, stage, crashes=crashes)
 
 
 LIST_UNOPENED = """
@@ -95,7 +107,7 @@ def list_unopened(conn: Connection, job_id: str, root: str, limit: int) -> list[
 
 
 LIST_READY_AMONG = """
-SELECT s.priority, s.position, s.item_id
+SELECT s.priority, s.position, s.item_id, s.crashes
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s ON s.item_id = chosen.value AND s.stage = :stage
  WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
@@ -116,7 +128,7 @@ SELECT i.priority, i.item_id
 def list_ready_among(conn: Connection, item_ids: str, stage: str, limit: int) -> list[Candidate]:
     """List ready stages like `list_ready`, of the items in a JSON list only; for a run over a few items."""
     rows = conn.execute(LIST_READY_AMONG, {"item_ids": item_ids, "stage": stage, "limit": limit})
-    return [Candidate(-priority, -position, item_id, stage) for priority, position, item_id in rows]
+    return [_as_candidate(stage, *row) for row in rows]
 
 
 def list_unopened_among(
@@ -127,6 +139,22 @@ def list_unopened_among(
     return [Candidate(-priority, 0, item_id, root, unopened=True) for priority, item_id in rows]
 
 
+READY_SINCE = """
+SELECT min(coalesce((SELECT max(needed.ended_at)
+                       FROM stage_needs n
+                       JOIN item_stages needed ON needed.item_id = i.item_id AND needed.stage = n.need
+                      WHERE n.job_id = i.job_id AND n.stage = :stage), i.discovered_at))
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN work_items i ON i.item_id = chosen.value
+"""
+
+
+def ready_since(conn: Connection, chosen: Sequence[Candidate]) -> int:
+    """Tell since when (Unix ms) the first of some candidates of one stage could have been sent."""
+    item_ids = json.dumps([one.item_id for one in chosen])
+    return int(conn.execute(READY_SINCE, {"item_ids": item_ids, "stage": chosen[0].stage}).fetchone()[0])
+
+
 STAMP_STAGE = """
 UPDATE item_stages
    SET queued_at = :now, resend_at = :now + min(:resend_after << min(sends, 6), :resend_at_most),
@@ -134,7 +162,7 @@ UPDATE item_stages
  WHERE item_id = :item_id AND stage = :stage
    AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
 RETURNING item_id, job_id, stage, attempt + 1,
-          (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id)
+          (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id), crashes
 """
 
 
@@ -148,7 +176,10 @@ def stamp(conn: Connection, chosen: Sequence[Candidate]) -> list[Message]:
     rows = conn.executemany(
         STAMP_STAGE, [asked | {"item_id": one.item_id, "stage": one.stage} for one in chosen]
     )
-    return [Message(*row) for row in rows]
+    return [
+        Message(item_id, job_id, stage, attempt, key, crashes=crashes)
+        for item_id, job_id, stage, attempt, key, crashes in rows
+    ]
 
 
 TAKE_BACK_STAMP = """

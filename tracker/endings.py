@@ -93,6 +93,8 @@ class Ending:
     source: Status = Status.IN_PROGRESS
     result_json: str | None = None
     handler_version: str | None = None
+    input_hash: str | None = None
+    output_hash: str | None = None
     failure: Failure | None = None
     retry_at: int | None = None
     skips_rest: bool = False
@@ -109,9 +111,22 @@ class Ending:
         return {name: value for name, value in detail.items() if value is not None} or None
 
     @classmethod
-    def finished(cls, result_json: str | None, handler_version: str | None) -> Self:
+    def finished(
+        cls,
+        result_json: str | None,
+        handler_version: str | None,
+        *,
+        input_hash: str | None = None,
+        output_hash: str | None = None,
+    ) -> Self:
         """Finish with this result, as JSON text; None when a person says so and has no result."""
-        return cls(FINISH, result_json=result_json, handler_version=handler_version)
+        return cls(
+            FINISH,
+            result_json=result_json,
+            handler_version=handler_version,
+            input_hash=input_hash,
+            output_hash=output_hash,
+        )
 
     @classmethod
     def skipped(cls, reason: str, *, rest: bool = False) -> Self:
@@ -161,9 +176,21 @@ class Ending:
         return cls(FAIL, poison, failure=Failure.named("WorkerDied", poison), is_crash=True)
 
     @classmethod
-    def counted_done(cls, result_json: str | None = None, handler_version: str | None = None) -> Self:
+    def counted_done(
+        cls,
+        result_json: str | None = None,
+        handler_version: str | None = None,
+        *,
+        output_hash: str | None = None,
+    ) -> Self:
         """Count the stage as done, for a person or an injection further on, with a result if there is one."""
-        return cls(MARK_DONE, source=Status.PENDING, result_json=result_json, handler_version=handler_version)
+        return cls(
+            MARK_DONE,
+            source=Status.PENDING,
+            result_json=result_json,
+            handler_version=handler_version,
+            output_hash=output_hash,
+        )
 
     @classmethod
     def counted_failed(cls, reason: str) -> Self:

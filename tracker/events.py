@@ -117,8 +117,9 @@ def write_json(value: Mapping[str, Any]) -> str:
 
 
 LOG_COST = """
-INSERT INTO costs (spent_at, job_id, item_id, stage, attempt, usd, provider, units)
-VALUES (:now, :job_id, :item_id, :stage, :attempt, :usd, :provider, :units)
+INSERT INTO costs (spent_at, job_id, item_id, stage, attempt, usd, provider, model, units, price, receipt)
+VALUES (:now, :job_id, :item_id, :stage, :attempt, :usd, :provider, :model, :units, :price, :receipt)
+    ON CONFLICT DO NOTHING
 """
 
 
@@ -132,10 +133,14 @@ def log_cost(
     stage: str | None = None,
     attempt: int | None = None,
     units: Mapping[str, Any] | None = None,
+    model: str | None = None,
+    price: Mapping[str, Any] | None = None,
+    receipt: str | None = None,
 ) -> None:
     """
     Record what an attempt spent, in US dollars; None when it is not known how much.
 
+    `price` is what it was reckoned with. A cost whose `receipt` is on record already is not recorded again.
     Joins the caller's transaction, else commits by itself. A negative sum raises ValueError.
     """
     if usd is not None and usd < 0:
@@ -151,7 +156,10 @@ def log_cost(
                 "attempt": attempt,
                 "usd": usd,
                 "provider": provider,
+                "model": model,
                 "units": write_json(units or {}),
+                "price": None if price is None else write_json(price),
+                "receipt": receipt,
             },
         )
 

@@ -37,8 +37,8 @@ class ItemToStore(TypedDict):
 INTRODUCE_JOB = "INSERT INTO jobs (job_id, first_seen_at) VALUES (:job_id, :now) ON CONFLICT DO NOTHING"
 
 INSERT_ITEM = """
-INSERT INTO work_items (job_id, key, data, priority, discovered_at)
-VALUES (:job_id, :key, :data, :priority, :now)
+INSERT INTO work_items (job_id, key, data, priority, discovered_at, version)
+VALUES (:job_id, :key, :data, :priority, :now, :version)
     ON CONFLICT (job_id, key) DO NOTHING
 """
 
@@ -59,6 +59,7 @@ def upsert_items(
             "data": json.dumps(dict(item.get("data") or {}), ensure_ascii=False, allow_nan=False),
             "priority": default_priority if item.get("priority") is None else item["priority"],
             "now": now,
+            "version": None,
         }
         for item in items
     ]
@@ -92,16 +93,17 @@ def merge_discovery_data(conn: Connection, job_id: str, key: str, data: Mapping[
     """
     with write(conn):
         item = get_item(conn, job_id, key)
-        merged = _complete(json.loads(item["data"]), data)
+        merged = complete_data(json.loads(item["data"]), data)
         text = json.dumps(merged, ensure_ascii=False, allow_nan=False)
         conn.execute(SET_DATA, {"item_id": item["item_id"], "data": text})
 
 
-def _complete(known: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
+def complete_data(known: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
+    """Add what was learned to what is known, nested objects too; what is there already stays."""
     merged = dict(learned) | dict(known)
     for name in known.keys() & learned.keys():
         if isinstance(known[name], Mapping) and isinstance(learned[name], Mapping):
-            merged[name] = _complete(known[name], learned[name])
+            merged[name] = complete_data(known[name], learned[name])
     return merged
 
 
@@ -129,12 +131,17 @@ def get_item(conn: Connection, job_id: str, key: str) -> Row:
 READ_DATA = "SELECT data FROM work_items WHERE item_id = :item_id"
 
 
-def read_data(conn: Connection, item_id: int) -> dict[str, Any]:
-    """Read an item's data by its id. Raises `NotFoundError`."""
+def read_data_json(conn: Connection, item_id: int) -> str:
+    """Read an item's data by its id, as the JSON text that is stored. Raises `NotFoundError`."""
     row = conn.execute(READ_DATA, {"item_id": item_id}).fetchone()
     if row is None:
         raise NotFoundError("item with id", str(item_id))
-    data: dict[str, Any] = json.loads(row[0])
+    return str(row[0])
+
+
+def read_data(conn: Connection, item_id: int) -> dict[str, Any]:
+    """Read an item's data by its id. Raises `NotFoundError`."""
+    data: dict[str, Any] = json.loads(read_data_json(conn, item_id))
     return data
 
 

@@ -126,11 +126,11 @@ def _record(conn: Connection, attempt: Attempt, ending: Ending, by: str | None) 
 
 
 PUT_RESULT = """
-INSERT INTO results (item_id, stage, job_id, attempt, result, handler_version, stored_at)
-VALUES (:item_id, :stage, :job_id, :attempt, :result, :handler_version, :now)
+INSERT INTO results (item_id, stage, job_id, attempt, result, handler_version, input_hash, output_hash, stored_at)
+VALUES (:item_id, :stage, :job_id, :attempt, :result, :handler_version, :input_hash, :output_hash, :now)
     ON CONFLICT (item_id, stage) DO UPDATE
    SET attempt = excluded.attempt, result = excluded.result, handler_version = excluded.handler_version,
-       stored_at = excluded.stored_at
+       input_hash = excluded.input_hash, output_hash = excluded.output_hash, stored_at = excluded.stored_at
 """
 
 
@@ -144,6 +144,8 @@ def _put_result(conn: Connection, attempt: Attempt, ending: Ending) -> None:
             "attempt": attempt.number,
             "result": ending.result_json,
             "handler_version": ending.handler_version,
+            "input_hash": ending.input_hash,
+            "output_hash": ending.output_hash,
             "now": attempt.now,
         },
     )

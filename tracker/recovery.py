@@ -241,6 +241,28 @@ def reprocess_fast(conn: Connection, job_id: str, stage: str, keys: Iterable[str
     return reset_stage(conn, job_id, stage, list(keys))
 
 
+RESET_ITEMS = """
+UPDATE item_stages
+   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
+ WHERE item_id IN (SELECT value FROM json_each(:item_ids))
+   AND stage IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
+   AND status IN (SELECT value FROM json_each(:sources))
+RETURNING item_id, stage, attempt
+"""
+
+
+def reset_items(conn: Connection, job_id: str, item_ids: Sequence[int], reason: str) -> int:
+    """
+    Reset every stage of these items that is switched on; how many items had any. Joins the caller's transaction.
+
+    Attempt numbers go on counting, as with `reset_stage`.
+    """
+    sources, ids = json.dumps(sorted(RESET.sources)), json.dumps(list(item_ids))
+    with write(conn):
+        asked = {"job_id": job_id, "item_ids": ids, "sources": sources}
+        return _finish_bulk(conn, job_id, conn.execute(RESET_ITEMS, asked).fetchall(), RESET, reason)
+
+
 KNOWS_STAGE = "SELECT 1 FROM job_stages WHERE job_id = :job_id AND stage = :stage"
 
 

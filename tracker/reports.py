@@ -14,8 +14,12 @@ from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from tracker import events, items, results
-from tracker.discoveries import LAST_RUN
+from tracker.clock import now_ms
+from tracker.costs import sum_spent
+from tracker.held import count_held
 from tracker.jobs import get_all_job_paused
+from tracker.progress import Told, list_progress_of_item
+from tracker.runs import RunReport, find_last_run
 from tracker.stats import (
     all_job_stats,
     get_job_stats,
@@ -29,19 +33,7 @@ if TYPE_CHECKING:
 
     from tracker.connection import Connection
 
-
-@dataclass(frozen=True, slots=True)
-class DiscoveryReport:
-    """The last look that a job took at its source."""
-
-    started_at: int
-    ended_at: int | None
-    outcome: str | None
-    found: int
-    new: int
-    refused: int
-    error: str | None
-    retry_at: int | None
+DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,7 @@ class PauseReport:
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """One job: its items by status, its pause and its last discovery."""
+    """One job: its items by status, its pause, its last discovery, and what it spent since midnight UTC."""
 
     job: str
     total: int
@@ -67,7 +59,10 @@ class JobReport:
     skipped: int
     next_retry_at: int | None
     pause: PauseReport | None
-    discovery: DiscoveryReport | None
+    held: int
+    discovery: RunReport | None
+    spent_today_usd: float
+    unknown_costs_today: int
 
 
 LIST_JOBS = """
@@ -108,6 +103,7 @@ def get_job_report(conn: Connection, job_id: str) -> JobReport:
 
 def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None, pause: Any) -> JobReport:
     counts = counts or get_job_stats(conn, job_id)
+    spent_usd, unknown = sum_spent(conn, job_id, now_ms() // DAY_MS * DAY_MS)
     return JobReport(
         job=job_id,
         **{name: counts[name] for name in ("total", *Status)},
@@ -115,16 +111,11 @@ def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None, pa
         pause=PauseReport(pause["reason"], pause["by"], pause["since_at"], pause["until_at"])
         if pause
         else None,
-        discovery=find_last_discovery(conn, job_id),
+        held=count_held(conn, job_id),
+        discovery=find_last_run(conn, job_id),
+        spent_today_usd=spent_usd,
+        unknown_costs_today=unknown,
     )
-
-
-def find_last_discovery(conn: Connection, job_id: str) -> DiscoveryReport | None:
-    """Find the last look that a job took at its source, or None."""
-    row = conn.execute(LAST_RUN, {"job_id": job_id}).fetchone()
-    if row is None:
-        return None
-    return DiscoveryReport(**{name: row[name] for name in DiscoveryReport.__slots__})
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +246,7 @@ class WholeItemReport:
     discovered_at: int
     data: dict[str, Any]
     stages: list[StageOfItem]
+    progress: list[Told]
     results: dict[str, Any]
     failures: list[FailureReport]
     events: list[EventReport]
@@ -297,6 +289,7 @@ def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemR
         discovered_at=item["discovered_at"],
         data=json.loads(item["data"]),
         stages=[StageOfItem(*row) for row in conn.execute(STAGES_OF_ITEM, asked)],
+        progress=list_progress_of_item(conn, item["item_id"]),
         results=results.get_results(conn, job_id, key),
         failures=[FailureReport(*row) for row in conn.execute(FAILURES_OF_ITEM, asked)],
         events=list_event_reports(conn, job_id, item_id=item["item_id"], limit=50)[::-1],

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline.errors import NotFoundError
-from pipeline.versions import hash_version
+from pipeline.versions import hash_result, hash_version
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.recovery import reset_stage
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from tracker.rows import Row
 
 STORE_RESULT = """
-INSERT INTO results (item_id, stage, job_id, attempt, result, handler_version, stored_at)
-SELECT i.item_id, :stage, i.job_id, coalesce(s.attempt, 0), :result, :handler_version, :now
+INSERT INTO results (item_id, stage, job_id, attempt, result, handler_version, output_hash, stored_at)
+SELECT i.item_id, :stage, i.job_id, coalesce(s.attempt, 0), :result, :handler_version, :output_hash, :now
   FROM work_items i
   LEFT JOIN item_stages s ON s.item_id = i.item_id AND s.stage = :stage
  WHERE i.job_id = :job_id AND i.key = :key
     ON CONFLICT (item_id, stage) DO UPDATE
    SET attempt = excluded.attempt, result = excluded.result, handler_version = excluded.handler_version,
-       stored_at = excluded.stored_at
+       input_hash = NULL, output_hash = excluded.output_hash, stored_at = excluded.stored_at
 """
 
 
@@ -49,6 +49,7 @@ def store_result(
         "stage": stage,
         "result": json.dumps(result, ensure_ascii=False, allow_nan=False),
         "handler_version": handler_version,
+        "output_hash": hash_result(result),
         "now": now_ms(),
     }
     with write(conn):
@@ -87,44 +88,25 @@ def get_results(conn: Connection, job_id: str, key: str) -> dict[str, dict[str, 
 
 
 READ_RESULTS_OF_STAGES = """
-SELECT r.stage, r.result
+SELECT r.stage, r.result, r.output_hash
   FROM json_each(:stages) asked
   JOIN results r ON r.item_id = :item_id AND r.stage = asked.value
  ORDER BY asked.key
 """
 
 
-def read_results(conn: Connection, item_id: int, stages: Sequence[str]) -> dict[str, dict[str, Any]]:
+class NeededResult(NamedTuple):
+    """A result that another stage needs, and its hash."""
+
+    result: dict[str, Any]
+    output_hash: str
+
+
+def read_results(conn: Connection, item_id: int, stages: Sequence[str]) -> dict[str, NeededResult]:
     """Read the results of some stages of an item, in the order of `stages`; one without a result is absent."""
     rows = conn.execute(READ_RESULTS_OF_STAGES, {"item_id": item_id, "stages": json.dumps(stages)})
-    return {stage: json.loads(result) for stage, result in rows}
-
-
-LIST_ITEMS_WITH_RESULTS = """
-SELECT i.key, i.data, i.status,
-       (SELECT json_group_object(r.stage, json(r.result))
-          FROM results r
-         WHERE r.item_id = i.item_id AND (r.stage = :stage OR :stage IS NULL)) AS results
-  FROM work_items i
- WHERE i.job_id = :job_id AND (i.status = :status OR :status IS NULL)
-   AND (:stage IS NULL OR EXISTS (SELECT 1 FROM results r WHERE r.item_id = i.item_id AND r.stage = :stage))
- ORDER BY i.item_id DESC
- LIMIT :limit
-"""
-
-
-def stream_items_with_results(
-    conn: Connection, job_id: str, *, stage: str | None, status: str | None, limit: int
-) -> Iterator[dict[str, Any]]:
-    """
-    Stream at most `limit` items of a job, newest first, each with its results, for other jobs to build on.
-
-    Of one status if given; with a `stage`, only those that have its result, and that result alone. Each is
-    `{"key", "data", "status", "results": {stage: result}}`.
-    """
-    asked = {"job_id": job_id, "stage": stage, "status": status, "limit": limit}
-    for key, data, found, by_stage in conn.execute(LIST_ITEMS_WITH_RESULTS, asked):
-        yield {"key": key, "data": json.loads(data), "status": found, "results": json.loads(by_stage)}
+    read = ((stage, json.loads(result), known) for stage, result, known in rows)
+    return {stage: NeededResult(result, known or hash_result(result)) for stage, result, known in read}
 
 
 LIST_RESULTS = """
@@ -168,6 +150,27 @@ def get_handler_version(conn: Connection, job_id: str, key: str, stage: str) -> 
 def stage_version_hash(handler: type, params: Mapping[str, Any] | None = None) -> str:
     """Hash the source and the parameters of a handler that declares no version: 12 hexadecimal digits."""
     return hash_version(handler.__qualname__, [sys.modules[handler.__module__]], params or {})
+
+
+COUNT_VERSIONS = """
+SELECT stage, handler_version, count(*)
+  FROM results INDEXED BY idx_results_job_stage_version
+ WHERE job_id = :job_id
+ GROUP BY stage, handler_version
+"""
+
+
+class VersionCount(NamedTuple):
+    """How many results of a stage one version made; None for results without one."""
+
+    stage: str
+    version: str | None
+    results: int
+
+
+def count_versions(conn: Connection, job_id: str) -> list[VersionCount]:
+    """Count the results of a job by stage and version."""
+    return [VersionCount(*row) for row in conn.execute(COUNT_VERSIONS, {"job_id": job_id})]
 
 
 STALE_COUNT = """

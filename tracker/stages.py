@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
+from pipeline.versions import hash_result
 from tracker.claims import claim
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
@@ -79,7 +80,7 @@ def mark_stage_done(
         row = _opened(conn, item_id, stage, stages)
         waiting = row["status"] == Status.PENDING and attempt is None
         kind = Ending.counted_done if waiting else Ending.finished
-        ending = kind(text, handler_version)
+        ending = kind(text, handler_version, output_hash=None if result is None else hash_result(result))
         settle(conn, item_id, stage, attempt, ending)
 
 

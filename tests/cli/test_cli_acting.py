@@ -157,6 +157,7 @@ def test_a_priority_may_be_negative(shell, tracked):
 def test_discovery_stores_what_it_finds(shell, conn):
     ended = shell("discover", "notes", "--json")
     assert json.loads(ended.out) == {
-        "job": "notes", "found": 2, "new": 2, "refused": 0, "error": None, "retry_at": None,
+        "job": "notes", "found": 2, "new": 2, "changed": 0, "refused": 0, "held": 0, "error": None, "retry_at": None,
+        "skipped": None,
     }  # fmt: skip
     assert "2 found, 0 new" in shell("discover", "notes").err

@@ -15,13 +15,15 @@ from cli.main import COMMANDS, cli
 
 ROOT = Path(exit_codes.__file__).parent.parent
 PAGE = (ROOT / "docs" / "command-line.md").read_text()
-SECTIONS = dict(re.findall(r"^### celeriac (\S+)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL))
+SECTIONS = dict(
+    re.findall(r"^### celeriac (\S[^\n]*)\n(.*?)(?=^##|\Z)", PAGE, flags=re.MULTILINE | re.DOTALL)
+)
 CODES = {name: value for name, value in vars(exit_codes).items() if name.isupper()}
 
 EVERY_HELP = """
 import sys, time
 from cli.main import COMMANDS, main
-for arguments in [["--help"], *([name, "--help"] for name in COMMANDS)]:
+for arguments in [["--help"], *([*name.split(), "--help"] for name in COMMANDS)]:
     try:
         main(arguments)
     except SystemExit as ended:
@@ -134,5 +136,13 @@ def test_the_completion_script_is_for_celeriac(call, shell_name):
 
 def test_commands_and_options_are_completed():
     completion = BashComplete(cli, {}, "celeriac", "_CELERIAC_COMPLETE")
-    assert [one.value for one in completion.get_completions([], "st")] == ["status"]
+    assert [one.value for one in completion.get_completions([], "stat")] == ["status"]
     assert [one.value for one in completion.get_completions(["items"], "--st")] == ["--status"]
+
+
+def test_a_command_may_have_two_words(call):
+    assert "Usage: celeriac sources test [OPTIONS] STRATEGY" in call("sources", "test", "--help").out
+
+
+def test_a_job_may_be_called_as_the_second_word_of_a_command(call, tracked):
+    assert "no job 'test'" in call("sources", "--", "test").err

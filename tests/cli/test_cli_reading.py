@@ -25,6 +25,7 @@ READING = {
     "status notes": lambda conn: {
         "job": reports.get_job_report(conn, "notes"),
         "stages": reports.list_stage_reports(conn, "notes"),
+        "progress": [],
         "jobs_file_refused": None,
     },
     "items notes": lambda conn: reports.list_item_reports(conn, "notes"),

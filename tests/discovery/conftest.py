@@ -2,30 +2,41 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
+import json
 import re
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from werkzeug import Response
 
-from discovery.base import Access
+from discovery.base import Access, ItemPage, Keep, Recalled
 from net.client import PoliteClient
+from net.guard import Guard
+from tracker.foreign_files import read_foreign
 
 HERE = Path(__file__).parent
-TRACKED = {"key": "a", "data": {"n": 1}, "status": "done", "results": {"read": {"ok": True}}}
+TRACKED = {
+    "key": "a",
+    "data": {"n": 1},
+    "status": "done",
+    "results": {"read": {"ok": True}},
+    "version": "1.7",
+}
 
 
-def read_items(job_id, *, stage, status, limit):
+def read_items(job_id, *, stage, status, after, limit):
     """Read from a tracker that holds one item of the job `full`, and nothing else."""
-    return [TRACKED] if job_id == "full" else []
+    return ItemPage([TRACKED] if job_id == "full" and after is None else [], {"item": 1}, True)
 
 
 @pytest.fixture
 def access():
-    client = PoliteClient(contact=None, allow_hosts=["127.0.0.1", "localhost"], total_seconds=20)
-    return Access(http=client, read_items=read_items, job="sample")
+    hosts = ["127.0.0.1", "localhost"]
+    client = PoliteClient(contact=None, allow_hosts=hosts, total_seconds=20)
+    guard = Guard.allowing(hosts)
+    return Access(http=client, read_items=read_items, job="sample", read_rows=read_foreign, guard=guard)
 
 
 @pytest.fixture
@@ -128,3 +139,52 @@ def case_of(sources_of, monkeypatch):
         return case
 
     return make
+
+
+@dataclass
+class Memory:
+    """What a tracker would keep from one discovery to the next: items by key, cursors, and every batch."""
+
+    access: Access
+    items: dict = field(default_factory=dict)
+    cursors: dict = field(default_factory=dict)
+    batches: list = field(default_factory=list)
+    dies_after: int | None = None
+
+    def discover(self, strategy_class, params, **access):
+        """Run a discovery with this memory; the strategy, for its counts and problems."""
+        reached = replace(self.access, recall=self.recall, receive=self.receive, **access)
+        strategy = strategy_class(params, reached)
+        asyncio.run(strategy.discover())
+        return strategy
+
+    def recall(self, source):
+        return Recalled(self.cursors.get(source))
+
+    def receive(self, batch):
+        if len(self.batches) == self.dies_after:
+            raise KilledError
+        self.batches.append(batch)
+        self.items.update((item.key, item) for item in batch.items)
+        if batch.cursor is not Keep.CURSOR:
+            self.cursors[batch.source] = json.loads(json.dumps(batch.cursor))
+
+    @contextmanager
+    def killed_after(self, batches):
+        """Have the discovery in the block killed when it hands over one batch more."""
+        self.dies_after = len(self.batches) + batches
+        with pytest.raises(KilledError):
+            yield
+        self.dies_after = None
+
+    def forget_batches(self):
+        self.batches.clear()
+
+
+class KilledError(BaseException):
+    """The process is killed here."""
+
+
+@pytest.fixture
+def memory(access):
+    return Memory(access)

@@ -91,3 +91,30 @@ def test_a_list_of_anything_but_ids_is_rejected_without_asking_further(discover,
     with pytest.raises(SourceRejectedError, match="no list of stories"):
         discover(serve(["../../secret"]))
     assert len(httpserver.log) == 1
+
+
+def test_all_that_is_asked_is_asked_of_one_source_by_which_its_stories_are_known(discover, serve):
+    strategy = serve([1, 2], LINK, ASK)
+    (source,) = {item.source for item in discover(strategy)}
+    assert {name: look.requests for name, look in strategy.looks.items()} == {source: 3}
+
+
+def test_a_story_has_changed_when_its_title_did_and_not_when_it_got_points(discover, serve, httpserver):
+    def version(**changes):
+        httpserver.clear()
+        return discover(serve([1], {**LINK, **changes}))[0].version
+
+    assert version(score=99, descendants=77) == version()
+    assert version(title="Another") != version()
+
+
+@pytest.mark.parametrize("wrong", [None, [], {"a": 1}, 7, True, 1e300, 10**30])
+def test_a_story_whose_fields_are_of_the_wrong_kind_still_comes(discover, serve, wrong):
+    fields = ("title", "url", "by", "text", "score", "descendants", "time")
+    (item,) = discover(serve([1], {"id": 1, **dict.fromkeys(fields, wrong)}))
+    assert (item.key, item.data["title"], item.data["url"]) == ("1", "", None)
+
+
+def test_another_story_than_the_one_that_was_asked_for_is_none(discover, serve, httpserver):
+    httpserver.expect_request("/v0/item/9.json").respond_with_json(LINK)
+    assert [item.key for item in discover(serve([9, 1], LINK))] == ["1"]

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 import structlog
+from model_server import ModelServer
 
 from handlers.base import HandlerContext
 from net.client import PoliteClient
+from runner.scratch_desk import ScratchDesk
 
 
 @pytest.fixture
-def make_context():
+def make_context(tmp_path):
     """Make a context as the runner would, with a client that may reach this machine."""
+
+    memory: dict[str, Any] = {}
+    seen: dict[str, int] = {}
 
     def make(**given: Any) -> HandlerContext:
         usual: dict[str, Any] = {
@@ -25,7 +30,10 @@ def make_context():
             "log": structlog.get_logger(),
             "http": PoliteClient(contact=None, allow_hosts=["127.0.0.1"], total_seconds=10.0),
             "deadline": datetime.now(UTC) + timedelta(minutes=10),
-            "record_cost": lambda *_: None,
+            "record_cost": lambda _: None,
+            "desk": ScratchDesk(
+                tmp_path / "artifacts", given.get("key", "k1"), memory=memory, fingerprints=seen
+            ),
         }
         return HandlerContext(**usual | given)
 
@@ -45,3 +53,10 @@ def user_module(tmp_path, monkeypatch):
         return name
 
     return write
+
+
+@pytest.fixture
+def endpoint():
+    """Serve models on this machine."""
+    with ModelServer() as server:
+        yield server

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 import runpy
 import sys
@@ -55,8 +56,10 @@ def test_the_function_works_as_the_yaml_says(written, make_context):
 
 
 def test_the_page_explains_everything_in_a_context():
-    fields = [field.name for field in dataclasses.fields(HandlerContext)]
-    assert [name for name in [*fields, "cost(", "cancelled("] if f"context.{name}" not in PAGE] == []
+    fields = [f"{field.name}`" for field in dataclasses.fields(HandlerContext)]
+    methods = [f"{name}(" for name, found in vars(HandlerContext).items() if inspect.isfunction(found)]
+    named = [name for name in [*fields, *methods] if not name.startswith("_")]
+    assert [name for name in named if f"`context.{name}" not in PAGE] == []
 
 
 def test_the_page_names_the_depth_that_is_enforced():

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import socket
-from datetime import datetime
+import tracemalloc
 
 import pytest
 from werkzeug import Response
 
-from handlers.fetch import MAX_BINARY_BYTES, MAX_RETRY_AFTER_SECONDS, Fetch
-from handlers.running import run_handler
+from handlers.desk import NoDesk
+from handlers.fetch import Fetch
+from handlers.running import LONGEST_RETRY_AFTER_SECONDS, run_handler
 from net.client import PoliteClient
-from pipeline.errors import SourceUnavailableError
+from pipeline.errors import ArtifactError, SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater, Skip
 
 
@@ -40,7 +40,6 @@ def fetch(httpserver, make_context):
 def test_a_page_is_fetched(fetch, httpserver):
     body = "<p>Grüße</p>".encode("latin-1")
     result = fetch(body, content_type="text/html; charset=iso-8859-1")
-    assert datetime.fromisoformat(result.pop("fetched_at")).utcoffset().total_seconds() == 0
     assert result == {
         "url": httpserver.url_for("/page"),
         "status": 200,
@@ -77,23 +76,179 @@ def test_what_is_text_is_given_as_text(fetch, content_type):
     assert fetch("text", content_type=content_type)["text"] == "text"
 
 
-@pytest.mark.parametrize("content_type", ["image/png", "application/pdf", "application/octet-stream", None])
-def test_what_is_no_text_is_given_in_base64(fetch, content_type):
+@pytest.mark.parametrize("content_type", ["image/x-odd", "application/pdf", "application/octet-stream", None])
+def test_what_is_no_text_is_kept_as_an_artifact(fetch, make_context, content_type):
     body = bytes(range(256))
     result = fetch(body, content_type=content_type)
-    assert base64.b64decode(result["body_base64"]) == body
+    assert make_context().open_artifact(result["body"]).read_bytes() == body
+    assert result["body"]["name"].startswith("page")
+    assert result["body"]["artifact"] == f"sha256:{result['sha256']}"
     assert "text" not in result
 
 
-def test_a_binary_too_large_for_a_result_is_given_up(fetch):
-    assert (
-        "a result holds at most 1,048,576"
-        in fetch(b"\0" * (MAX_BINARY_BYTES + 1), content_type="image/png").reason
-    )
+def test_a_text_larger_than_asked_for_is_kept_as_an_artifact(fetch, make_context):
+    result = fetch("x" * 11, max_text_bytes=10)
+    assert make_context().open_artifact(result["body"]).read_text() == "x" * 11
+    assert "text" not in result
+
+
+def test_a_text_as_large_as_asked_for_is_not(fetch):
+    assert fetch("x" * 10, max_text_bytes=10)["text"] == "x" * 10
 
 
 def test_a_body_over_the_stages_own_limit_is_given_up(fetch):
-    assert "has 11 bytes, more than max_bytes (10)" in fetch("x" * 11, max_bytes=10).reason
+    assert "over 10 bytes" in fetch("x" * 11, max_bytes=10).reason
+
+
+def test_a_large_body_is_never_in_memory(httpserver, make_context):
+    mib, largest = 1024 * 1024, 0
+
+    def grow(_request):
+        nonlocal largest
+        for _ in range(24):
+            yield bytes(mib)
+            largest = max(largest, tracemalloc.get_traced_memory()[1])
+
+    httpserver.expect_request("/page").respond_with_handler(
+        lambda _: Response(grow(_), mimetype="video/x-big")
+    )
+    tracemalloc.start()
+    try:
+        result = run_handler(
+            Fetch({"max_bytes": 100 * mib}), make_context(data={"url": httpserver.url_for("/page")})
+        )
+    finally:
+        tracemalloc.stop()
+    assert result["bytes"] == 24 * mib
+    assert largest < 12 * mib
+
+
+def test_a_body_is_named_as_its_server_does(fetch):
+    named = {"content-disposition": "attachment; filename*=UTF-8''..%2F..%2Fjahres%20bericht.pdf"}
+    assert fetch(b"%PDF-1.7", headers=named)["body"]["name"] == "jahres bericht.pdf"
+
+
+@pytest.mark.parametrize(
+    ("declared", "body", "found"),
+    [
+        ("text/html", b"%PDF-1.7\n", "application/pdf"),
+        ("image/png", b"\xff\xd8\xff\xe0", "image/jpeg"),
+        ("application/pdf", b"<!DOCTYPE html><p>Sign in", "text/html"),
+        ("audio/mpeg", b"<html>", "text/html"),
+        ("text/plain", b"MZ\x90\0\3", "application/octet-stream"),
+        ("application/epub+zip", b"PK\3\4", "application/epub+zip"),
+        ("text/plain", b"PK\3\4", "application/zip"),
+        ("audio/x-m4a", b"\0\0\0\x20ftypM4A ", "audio/x-m4a"),
+        ("application/octet-stream", b"\x89PNG\r\n\x1a\n", "image/png"),
+        ("binary/octet-stream", b'{"a": 1}', "application/json"),
+        (None, b"  <html lang=en>", "text/html"),
+        (None, b"<?xml version='1.0'?><rss/>", "application/xml"),
+        (None, b"[1] A note", "text/plain"),
+        (None, b"[" * 60_000, "text/plain"),
+        (None, "\ufeffhi".encode("utf-16"), "text/plain"),
+        ("nonsense", b"hi", "text/plain"),
+        ("application/vnd.api+json", b"{", "application/vnd.api+json"),
+    ],
+)
+def test_the_type_is_that_of_the_bytes_where_these_are_certain(fetch, declared, body, found):
+    assert fetch(body, content_type=declared)["content_type"] == found
+
+
+def test_a_worker_far_from_the_data_folder_fetches_what_fits_into_a_result(httpserver, make_context):
+    httpserver.expect_request("/text").respond_with_data("text", headers={"ETag": '"one"'})
+    httpserver.expect_request("/file").respond_with_data(b"%PDF-1.7")
+    context = make_context(desk=NoDesk())
+    assert run_handler(Fetch({"url": httpserver.url_for("/text")}), context)["text"] == "text"
+    with pytest.raises(ArtifactError, match="does not reach the tracker's folder"):
+        run_handler(Fetch({"url": httpserver.url_for("/file")}), context)
+
+
+# -- what has not changed ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def page(httpserver):
+    """Serve a page that has a version; what was asked, and a way to change it."""
+
+    class Page:
+        url = httpserver.url_for("/page")
+        etag: str | None = '"one"'
+        body, content_type, statuses = "one", "text/html", []
+
+        def answer(self, request):
+            known = self.etag and request.headers.get("If-None-Match") == self.etag
+            self.statuses.append(304 if known else 200)
+            headers = {"ETag": self.etag} if self.etag else {}
+            return Response(
+                "" if known else self.body, self.statuses[-1], headers, content_type=self.content_type
+            )
+
+    page = Page()
+    page.statuses = []
+    httpserver.expect_request("/page").respond_with_handler(page.answer)
+    return page
+
+
+def run(page, make_context, key="k1", **params):
+    return run_handler(Fetch(params), make_context(key=key, data={"url": page.url}))
+
+
+def test_what_has_not_changed_is_not_sent_again_and_gives_the_same_result(page, make_context):
+    first = run(page, make_context)
+    assert run(page, make_context, key="another item") == first
+    assert page.statuses == [200, 304]
+
+
+def test_what_has_changed_is_sent_again(page, make_context):
+    run(page, make_context)
+    page.body, page.etag = "two", '"two"'
+    assert run(page, make_context)["text"] == "two"
+    assert run(page, make_context)["text"] == "two"
+    assert page.statuses == [200, 200, 304]
+
+
+def test_a_page_without_etag_and_date_is_always_sent(page, make_context):
+    page.etag = None
+    assert run(page, make_context) == run(page, make_context)
+    assert page.statuses == [200, 200]
+
+
+def test_a_date_does_for_an_etag(httpserver, make_context):
+    date = "Wed, 21 Oct 2025 07:28:00 GMT"
+    url = httpserver.url_for("/dated")
+    httpserver.expect_oneshot_request("/dated").respond_with_data("old", headers={"Last-Modified": date})
+    httpserver.expect_request("/dated", headers={"If-Modified-Since": date}).respond_with_data(status=304)
+    first = run_handler(Fetch({"url": url}), make_context())
+    assert run_handler(Fetch({"url": url}), make_context()) == first
+
+
+def test_another_accept_header_is_another_page(page, make_context):
+    run(page, make_context)
+    run(page, make_context, accept="application/json")
+    assert page.statuses == [200, 200]
+
+
+def test_asking_only_for_changes_may_be_switched_off(page, make_context):
+    run(page, make_context)
+    run(page, make_context, conditional=False)
+    assert page.statuses == [200, 200]
+
+
+def test_a_body_whose_artifact_was_removed_is_sent_again(page, make_context):
+    page.body, page.content_type = b"%PDF-1.7", "application/pdf"
+    first = run(page, make_context)
+    assert run(page, make_context) == first
+    make_context().open_artifact(first["body"]).unlink()
+    assert run(page, make_context) == first
+    assert page.statuses == [200, 304, 200]
+    assert make_context().open_artifact(first["body"]).read_bytes() == b"%PDF-1.7"
+
+
+def test_a_304_that_nobody_asked_for_is_given_up(fetch):
+    assert "304" in fetch(status=304).reason
+
+
+# -- refusals ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451])
@@ -112,7 +267,7 @@ def test_a_server_that_names_a_time_is_asked_again_then(fetch, status):
 
 
 def test_a_wait_of_years_is_cut_to_a_day(fetch):
-    assert fetch(status=503, headers={"retry-after": "999999999"}).delay == MAX_RETRY_AFTER_SECONDS
+    assert fetch(status=503, headers={"retry-after": "999999999"}).delay == LONGEST_RETRY_AFTER_SECONDS
 
 
 @pytest.mark.parametrize("status", [500, 502, 504])

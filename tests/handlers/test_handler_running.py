@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from handlers.base import Handler
+from handlers.base import Handler, Spent
 from handlers.running import run_handler
 from pipeline.errors import HandlerContractError
 from pipeline.outcomes import RetryLater, RetryLaterError, Skip
@@ -124,10 +124,10 @@ def test_a_handler_can_tell_that_nobody_waits_for_it_any_more(make_context):
 
 def test_costs_are_handed_on_with_their_units(make_context):
     costs = []
-    context = make_context(record_cost=lambda *cost: costs.append(cost))
+    context = make_context(record_cost=costs.append)
     context.cost(0.25, "openai", input_tokens=812)
-    context.cost(None, "local")
-    assert costs == [(0.25, "openai", {"input_tokens": 812}), (None, "local", {})]
+    context.cost(None, "local", model="small")
+    assert costs == [Spent(0.25, "openai", {"input_tokens": 812}), Spent(None, "local", {}, model="small")]
 
 
 @pytest.mark.parametrize("usd", [-0.01, float("nan"), float("inf")])

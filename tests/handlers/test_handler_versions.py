@@ -5,11 +5,18 @@ from __future__ import annotations
 import importlib
 import subprocess
 import sys
-from types import MappingProxyType
+import tempfile
+from pathlib import Path
+from types import MappingProxyType, ModuleType
 
+import pytest
+
+import handlers.article  # noqa: F401 - in sys.modules
 from handlers.python import Python
 from handlers.read_file import ReadFile
 from handlers.running import handler_version
+from pipeline.sources import spell_sources
+from pipeline.versions import hash_version
 
 SOURCE = (
     "from handlers.base import Handler\nclass Mine(Handler):\n    def run(self, context): return {{{}}}\n"
@@ -94,3 +101,75 @@ def test_a_comment_and_the_layout_make_no_new_version_but_a_line_of_code_does(us
         for text, name in ((plain, "said_a"), (commented, "said_b"), (plain + "\nX = 1\n", "said_c"))
     ]
     assert versions[0] == versions[1] != versions[2]
+
+
+def find_version(folder, source, module="kitchen.mine", **beside):
+    """Tell the version of a handler in a user's own module, among others, as a new process would find it."""
+    house = Path(tempfile.mkdtemp(dir=folder))
+    place = house.joinpath(*module.split(".")[:-1])
+    for name, text in {"__init__": "", "deep/__init__": "", **beside, "mine": source}.items():
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        (place / f"{name}.py").write_text(text)
+    made = ModuleType(module)
+    made.__file__ = str(place / "mine.py")
+    return hash_version("Mine", [made], {})
+
+
+def test_a_docstring_is_a_comment(tmp_path):
+    plain = SOURCE.format("'a': 1")
+    said = '"""A module."""\n' + plain.replace(
+        "Mine(Handler):\n", 'Mine(Handler):\n    """A class."""\n'
+    ).replace("return", "'''A method.'''; return")
+    assert find_version(tmp_path, plain) == find_version(tmp_path, said)
+    assert find_version(tmp_path, plain) != find_version(
+        tmp_path, plain.replace("return", "'a'; 'b'; return")
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from kitchen.salt import pinch",
+        "from .salt import pinch",
+        "from . import salt",
+        "import kitchen.salt",
+        "from kitchen.deep.pepper import grind",
+    ],
+)
+def test_the_modules_of_its_package_that_it_imports_from_count_and_so_do_theirs(tmp_path, line):
+    source = f"{line}\n{SOURCE.format('')}"
+    pepper = {"deep/pepper": "from ..salt import pinch\ngrind = 1\n"}
+    first = find_version(tmp_path, source, salt="pinch = 1  # of sea salt\n", **pepper)
+    commented = find_version(tmp_path, source, salt="pinch = 1\n", **pepper)
+    changed = find_version(tmp_path, source, salt="pinch = 2\n", **pepper)
+    assert first == commented != changed
+
+
+def test_a_module_that_is_not_imported_from_does_not_count(tmp_path):
+    source = (
+        f"from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import kitchen.salt\n{SOURCE.format('')}"
+    )
+    assert find_version(tmp_path, source, salt="pinch = 1\n") == find_version(
+        tmp_path, source, salt="pinch = 2\n"
+    )
+
+
+def test_a_module_outside_any_package_counts_with_what_lies_beside_it(tmp_path):
+    source = f"import json\nimport salt\n{SOURCE.format('')}"
+    first, same, other = (find_version(tmp_path, source, "mine", salt=f"pinch = {n}\n") for n in (1, 1, 2))
+    assert first == same != other
+
+
+def test_helpers_of_our_own_handlers_count_and_the_contract_does_not():
+    spelled = spell_sources([sys.modules[ReadFile.__module__], sys.modules["handlers.article"]])
+    assert spell_sources([sys.modules["handlers.inputs"]])[0] in spelled
+    assert spell_sources([sys.modules["handlers.base"]]) == []
+
+
+def test_what_a_variable_stands_for_is_not_part_of_the_version(monkeypatch):
+    monkeypatch.setenv("PLACE", "one")
+    first = handler_version(ReadFile, {"path": "${PLACE}"})
+    monkeypatch.setenv("PLACE", "two")
+    assert (
+        handler_version(ReadFile, {"path": "${PLACE}"}) == first != handler_version(ReadFile, {"path": "two"})
+    )

@@ -117,3 +117,42 @@ def test_discover_works_from_python_as_any_celery_user_expects(house: House) -> 
         [sys.executable, "-c", code], env=house.environment, cwd=house.directory, check=True, timeout=30
     )
     house.wait(lambda: house.settled() == 3)
+
+
+GATED = """
+version: 1
+jobs:
+  gated:
+    discovery: {strategy: manual, items: [gate, a, b, c, d, e, f, g, h, i, j, k]}
+    stages:
+      - {name: one, handler: python, params: {function: "gates:pass_the_gate"}}
+"""
+
+GATE = """
+import time
+from pathlib import Path
+
+def pass_the_gate(context):
+    while context.key == "gate" and not Path("open").exists():
+        time.sleep(0.01)
+    return {}
+"""
+
+
+def test_a_long_stage_holds_up_nothing_but_its_process(house: House) -> None:
+    house.write_module("gates", GATE)
+    house.write_jobs(GATED)
+    house.start_worker()
+    assert house.celeriac("discover", "gated").returncode == 0
+    house.wait(lambda: house.settled() == 11)
+    assert house.count("SELECT count(*) FROM item_stages WHERE status = 'in_progress'") == 1
+    (house.directory / "open").touch()
+    house.wait(lambda: house.settled() == 12)
+
+
+def test_a_prefork_worker_has_the_prompt_pool(house: House) -> None:
+    small_house(house)
+    house.start_worker("named", "--pool", "prefork")
+    shown = house.celery("inspect", "stats", "--json").stdout
+    (stats,) = json.loads(shown).values()
+    assert stats["pool"]["implementation"] == "tasks.pool:PromptPool"

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from net.charset import decode
+from net.client import MIB
 from net.fetched import Fetched
 from net.refusals import read_retry_after
 from pipeline.errors import SourceRejectedError
@@ -33,6 +34,8 @@ def fetched(body, content_type=""):
         (codecs.BOM_UTF8 + "naïve".encode(), "text/html; charset=iso-8859-1", "naïve"),
         ("naïve".encode("utf-16"), "", "naïve"),
         ("naïve!".encode(), "text/html; charset=utf-16", "naïve!"),
+        (b"<p>even", "text/html; charset=utf-16", "<p>even"),
+        ("naïve".encode("utf-16-le"), "text/html; charset=utf-16le", "naïve"),
         ("naïve".encode(), "text/html; charset=no-such", "naïve"),
         (b"<meta charset=utf-16>" + "é!".encode(), "", "<meta charset=utf-16>é!"),
         (b"+ADw-script+AD4-", "text/html; charset=utf-7", "+ADw-script+AD4-"),
@@ -52,6 +55,22 @@ def test_a_charset_declared_far_down_is_not_looked_for():
 def test_a_body_that_is_not_json_is_rejected(body):
     with pytest.raises(SourceRejectedError, match=r"example\.org/ did not answer with JSON"):
         fetched(body).json()
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"[" + b"{}," * 600_000 + b"{}]", "over 1,000,000 values"),
+        (b" " * (32 * MIB + 1), "over 33,554,432 bytes"),
+    ],
+)
+def test_json_that_would_take_too_much_memory_is_not_read(body, told):
+    with pytest.raises(SourceRejectedError, match=told):
+        fetched(body).json()
+
+
+def test_large_json_is_read():
+    assert len(fetched(b"[" + b"{}," * 400_000 + b"{}]").json()) == 400_001
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,14 @@ class Step:
         return {"key": context.key}
 
 
+class SlowStep(Step):
+    TIMEOUT = "45m"
+
+
+class EndlessStep(Step):
+    TIMEOUT = "for ever"
+
+
 class RaisingStep:
     class Params(Strict):
         key: str

@@ -17,13 +17,14 @@ FAMILIES = {
     errors.PluginError,
     errors.SourceError,
     errors.OperatorError,
-    errors.StaleLeaseError,
+    errors.LostOwnershipError,
 }
 SAMPLES = {
     "known": ["a"],
     "problems": [Problem(3, 5, "jobs.a", "wrong", -1, "0 or more")],
     "item_id": 7,
     "attempt": 2,
+    "run_id": 3,
 }
 
 

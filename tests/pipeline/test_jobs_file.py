@@ -39,6 +39,33 @@ def test_defaults_hold_for_what_does_not_say_otherwise(load_jobs):
     assert file.get_job("talks").schedule == Schedule("every 5m")
 
 
+@pytest.mark.parametrize(
+    ("defaults", "stage", "seconds"),
+    [
+        ("", "", 45 * 60),
+        ("timeout: 2m", "", 120),
+        ("timeout: 2m", "timeout: 3m", 180),
+        ("", "timeout: 3m", 180),
+    ],
+)
+def test_a_timeout_is_the_stages_else_that_of_defaults_else_the_handlers(load_jobs, defaults, stage, seconds):
+    file = load_jobs(f"""
+        version: 1
+        defaults: {{{defaults}}}
+        jobs:
+          papers:
+            discovery: {{strategy: "sample_plugins:Source"}}
+            stages:
+              - {{name: slow, handler: "sample_plugins:SlowStep", {stage}}}
+    """)
+    assert file.get_job("papers").stage("slow").timeout == seconds
+
+
+def test_a_handler_that_names_no_timeout_has_the_general_one(load_jobs):
+    file = load_jobs(TWO_JOBS.replace("timeout: 2m, ", ""))
+    assert file.get_job("papers").stage("first").timeout == 600
+
+
 def test_a_file_knows_its_enabled_jobs_its_queues_and_its_digest(load_jobs, tmp_path):
     file = load_jobs(TWO_JOBS)
     assert [job.name for job in file.enabled_jobs] == ["papers"]

@@ -55,14 +55,16 @@ CASES = [
     ("limit: 3", "order: old", 11, "jobs.papers.discovery.order", "old", "'old' is not allowed", "'new' or 'best'"),
     ("limit: 3", "limt: 3", 11, "jobs.papers.discovery.limt", 3, "did you mean 'limit'?", "order"),
     ("      limit: 3", "      params:\n        limit: 0", 12, "jobs.papers.discovery.params.limit", 0, "0 is too small", "1 or more"),
+    ("rate: 1/s", "batch: 10", 21, "jobs.papers.stages[0].batch", 10, "works on one item at a time", "no `batch`"),
     ('"@daily"', '"61 * * * *"', 12, "jobs.papers.schedule", "61 * * * *", "bad minute", "five fields"),
     ('"@daily"', "\n      cron: '@daily'\n      timezone: Mars", 14, "jobs.papers.schedule.timezone", "Mars", "no time zone", "UTC"),
     ('"@daily"', "{every: 0}", 12, "jobs.papers.schedule.every", 0, "0 is no period", "15m"),
     ("priority: 0", "priority: high", 13, "jobs.papers.priority", "high", "not a whole number", "a whole number"),
     ("name: first", "name: First", 15, "jobs.papers.stages[0].name", "First", "has the wrong form", "a lower-case letter"),
     ("name: second", "name: first", 23, "jobs.papers.stages[1]", ..., "duplicate stage 'first'", "each name once"),
-    ("handler: sample_plugins:Step\n        params", "handler: fetchh\n        params", 16, "jobs.papers.stages[0].handler", "fetchh", "did you mean 'fetch'?", "article, fetch"),
+    ("handler: sample_plugins:Step\n        params", "handler: fetchh\n        params", 16, "jobs.papers.stages[0].handler", "fetchh", "did you mean 'fetch'?", "article, "),
     ("sample_plugins:Step\n        params", "sample_plugins:NeitherOfThem\n        params", 16, "jobs.papers.stages[0].handler", ..., "is no handler", "run()"),
+    ("sample_plugins:Step\n        params", "sample_plugins:EndlessStep\n        params", 16, "jobs.papers.stages[0].handler", ..., "is no duration: 'for ever'", "30s, 15m"),
     ("{characters: 5}", "{character: 5}", 17, "jobs.papers.stages[0].params.character", 5, "did you mean 'characters'?", "characters"),
     ("{characters: 5}", "{characters: few}", 17, "jobs.papers.stages[0].params.characters", "few", "'few' is not a whole number", ""),
     ("{characters: 5}", "[5]", 17, "jobs.papers.stages[0].params", [5], "not a mapping", "keys with values"),
@@ -174,3 +176,47 @@ def test_a_file_that_is_not_there_is_refused_in_words(tmp_path):
         load_jobs_file(tmp_path / "jobs.yaml")
     with pytest.raises(JobsFileInvalidError, match="cannot be read: Is a directory"):
         load_jobs_file(tmp_path)
+
+
+STAGES_AND_RESULTS = """\
+    version: 1
+    jobs:
+      papers:
+        discovery: {strategy: "sample_plugins:Source"}
+        stages:
+          - read_file
+          - {name: chosen, handler: filter, params: {where: "results.read_file.lines > `3`"}}
+          - {name: made, handler: transform, needs: [read_file], params: {templates: {text: "{{ results.read_file.text }}"}}}
+"""
+
+
+def test_a_stage_may_name_those_that_it_needs(load_jobs):
+    assert load_jobs(STAGES_AND_RESULTS).get_job("papers")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "parameter", "name"),
+    [
+        ("results.read_file.lines", "results.read_fil.lines", 7, "where", "read_fil"),
+        ("results.read_file.text", "results.chosen.text", 8, "templates", "chosen"),
+        ("{{ results.read_file.text", "{{ results['made'].text", 8, "templates", "made"),
+        (
+            "handler: filter, params: {where",
+            "handler: dedupe, params: {text_from: fetch}, x: {where",
+            7,
+            "text_from",
+            "fetch",
+        ),
+        ("needs: [read_file]", "needs: []", 8, "templates", "read_file"),
+    ],
+)
+def test_a_result_of_a_stage_that_is_not_needed_is_told_before_anything_runs(
+    problems_of, old, new, line, parameter, name
+):
+    assert STAGES_AND_RESULTS.count(old) == 1
+    told = {
+        (problem.line, problem.path.rpartition(".")[2])
+        for problem in problems_of(STAGES_AND_RESULTS.replace(old, new))
+        if f"{name!r} is no stage whose result this one is given" in problem.message
+    }
+    assert (line, parameter) in told

@@ -35,7 +35,7 @@ def test_a_stage_has_the_documented_defaults():
     given = stage.model_dump(exclude={"name", "handler"})
     assert given == {
         "needs": (), "params": {}, "retries": 3, "backoff": 30.0, "timeout": 600.0, "concurrency": None,
-        "rate": None, "queue": "celery", "enabled": True, "remote": False,
+        "rate": None, "batch": None, "queue": "celery", "enabled": True, "remote": False,
     }  # fmt: skip
 
 
@@ -113,3 +113,8 @@ def test_what_is_no_rate_is_refused_with_what_is_allowed(text):
     with pytest.raises(InvalidValueError) as caught:
         Rate.parse(text)
     assert "10/s" in caught.value.allowed
+
+
+def test_a_remote_stage_works_on_one_item_at_a_time():
+    with pytest.raises(ValidationError, match="a remote stage works on one item at a time"):
+        job({"name": "fetch", "remote": True, "queue": "far", "batch": 5})

@@ -5,11 +5,14 @@ import sysconfig
 
 import pytest
 
+from pipeline import variables
+from pipeline.redaction import Redactor
 from pipeline.variables import (
     BUILT_IN,
     UnsetVariableError,
     current_environment,
     hide_variables,
+    resolve_params,
     resolve_variables,
 )
 
@@ -66,3 +69,52 @@ def test_the_built_in_variables_are_there(monkeypatch):
     assert set(BUILT_IN) <= set(environment)
     assert environment["PYTHON_STDLIB"] == sysconfig.get_path("stdlib")
     assert environment["CELERIAC_DATA"] == "/srv/celeriac"
+
+
+def test_a_file_stands_in_for_a_variable_that_is_unset_or_empty(tmp_path):
+    (tmp_path / "token").write_text("s3cret\n")
+    named = {"TOKEN_FILE": str(tmp_path / "token")}
+    assert resolve_variables("${TOKEN}", named) == "s3cret"
+    assert resolve_variables("${TOKEN:-none}", named | {"TOKEN": ""}) == "s3cret"
+    assert resolve_variables("${TOKEN}", named | {"TOKEN": "mine"}) == "mine"
+    assert hide_variables("is s3cret", "${TOKEN}", named) == "is ${TOKEN}"
+
+
+@pytest.mark.parametrize(
+    ("content", "why"),
+    [
+        (None, "cannot be read: No such file"),
+        (b"\xff\xfe", "not text in UTF-8"),
+        (b"x" * 100_001, "more than 100,000 characters"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_named_by_its_variable_and_not_shown(tmp_path, content, why):
+    if content is not None:
+        (tmp_path / "token").write_bytes(content)
+    with pytest.raises(
+        UnsetVariableError, match=rf"'TOKEN' cannot be had: TOKEN_FILE names a file that .*{why}"
+    ) as found:
+        resolve_variables("${TOKEN}", {"TOKEN_FILE": str(tmp_path / "token")})
+    assert str(pickle.loads(pickle.dumps(found.value))) == str(found.value)  # noqa: S301 - our own bytes
+    assert hide_variables("as it is", "${TOKEN}", {"TOKEN_FILE": str(tmp_path / "token")}) == "as it is"
+
+
+def test_parameters_that_are_resolved_to_run_are_hidden_from_then_on(monkeypatch, tmp_path):
+    monkeypatch.setattr(variables, "KNOWN", known := Redactor())
+    (tmp_path / "file").write_text("from a file")
+    monkeypatch.setenv("PLACE_FILE", str(tmp_path / "file"))
+    monkeypatch.setenv("SITE", "https://example.org")
+    monkeypatch.setenv("OPENAI_KEY", "sk-123456")
+    monkeypatch.setenv("VALUE", "by its place")
+    params = {
+        "a": "${PLACE}",
+        "b": ["${SITE}", "${CELERIAC_DATA}"],
+        "c": "x${OPENAI_KEY}",
+        "password": "${VALUE}",
+    }
+    resolved = resolve_params(params)
+    assert resolved["a"] == "from a file"
+    shown = [*resolved["b"], resolved["c"], resolved["a"], resolved["password"]]
+    data = resolved["b"][1]
+    assert [known.hide(text) for text in shown] == ["${SITE}", data, "x${OPENAI_KEY}", "${PLACE}", "${VALUE}"]
+    assert known.hide_in(shown) == ["https://example.org", data, "x${OPENAI_KEY}", "${PLACE}", "${VALUE}"]

@@ -39,7 +39,8 @@ def test_found_items_have_the_jobs_priority_unless_they_say_their_own(open_works
     assert [key for key, _ in shop.sent] == ["b", "a", "c"]
 
 
-def test_many_items_are_stored_in_batches(shop):
+def test_many_items_are_stored_in_batches(open_workshop):
+    shop = open_workshop(papers=job(step("fetch"), first_run_max=None))
     finding(shop, *(f"k{number}" for number in range(2500)))
     assert discover(shop.runtime, "papers").new == 2500
     assert tracker.get_job_stats(shop.conn, "papers")["total"] == 2500

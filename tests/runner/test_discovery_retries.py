@@ -14,7 +14,7 @@ from pipeline.errors import SourceRejectedError, SourceUnavailableError
 from runner.discover import FIRST_RETRY_SECONDS, LONGEST_RETRY_SECONDS, MAX_ATTEMPTS, discover
 from runner.sweep import sweep
 from tracker.discoveries import DISCOVERY_LEASE_SECONDS
-from tracker.reports import find_last_discovery
+from tracker.runs import find_last_run
 
 DAILY = {"papers": job(step("fetch"), schedule="@daily")}
 NOON = "2026-03-01T12:00:00Z"
@@ -56,7 +56,7 @@ def test_a_source_may_ask_for_a_longer_wait(shop):
 def test_an_absurd_wish_of_a_source_is_bounded_by_the_calendar(shop):
     failing(shop, SourceUnavailableError("429", retry_after_seconds=1e30))
     discover(shop.runtime, "papers")
-    assert datetime.fromtimestamp(find_last_discovery(shop.conn, "papers").retry_at / 1000, UTC).year == 9999
+    assert datetime.fromtimestamp(find_last_run(shop.conn, "papers").retry_at / 1000, UTC).year == 9999
 
 
 def take_up(shop):
@@ -80,7 +80,7 @@ def test_the_sweep_tries_a_source_again_with_growing_patience_and_then_gives_up(
         assert take_up(shop) == []
     waits = [(later - earlier).total_seconds() for earlier, later in pairwise(asked)]
     assert waits == [min(60 * 2**number, LONGEST_RETRY_SECONDS) for number in range(MAX_ATTEMPTS - 1)]
-    assert find_last_discovery(shop.conn, "papers").outcome == "failed"
+    assert find_last_run(shop.conn, "papers").outcome == "failed"
 
 
 def test_a_source_that_is_back_clears_the_jobs_error(shop):
@@ -159,4 +159,4 @@ def test_a_discovery_that_kills_its_worker_again_and_again_is_given_up(shop):
         assert "its worker died" in ended.error
         clock.shift(86_400)
         assert take_up(shop) == []
-    assert find_last_discovery(shop.conn, "papers").outcome == "failed"
+    assert find_last_run(shop.conn, "papers").outcome == "failed"

@@ -6,6 +6,7 @@ import time
 
 import pytest
 import structlog
+from workshop import job, step
 
 import tracker
 from pipeline.errors import TrackerFullError
@@ -83,7 +84,8 @@ def test_a_full_disk_is_told_once_and_so_is_the_room(shop, full_disk):
     assert said == ["the disk is full; waiting for room", "there is room on the disk again"]
 
 
-def test_found_items_wait_for_room(shop, full_disk):
+def test_found_items_wait_for_room(open_workshop, full_disk):
+    shop = open_workshop(papers=job(step("fetch"), first_run_max=None))
     shop.plugins.find = lambda: [{"key": f"k{number}", "data": {"text": "x" * 500}} for number in range(2500)]
     full_disk(shop.conn)
     ended = discover(shop.runtime, "papers")

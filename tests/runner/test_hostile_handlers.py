@@ -63,7 +63,7 @@ BAD = {
         "two (2 sub-exceptions)",
     ),
     "FileNotFoundError": (raising(FileNotFoundError(2, "gone", "caf\udce9.txt")), "caf\\udce9.txt"),
-    "SourceUnavailableError": (raising(SourceUnavailableError("down", 30.0)), "down"),
+    "SourceUnavailableError": (raising(SourceUnavailableError("down")), "down"),
     "AssertionError": (raising(AssertionError()), ""),
 }
 
@@ -118,8 +118,9 @@ def test_a_broken_contract_is_retried_like_any_failure(shop):
 
 def test_a_huge_result_is_kept_whole(shop):
     shop.acts["fetch"] = lambda _: {"text": "x" * 8_000_000}
+    shop.acts["extract"] = lambda context: {"seen": len(context.results["fetch"]["text"])}
     shop.run("a")
-    assert len(shop.result("a", "fetch")["text"]) == 8_000_000
+    assert shop.result("a", "extract") == {"seen": 8_000_000}
     assert shop.status("a") == "done"
 
 
@@ -172,7 +173,7 @@ def test_costs_may_be_counted_in_decimals(shop):
     assert shop.status("a", "fetch") == "done"
 
 
-@pytest.mark.parametrize("units", [{"model": "gpt"}, {"tokens": float("nan")}, {"tokens": Odd()}])
+@pytest.mark.parametrize("units", [{"tokens": "many"}, {"tokens": float("nan")}, {"tokens": Odd()}])
 def test_units_that_cannot_be_counted_fail_the_stage_where_they_are_given(open_workshop, units):
     shop = open_workshop(**ONE_STAGE)
     shop.acts["fetch"] = lambda context: context.cost(0.1, "openai", **units)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import tracker
 from pipeline.errors import BrokerUnavailableError
 from runner.advance import advance
+from runner.batch import advance_together
 from runner.dispatch import dispatch_job
+from runner.loads import list_loads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +39,16 @@ class Step(Handler):
     def run(self, context):
         seen.append((self.params.do, context.key))
         return acts.get(self.params.do, echo)(context)
+
+class Together(Handler):
+    """Does what the test says that it does to several items together."""
+    VERSION = "1"
+    class Params(HandlerParams):
+        do: str
+
+    def run_batch(self, contexts):
+        seen.append((self.params.do, [context.key for context in contexts]))
+        return acts.get(self.params.do, lambda all: [echo(one) for one in all])(contexts)
 
 class Source(BaseDiscovery):
     """Finds what the test says that there is."""
@@ -131,8 +143,27 @@ class Workshop:
         return dispatch_job(self.runtime, self.spec(name))
 
     def take(self):
-        """Take the next message off the queue and work it off."""
-        return self.deliver(self.publisher.waiting.popleft())
+        """Take the next task off the queue and work it off."""
+        waiting = self.publisher.waiting
+        load = self._next_load(waiting)
+        for message in load:
+            waiting.remove(message)
+        return self.deliver(*load) if load[0].stage not in self.batched else self.deliver_together(load)
+
+    @property
+    def batched(self):
+        """The stages that work on several items together."""
+        jobs = self.runtime.jobs.jobs.values()
+        return {stage.name for job in jobs for stage in job.stages if stage.batch is not None}
+
+    def _next_load(self, waiting):
+        if waiting[0].stage not in self.batched:
+            return [waiting[0]]
+        return next(load for _, load in list_loads(self.spec(), list(waiting)))
+
+    def deliver_together(self, load):
+        attempts = [(message.item_id, message.attempt) for message in load]
+        return advance_together(self.runtime, load[0].stage, attempts)
 
     def deliver(self, message):
         return advance(self.runtime, message.item_id, message.stage, message.attempt)

@@ -57,6 +57,20 @@ def test_the_claim_of_a_lost_child_is_given_back_once(conn, ids):
     assert "SIGKILL" in row["reason"]
 
 
+def test_the_claims_of_a_batch_of_a_lost_child_are_all_given_back(conn, fetch):
+    requests = fetch()
+    for request in requests:
+        assert claim(conn, *request.args, worker="child")
+    pairs = [(item_id, attempt) for item_id, _, attempt in (request.args for request in requests)]
+    task = the_app.tasks["tasks.run_batch"]
+    error = WorkerLostError("Worker exited prematurely: signal 9 (SIGKILL) Job: 1.")
+    signals.task_failure.send(
+        sender=task, exception=error, args=("fetch", pairs), kwargs={}, task_id="x", einfo=None
+    )
+    rows = [read_stage(conn, request.args) for request in requests]
+    assert [(row["status"], row["crashes"]) for row in rows] == [("pending", 1)] * 2
+
+
 def test_a_child_that_was_killed_because_its_time_was_up_is_a_timeout_once(conn, ids):
     for _ in range(2):  # a hard time limit is told twice
         fail(TimeLimitExceeded(70.0), ids)

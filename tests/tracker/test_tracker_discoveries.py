@@ -8,8 +8,8 @@ import time_machine
 import tracker
 from tracker import discoveries
 from tracker.clock import to_ms
-from tracker.discoveries import Run, Yield
-from tracker.reports import find_last_discovery
+from tracker.discoveries import DISCOVERY_LEASE_SECONDS, Counts, Findings, Run
+from tracker.runs import find_last_run
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOON_MS = to_ms(NOON)
@@ -22,75 +22,76 @@ def clock():
 
 
 @pytest.fixture
-def run_id(conn, clock):
+def run(conn, clock):
     return discoveries.begin_discovery(conn, "papers", NOON_MS)
 
 
-def test_a_slot_is_taken_once_and_never_an_earlier_one_after_it(conn, run_id):
-    assert run_id is not None
+def test_a_slot_is_taken_once_and_never_an_earlier_one_after_it(conn, run):
+    assert run is not None
     assert discoveries.begin_discovery(conn, "papers", NOON_MS) is None
     assert discoveries.begin_discovery(conn, "papers", NOON_MS - 1) is None
     assert discoveries.begin_discovery(conn, "papers", NOON_MS + 1)
     assert discoveries.begin_discovery(conn, "talks", NOON_MS)
 
 
-def test_a_discovery_by_hand_takes_no_slot(conn, run_id):
+def test_a_discovery_by_hand_takes_no_slot(conn, run):
     assert discoveries.begin_discovery(conn, "papers")
     assert discoveries.begin_discovery(conn, "papers")
 
 
-def test_a_discovery_that_worked_is_on_record_and_clears_the_jobs_error(conn, run_id, clock, event_kinds):
-    discoveries.fail_discovery(conn, run_id, "no such host", NOON_MS)
+def test_a_discovery_that_worked_is_on_record_and_clears_the_jobs_error(conn, run, clock, event_kinds):
+    discoveries.fail_discovery(conn, run, "no such host", NOON_MS)
     assert tracker.get_job_error(conn, "papers") == "no such host"
-    assert discoveries.resume_discovery(conn, run_id)
+    again = discoveries.resume_discovery(conn, run.run_id)
     clock.shift(2)
-    discoveries.finish_discovery(conn, run_id, Yield(found=5, new=3, refused={"no key": 2}))
-    report = find_last_discovery(conn, "papers")
+    discoveries.add_to_run(conn, again, Counts(found=5, new=3))
+    discoveries.finish_discovery(conn, again, Findings({"no key": 2}))
+    report = find_last_run(conn, "papers")
     assert (report.outcome, report.found, report.new, report.refused) == ("found", 5, 3, 2)
     assert report.ended_at == NOON_MS + 2000
     assert tracker.get_job_error(conn, "papers") is None
     assert event_kinds() == ["discover_failed", "discover"]
 
 
-def test_a_discovery_is_tried_again_at_its_time_by_one_taker(conn, run_id, clock):
-    discoveries.fail_discovery(conn, run_id, "no such host", NOON_MS + 60_000)
+def test_a_discovery_is_tried_again_at_its_time_by_one_taker(conn, run, clock):
+    discoveries.fail_discovery(conn, run, "no such host", NOON_MS + 60_000)
     assert discoveries.list_due_runs(conn) == []
-    assert not discoveries.resume_discovery(conn, run_id)
+    assert not discoveries.resume_discovery(conn, run.run_id)
     clock.shift(60)
-    assert discoveries.list_due_runs(conn) == [Run(run_id, "papers", 1)]
-    assert discoveries.resume_discovery(conn, run_id)
-    assert not discoveries.resume_discovery(conn, run_id)
-    assert discoveries.count_attempts(conn, run_id) == 2
+    assert discoveries.list_due_runs(conn) == [Run(run.run_id, "papers", 1)]
+    assert discoveries.resume_discovery(conn, run.run_id).attempt == 2
+    assert not discoveries.resume_discovery(conn, run.run_id)
+    assert find_last_run(conn, "papers").attempt == 2
 
 
-def test_a_discovery_that_failed_for_good_is_not_tried_again(conn, run_id, clock):
-    discoveries.fail_discovery(conn, run_id, "no such key", None)
+def test_a_discovery_that_failed_for_good_is_not_tried_again(conn, run, clock):
+    discoveries.fail_discovery(conn, run, "no such key", None)
     clock.shift(86_400)
     assert discoveries.list_due_runs(conn) == []
-    assert find_last_discovery(conn, "papers").outcome == "failed"
+    assert find_last_run(conn, "papers").outcome == "failed"
 
 
-def test_a_discovery_whose_worker_died_is_taken_up_again(conn, run_id, clock):
-    clock.shift(59)
-    assert discoveries.renew_discovery(conn, run_id)
-    clock.shift(60)
+def test_a_discovery_whose_worker_died_is_taken_up_again(conn, run, clock):
+    clock.shift(DISCOVERY_LEASE_SECONDS - 1)
+    assert discoveries.renew_discovery(conn, run)
+    clock.shift(DISCOVERY_LEASE_SECONDS)
     assert discoveries.list_due_runs(conn) == []
     clock.shift(1)
-    assert discoveries.list_due_runs(conn) == [Run(run_id, "papers", 1)]
-    assert discoveries.resume_discovery(conn, run_id)
+    assert discoveries.list_due_runs(conn) == [Run(run.run_id, "papers", 1)]
+    assert discoveries.resume_discovery(conn, run.run_id)
 
 
-def test_a_discovery_that_has_ended_can_neither_be_renewed_nor_end_again(conn, run_id):
-    discoveries.finish_discovery(conn, run_id, Yield(1, 1, {}))
-    assert not discoveries.renew_discovery(conn, run_id)
-    discoveries.fail_discovery(conn, run_id, "too late", None)
-    assert find_last_discovery(conn, "papers").outcome == "found"
+def test_a_discovery_that_has_ended_can_neither_be_renewed_nor_end_again(conn, run):
+    discoveries.finish_discovery(conn, run, Findings())
+    assert not discoveries.renew_discovery(conn, run)
+    discoveries.fail_discovery(conn, run, "too late", None)
+    assert find_last_run(conn, "papers").outcome == "found"
     assert tracker.get_job_error(conn, "papers") is None
 
 
-def test_a_newer_run_makes_older_retries_needless(conn, run_id, clock):
-    discoveries.fail_discovery(conn, run_id, "no such host", NOON_MS + 1000)
+def test_a_newer_run_makes_older_retries_needless(conn, run, clock):
+    discoveries.fail_discovery(conn, run, "no such host", NOON_MS + 1000)
     newer = discoveries.begin_discovery(conn, "papers", NOON_MS + 1)
-    discoveries.drop_older_retries(conn, "papers", newer)
+    discoveries.drop_older_retries(conn, newer)
     clock.shift(2)
     assert discoveries.list_due_runs(conn) == []

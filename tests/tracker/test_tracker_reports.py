@@ -42,8 +42,9 @@ def busy(conn, add_opened, add_items, clock):
 
 
 def test_a_job_is_reported_with_its_counts_its_pause_and_its_last_discovery(conn, busy):
-    run_id = discoveries.begin_discovery(conn, "papers")
-    discoveries.finish_discovery(conn, run_id, discoveries.Yield(6, 6, {}))
+    run = discoveries.begin_discovery(conn, "papers")
+    discoveries.add_to_run(conn, run, discoveries.Counts(6, 6))
+    discoveries.finish_discovery(conn, run, discoveries.Findings())
     tracker.pause_job(conn, "papers", "holiday", by="ann")
     (report,) = reports.list_job_reports(conn)
     assert report == reports.get_job_report(conn, "papers")

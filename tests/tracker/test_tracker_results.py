@@ -4,7 +4,7 @@ import pytest
 
 import tracker
 from pipeline.errors import NotFoundError
-from tracker.results import list_results, read_results, stream_items_with_results
+from tracker.results import list_results, read_results
 
 STAGES = ["fetch", "extract", "store"]
 
@@ -87,17 +87,6 @@ def test_stage_version_hash_changes_with_the_source_and_the_parameters():
         )
         == 3
     )
-
-
-def test_items_are_streamed_with_their_results_for_other_jobs(conn, versions, add_items):
-    add_items("bare", data={"n": 1})
-    every = list(stream_items_with_results(conn, "papers", stage=None, status=None, limit=10))
-    assert [item["key"] for item in every] == ["bare", "unknown", "new", "old"]
-    assert every[3]["results"] == {"fetch": {"by": "v1"}}
-    assert every[0] == {"key": "bare", "data": {"n": 1}, "status": "pending", "results": {}}
-    fetched = list(stream_items_with_results(conn, "papers", stage="fetch", status="pending", limit=2))
-    assert [item["key"] for item in fetched] == ["unknown", "new"]
-    assert list(stream_items_with_results(conn, "papers", stage="store", status=None, limit=2)) == []
 
 
 @pytest.mark.parametrize("stage", ["fetch", None])

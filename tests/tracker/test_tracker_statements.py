@@ -8,7 +8,8 @@ import pytest
 
 import tracker
 
-BIG = {"work_items", "item_stages", "results", "events", "failures", "costs"}
+BIG = {"work_items", "item_stages", "results", "events", "failures", "costs", "answers", "fingerprints",
+       "fingerprint_bands"}  # fmt: skip
 """The tables that grow with the items. Counters and records of jobs stay small."""
 
 PARTIAL = {"idx_item_stages_leased", "idx_item_stages_sent"}
@@ -22,7 +23,9 @@ WHOLE_JOB = {
     "recovery.RESET_STAGES": "a person asks for every item of the job again",
     "reports.LIST_ITEMS": "stops at its LIMIT, in the index's order",
     "stages.STAGES_OF_ITEMS": "stops at its LIMIT, in the index's order",
-    "results.LIST_ITEMS_WITH_RESULTS": "streamed in the index's order, for who wants them all",
+    "item_pages.LAST_EVENT": "reads one row, the last in the index's order",
+    "item_pages.LAST_ITEM": "reads one row, the last in the index's order",
+    "results.COUNT_VERSIONS": "a person asks what is stale: one pass over the index, without the results",
     "results.LIST_RESULTS": "streamed in the index's order, for who wants them all",
     "dispatch.LIST_UNOPENED": "stops at its LIMIT, in the index's order",
     "stages.NEEDING_STAGE_UNOPENED": "stops at its LIMIT, in the index's order",
@@ -45,7 +48,23 @@ HOT = {
     "items.RETRY_FAILED_STAGES": "item_stages USING INDEX idx_item_stages_ended "
     "(job_id=? AND stage=? AND status=?)",
     "items.LIST_BY_STATUS": "work_items USING INDEX idx_work_items_job_status (job_id=? AND status=?)",
-    "discoveries.LAST_RUN": "discovery_runs USING INDEX idx_discovery_runs_job (job_id=?)",
+    "runs.LIST_RUNS": "discovery_runs USING INDEX idx_discovery_runs_job (job_id=?)",
+    "findings.FIND_KNOWN": "i USING INDEX sqlite_autoindex_work_items_1 (job_id=? AND key=?)",
+    "findings.FIND_HELD": "h USING COVERING INDEX sqlite_autoindex_held_items_1 (job_id=? AND key=?)",
+    "costs.SUM_COSTS": "costs USING INDEX idx_costs_spent (spent_at>?)",
+    "costs.SUM_COSTS_OF_JOB": "costs USING INDEX idx_costs_job_day (job_id=? AND spent_at>?)",
+    "costs.SUM_UNITS": "c USING INDEX idx_costs_spent (spent_at>?)",
+    "costs.SUM_UNITS_OF_JOB": "c USING INDEX idx_costs_job_day (job_id=? AND spent_at>?)",
+    "held.NEXT_HELD": "held_items USING INDEX idx_held_items_job (job_id=?)",
+    "hosts.READ_SLOWED": "hosts USING PRIMARY KEY (host=?)",
+    "hosts.NOTE_SUCCESS": "hosts USING PRIMARY KEY (host=?)",
+    "hosts.FIND_ROBOTS": "robots USING PRIMARY KEY (origin=?)",
+    "answers.RECALL": "answers USING INDEX sqlite_autoindex_answers_1 (key_hash=?)",
+    "fingerprints.LIST_ALIKE": "b USING PRIMARY KEY (job_id=? AND stage=? AND band=? AND bits=?)",
+    "fingerprints.FIND_EARLIEST": "f USING INDEX idx_fingerprints_value "
+    "(job_id=? AND stage=? AND fingerprint=? AND place<?)",
+    "progress.LIST_PROGRESS": "p USING INDEX idx_progress_job (job_id=?)",
+    "hosts.DROP_OLD_ROBOTS": "robots USING INDEX idx_robots_good_until (good_until<?)",
 }
 """How the statements that run most often, or over most, must find their rows."""
 

@@ -72,26 +72,30 @@ CREATE INDEX idx_held_items_job ON held_items (job_id, held_id);
 -- What the source calls the state of the thing: another text when it has changed. NULL when it says nothing.
 ALTER TABLE work_items ADD COLUMN version TEXT;
 
--- One token bucket for each host, shared by all jobs, workers and containers.
+-- One token bucket for each host, shared by all jobs, workers and containers. Times in Unix microseconds are `_us`.
 CREATE TABLE hosts (
     host         TEXT    PRIMARY KEY NOT NULL,  -- a name, or a domain whose hosts share one published limit
-    free_us      INTEGER NOT NULL DEFAULT 0,    -- from when on it may be asked again, in Unix microseconds
+    free_us      INTEGER NOT NULL DEFAULT 0,    -- from when on it may be asked again
+    told_us      INTEGER NOT NULL DEFAULT 0,    -- when whoever came last may ask it, or may come again
+    promised_us  INTEGER NOT NULL DEFAULT 0,    -- the last time that somebody turned away was told
     interval_us  INTEGER NOT NULL DEFAULT 0,    -- the time between two requests, as last applied
     requests     INTEGER NOT NULL DEFAULT 0,
-    asked_at     INTEGER,                       -- the last request
-    throttled    INTEGER NOT NULL DEFAULT 0,    -- answers that asked us to slow down
-    throttled_in_a_row INTEGER NOT NULL DEFAULT 0,
+    asked_at     INTEGER,                       -- the last turn
+    throttled    INTEGER NOT NULL DEFAULT 0,    -- answers that asked us to slow down, ever
+    throttles    INTEGER NOT NULL DEFAULT 0,    -- of these, the last in a row
     slowed_until INTEGER,                       -- nobody asks before then
-    reason       TEXT                           -- why it was slowed last
+    reason       TEXT                           -- why
 ) STRICT, WITHOUT ROWID;
 
 -- The robots.txt of each origin, fetched by one and read by all.
 CREATE TABLE robots (
     origin     TEXT    PRIMARY KEY NOT NULL,    -- scheme://host:port
-    body       TEXT,                            -- NULL: there is none, all is allowed
     status     INTEGER NOT NULL,                -- of the answer; 0 when there was none
-    fetched_at INTEGER NOT NULL
+    good_until INTEGER NOT NULL,
+    body       TEXT    NOT NULL                 -- the part of it that is for us
 ) STRICT, WITHOUT ROWID;
+
+CREATE INDEX idx_robots_good_until ON robots (good_until);
 
 ALTER TABLE item_counts ADD COLUMN held INTEGER NOT NULL DEFAULT 0;
 

@@ -1,0 +1,34 @@
+"""Paths of files on this machine, as jobs.yaml gives them."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from pipeline.errors import SourceRejectedError, SourceUnavailableError
+
+
+def find_local_file(path: str) -> Path:
+    """
+    Find a file of this machine: an absolute path (`~` is the home folder), or one below the present folder.
+
+    Raises `SourceRejectedError` for a relative path that leads out of the present folder, links included, and
+    for what is no plain file; `SourceUnavailableError` when there is none.
+    """
+    try:
+        asked = Path(path).expanduser()
+        found = asked.resolve(strict=True)
+        if not asked.is_absolute() and not found.is_relative_to(Path.cwd().resolve()):
+            raise SourceRejectedError(
+                f"{path} leads out of the folder where Celeriac runs; give its whole path"
+            )
+        if not stat.S_ISREG(found.stat().st_mode):
+            raise SourceRejectedError(f"{path} is no file")
+    except (OSError, RuntimeError, ValueError) as error:
+        raise SourceUnavailableError(f"cannot read {path}: {tell_os_error(error)}") from error
+    return found
+
+
+def tell_os_error(error: Exception) -> str:
+    """Tell what was wrong, without the path."""
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,183 @@
+"""Going through a source page by page, within bounds, and on from where an earlier discovery stopped."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from discovery.base import BaseDiscovery, FoundItem
+
+MAX_FAILURES = 3
+"""After so many discoveries in a row that failed at one page, the next begins at the start again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """
+    What one page gave, and where the next one is: any JSON value, None when this was the last.
+
+    `ends` says that there is no more now although `after` says where there will be.
+    """
+
+    items: Sequence[FoundItem]
+    after: Any = None
+    ends: bool = False
+
+    @property
+    def has_more(self) -> bool:
+        """Whether the next page can be asked for now."""
+        return self.after is not None and not self.ends
+
+
+ReadPage = Callable[[Any], Awaitable[Page]]
+"""Reads the page at a position, None for the first. Raises `SourceError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bookmark:
+    """Where to go on, and how often in a row that has failed. Its JSON is the cursor of a paged source."""
+
+    at: Any = None
+    failures: int = 0
+
+    @classmethod
+    def read(cls, cursor: Any) -> Bookmark:
+        """Read a cursor; what is none of ours means the start."""
+        if not isinstance(cursor, dict) or not isinstance(cursor.get("failures"), int):
+            return cls()
+        return cls(cursor.get("at"), cursor["failures"])
+
+    def as_cursor(self) -> dict[str, Any] | None:
+        """Write it down; None for the start, and for a page that has failed too often."""
+        if self.at is None or self.failures >= MAX_FAILURES:
+            return None
+        return {"at": self.at, "failures": self.failures}
+
+
+async def hand_over_pages(
+    strategy: BaseDiscovery,
+    source: str,
+    read_page: ReadPage,
+    *,
+    max_pages: int,
+    goes_on: bool = False,
+    keeps_place: bool = False,
+) -> None:
+    """
+    Read a source page by page, and hand over each with the position of the next; call it inside `looking`.
+
+    A discovery that broke off is gone on with at the page that it had come to. Once through, the next begins at
+    the start; with `keeps_place`, at the last position that was given. One that `max_pages` ends begins at the
+    start too, or with `goes_on` where it stopped.
+
+    Raises `SourceUnavailableError`, and `SourceRejectedError` when the first page could not be had.
+    """
+    place = Bookmark.read(strategy.recall(source).cursor)
+    try:
+        await _hand_over_from(place, strategy, source, read_page, max_pages, goes_on, keeps_place)
+    except SourceRejectedError as error:
+        if place.at is None:
+            raise
+        strategy.problems.append(f"{error}; begun again at the start")
+        await _hand_over_from(Bookmark(), strategy, source, read_page, max_pages, goes_on, keeps_place)
+
+
+async def _hand_over_from(
+    place: Bookmark,
+    strategy: BaseDiscovery,
+    source: str,
+    read_page: ReadPage,
+    max_pages: int,
+    goes_on: bool,
+    keeps_place: bool,
+) -> None:
+    count, more = 0, False
+    try:
+        async for at, page in follow_pages(read_page, place.at, max_pages, strategy.problems, source):
+            count, more = count + 1, page.has_more
+            if keeps_place:
+                place = Bookmark(at if page.after is None else page.after)
+            else:
+                place = Bookmark(page.after if more and (count < max_pages or goes_on) else None)
+            await strategy.hand_over(page.items, source=source, cursor=place.as_cursor())
+    except SourceUnavailableError:
+        await strategy.hand_over(
+            (), source=source, cursor=replace(place, failures=place.failures + 1).as_cursor()
+        )
+        raise
+    except SourceRejectedError as error:
+        if not count:
+            raise
+        strategy.problems.append(f"{error}; what comes after it is missing")
+        await strategy.hand_over((), source=source, cursor=None)
+        return
+    if more and not goes_on and not keeps_place:
+        _tell_bound(strategy, source, max_pages)
+
+
+async def collect_pages(
+    strategy: BaseDiscovery, source: str, read_page: ReadPage, *, max_pages: int
+) -> list[FoundItem]:
+    """
+    Read a source of a few pages whole. A later page that fails ends it, and is told as a problem.
+
+    Raises `SourceError` when the first page could not be had.
+    """
+    items: list[FoundItem] = []
+    count, more = 0, False
+    try:
+        async for _, page in follow_pages(read_page, None, max_pages, strategy.problems, source):
+            items += page.items
+            count, more = count + 1, page.has_more
+    except SourceError as error:
+        if not count:
+            raise
+        strategy.problems.append(f"{error}; what comes after it is missing")
+        return items
+    if more:
+        _tell_bound(strategy, source, max_pages)
+    return items
+
+
+async def follow_pages(
+    read_page: ReadPage, start: Any, max_pages: int, problems: list[str], source: str
+) -> AsyncIterator[tuple[Any, Page]]:
+    """
+    Give each page with its position, until the last or `max_pages`.
+
+    A page that comes again, or a position that was there before, ends it too, and is told as a problem. No more
+    is kept of a page than a number.
+    """
+    positions, contents = {_mark(start)}, set[int]()
+    at = start
+    for _ in range(max_pages):
+        page = await read_page(at)
+        content = _mark([item.key or item.data for item in page.items])
+        if page.items and content in contents:
+            problems.append(f"{source} gives the same page again and again; stopped there")
+            yield at, Page(())
+            return
+        contents.add(content)
+        if page.after is not None and _mark(page.after) in positions:
+            if page.items:
+                problems.append(f"{source} leads back to a page that was there before; stopped there")
+            page = replace(page, after=None)
+        yield at, page
+        if not page.has_more:
+            return
+        at = page.after
+        positions.add(_mark(at))
+
+
+def _mark(value: Any) -> int:
+    return hash(json.dumps(value, sort_keys=True, default=str))
+
+
+def _tell_bound(strategy: BaseDiscovery, source: str, max_pages: int) -> None:
+    if "max_pages" not in strategy.params.model_fields_set:  # a bound that the author chose is no problem
+        strategy.problems.append(f"{source} has more than {max_pages} pages; raise max_pages to see the rest")

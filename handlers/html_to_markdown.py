@@ -1,0 +1,102 @@
+"""The handler `html_to_markdown`: the main part of a page as Markdown."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import trafilatura
+from pydantic import Field
+from trafilatura.settings import use_config
+
+from handlers.base import Handler, HandlerParams
+from handlers.inputs import TEXT_FROM, Input, find_input
+from handlers.sentences import count_words
+from pipeline.outcomes import GiveUp, Skip
+
+if TYPE_CHECKING:
+    from configparser import ConfigParser
+
+    from handlers.base import HandlerContext
+    from pipeline.outcomes import Outcome
+
+
+class HtmlToMarkdown(Handler):
+    """
+    Convert the main part of a page to Markdown: headings, lists, tables, links, code, without the page around it.
+
+    Quotations become paragraphs. The title of the page stands in `title`, and mostly not in the text.
+
+    Input: a needed result with `text` (and `url`, `content_type`), such as that of `fetch`, else the item's data.
+    Result: `{"text" (the Markdown), "content_type": "text/markdown", "title", "words", "url"}`; a text that is not HTML
+    passes through. Endings: Skip when there is no text in the page, it is nested beyond sense, or there is no input;
+    GiveUp when it is larger than `max_chars`, or the needed results have no text.
+    Idempotent: it only computes; the same page gives the same result.
+    Example: {handler: html_to_markdown, params: {links: false}}
+
+    Source: the documentation of Trafilatura, trafilatura.readthedocs.io.
+    """
+
+    TIMEOUT = "2m"
+
+    class Params(HandlerParams):
+        """The parameters of `html_to_markdown`."""
+
+        text_from: str | None = Field(None, description=TEXT_FROM)
+        links: bool = Field(True, description="Keep links, made absolute where the page's address is known.")
+        images: bool = Field(False, description="Keep images, as links to them.")
+        tables: bool = Field(True, description="Keep tables.")
+        max_chars: int = Field(
+            2_000_000, ge=1, le=20_000_000, description="A longer page is given up; two million take seconds."
+        )
+
+    params: Params
+
+    def run(self, context: HandlerContext) -> Outcome:
+        """Convert."""
+        page = find_input(context, self.params.text_from)
+        if not isinstance(page, Input):
+            return page
+        if len(page.text) > self.params.max_chars:
+            return GiveUp(
+                f"a page of {len(page.text):,} characters, more than max_chars ({self.params.max_chars:,})"
+            )
+        url = page.around.get("url") or context.data.get("url")
+        made = self._convert(page, url if isinstance(url, str) else None)
+        if not made["text"]:
+            return Skip("no text in the page")
+        title = made["title"] or context.data.get("title") or page.around.get("title")
+        about = {
+            "content_type": "text/markdown",
+            "title": title,
+            "words": count_words(made["text"]),
+            "url": url,
+        }
+        return {"text": made["text"], **about}
+
+    def _convert(self, page: Input, url: str | None) -> dict[str, Any]:
+        if not page.is_html():
+            return {"text": page.text.strip(), "title": None}
+        text = trafilatura.extract(
+            page.text,
+            url=url,
+            output_format="markdown",
+            favor_recall=True,
+            include_comments=False,
+            include_formatting=True,
+            include_links=self.params.links,
+            include_images=self.params.images,
+            include_tables=self.params.tables,
+            config=_read_config(),
+        )
+        about = trafilatura.extract_metadata(page.text, default_url=url) if text else None
+        return {"text": text, "title": getattr(about, "title", None)}
+
+
+@cache
+def _read_config() -> ConfigParser:
+    """Ask for all there is, also where it is short: whether a page is long enough is for others to say."""
+    config: ConfigParser = use_config()
+    for name in ("MIN_EXTRACTED_SIZE", "MIN_OUTPUT_SIZE"):
+        config.set("DEFAULT", name, "0")
+    return config

@@ -1,0 +1,84 @@
+"""A claimed attempt while its handler works: what it is handed, and how what came of it is judged."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from pipeline.errors import StaleLeaseError, TrackerFullError
+from pipeline.versions import hash_input
+from runner.attempt import Work, make_context
+from runner.big_results import read_needed
+from runner.costs import Costs
+from runner.desk import TrackerDesk
+from runner.judge import describe_error, describe_timeout, judge_failure, judge_outcome
+from runner.needed_results import NeededResults
+from tracker import claims, moves
+from tracker.artifacts import Holder
+from tracker.connection import write
+from tracker.endings import Ending
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from handlers.base import HandlerContext
+    from pipeline.jobspec import StageSpec
+    from pipeline.outcomes import Outcome
+    from runner.runtime import Runtime
+    from tracker.claims import Claim
+    from tracker.connection import Connection
+
+
+class Claimed:
+    """One claim of this process, with its costs and its desk."""
+
+    def __init__(self, runtime: Runtime, claim: Claim) -> None:
+        self.claim, self._runtime = claim, runtime
+        self.costs = Costs(runtime, claim.job_id, claim.item_id, claim.stage, claim.attempt)
+        self._desk = TrackerDesk(runtime, self.holder)
+        self._needed = NeededResults(dict)
+
+    @property
+    def holder(self) -> Holder:
+        """Who holds the artifacts that are kept meanwhile."""
+        return Holder(self.claim.item_id, self.claim.stage, self.claim.attempt)
+
+    def renew(self, conn: Connection) -> bool:
+        """Renew the lease, and show what progress was not shown yet; False when the claim is lost."""
+        self._desk.tell_untold(conn)
+        return claims.renew_lease(conn, self.claim.item_id, self.claim.stage, self.claim.attempt)
+
+    def make_context(self, spec: StageSpec, stop_asked: Callable[[], bool]) -> HandlerContext:
+        """Make what the handler is handed; its deadline counts from now."""
+        claim = self.claim
+        self._needed = NeededResults(lambda: read_needed(self._runtime, claim.item_id, spec.needs))
+        work = Work(
+            job=claim.job_id,
+            key=claim.key,
+            stage=claim.stage,
+            attempt=claim.attempt,
+            data=claim.data,
+            results=self._needed,
+            timeout_seconds=spec.timeout,
+        )
+        return make_context(work, self._runtime.http, self.costs.record, stop_asked, self._desk)
+
+    def judge(self, outcome: Outcome, version: str) -> Ending:
+        """Turn what the handler ended in into the ending that is recorded."""
+        return judge_outcome(outcome, version, hash_input(self.claim.data_json, self._needed.read_hashes))
+
+    def judge_error(self, spec: StageSpec, error: BaseException) -> Ending:
+        """Turn what the handler raised, or the end of its time, into the ending that is recorded."""
+        failure = describe_error(error)
+        if isinstance(error, self._runtime.timeout_error):
+            failure = describe_timeout(spec.timeout, failure.traceback)
+        return judge_failure(spec, self.claim.retries, failure)
+
+    def give_back(self) -> None:
+        """Let another worker have it, because this one is stopped. On a full disk its lease runs out, then."""
+        claim, conn = self.claim, self._runtime.tracker
+        with suppress(TrackerFullError), write(conn):
+            self.costs.write()
+            with suppress(StaleLeaseError):
+                ending = Ending.released("the worker was stopped")
+                moves.settle(conn, claim.item_id, claim.stage, claim.attempt, ending)

@@ -1,0 +1,151 @@
+"""Run a stage again on what is stored: aside, to compare, or for good, which resets it and what needs it."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from pipeline.errors import NotFoundError
+from pipeline.lifecycle import Status
+from runner.attempt import Work
+from runner.big_results import is_moved, read_back
+from runner.sandbox import Ran, run_aside
+from runner.scratch_desk import ScratchDesk
+from tracker import answers, fingerprints, items, reports
+from tracker.connection import open_readonly
+from tracker.results import get_handler_version, read_results
+from tracker.stages import get_stage_status
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pipeline.jobspec import JobSpec, StageSpec
+    from runner.runtime import Runtime
+    from tracker.connection import Connection
+    from tracker.results import NeededResult
+
+
+@dataclass(frozen=True, slots=True)
+class StoredResult:
+    """The result that counts of a stage of an item, and the version that made it; None for none."""
+
+    result: dict[str, Any] | None
+    version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a stage gave before and what it gives now; `diff` is empty when that is the same."""
+
+    job: str
+    key: str
+    stage: str
+    before: StoredResult
+    version: str
+    ran: Ran
+    diff: Sequence[str]
+
+
+def replay_aside(
+    runtime: Runtime,
+    job_id: str,
+    key: str,
+    stage: str,
+    on_error: Callable[[BaseException], None] | None = None,
+) -> Replayed:
+    """
+    Run a stage on the item's data and the stored results that it needs; the tracker is only read.
+
+    The handler recalls what it remembered, and sees what other items noted. What it does elsewhere (a request, a
+    mail, a file) it does. `on_error` is called with what it raises. Raises `NotFoundError` for what is not there.
+    """
+    job = runtime.jobs.get_job(job_id)
+    spec = job.stage(stage)
+    prepared = runtime.prepare(job, stage)
+    with open_readonly(runtime.settings.db_path) as conn, TemporaryDirectory(prefix="celeriac-") as folder:
+        item = _get_item(conn, job_id, key)
+        work = _describe_work(runtime, conn, job, spec, item)
+        before = read_stored(runtime, conn, job_id, key, stage)
+        desk = ReadingDesk(Path(folder), conn, item["item_id"], stage, runtime)
+        ran = run_aside(runtime, prepared.handler, work, desk, on_error)
+    diff = compare(before.result, ran.result)
+    return Replayed(job_id, key, stage, before, prepared.version, ran, diff)
+
+
+def _get_item(conn: Connection, job_id: str, key: str) -> Any:
+    item = items.find_item(conn, job_id, key)
+    if item is None:
+        nearest = reports.find_near_key(conn, job_id, key)
+        raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
+    return item
+
+
+def require_ready(conn: Connection, job: JobSpec, key: str, stage: str) -> None:
+    """Raise `NotFoundError` for an item that is not there, or whose stage waits for the results of others."""
+    item_id = _get_item(conn, job.name, key)["item_id"]
+    for need in job.stage(stage).needs:
+        if get_stage_status(conn, item_id, need) not in {Status.DONE, Status.SKIPPED}:
+            raise NotFoundError(f"result of a stage that {stage!r} needs, named", need)
+
+
+def read_stored(runtime: Runtime, conn: Connection, job_id: str, key: str, stage: str) -> StoredResult:
+    """Read the result of a stage, a big one from its file, and its version."""
+    found = _read_whole(runtime, conn, _get_item(conn, job_id, key)["item_id"], [stage])
+    version = get_handler_version(conn, job_id, key, stage)
+    return StoredResult(found[stage].result if stage in found else None, version)
+
+
+def _describe_work(runtime: Runtime, conn: Connection, job: JobSpec, spec: StageSpec, item: Any) -> Work:
+    require_ready(conn, job, item["key"], spec.name)
+    needed = _read_whole(runtime, conn, item["item_id"], spec.needs)
+    return Work(
+        job=job.name,
+        key=item["key"],
+        stage=spec.name,
+        attempt=1,
+        data=json.loads(item["data"]),
+        results={stage: one.result for stage, one in needed.items()},
+        timeout_seconds=spec.timeout,
+    )
+
+
+def _read_whole(
+    runtime: Runtime, conn: Connection, item_id: int, stages: Sequence[str]
+) -> dict[str, NeededResult]:
+    found = read_results(conn, item_id, stages)
+    return {stage: read_back(runtime, one) if is_moved(one.result) else one for stage, one in found.items()}
+
+
+class ReadingDesk(ScratchDesk):
+    """A desk that leaves nothing behind, and knows what the tracker knows."""
+
+    def __init__(self, folder: Path, conn: Connection, item_id: int, stage: str, runtime: Runtime) -> None:
+        super().__init__(folder, kept=runtime.artifacts)
+        self._conn, self._item_id, self._stage = conn, item_id, stage
+
+    def recall(self, key: str) -> Any:
+        """Recall what was remembered here, or else by any attempt before."""
+        remembered = super().recall(key)
+        return answers.recall(self._conn, key) if remembered is None else remembered
+
+    def find_twin(self, fingerprint: int, distance: int) -> str | None:
+        """Find the nearest fingerprint that another item noted before this one, noting nothing."""
+        return fingerprints.look_for_twin(self._conn, self._item_id, self._stage, fingerprint, distance)
+
+
+def compare(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[str]:
+    """Write what differs between two results, as a unified diff of their JSON; nothing for equal ones."""
+    return list(
+        difflib.unified_diff(_write_lines(before), _write_lines(after), "before", "after", lineterm="", n=2)
+    )
+
+
+def _write_lines(result: dict[str, Any] | None) -> list[str]:
+    """Write JSON by lines, keys in their order by name: in what order a handler names them is no difference."""
+    if result is None:
+        return []
+    return json.dumps(result, ensure_ascii=False, indent=2, sort_keys=True).splitlines()

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+
+def make_case(sources, case):
+    sources.serve("/good/search", "good", method="POST")
+    sources.serve("/empty/search", "empty", method="POST")
+    params = {"queries": ["sample"], "api_key": "a-key"}
+    return case(
+        good=params | {"base_url": sources.url("/good")},
+        empty=params | {"base_url": sources.url("/empty")},
+        networked=True,
+    )

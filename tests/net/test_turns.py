@@ -1,0 +1,187 @@
+"""Requests wait for their turn at a host, and what hosts answer counts for all."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from itertools import pairwise
+
+import pytest
+from werkzeug import Response
+
+from net.client import PoliteClient
+from net.host_rates import HostRate
+from net.memory_manners import MemoryManners
+from pipeline.errors import HostBusyError, SourceRejectedError, SourceUnavailableError
+
+INTERVAL_SECONDS = 0.05
+
+
+@pytest.fixture
+def manners():
+    return MemoryManners()
+
+
+@pytest.fixture
+def make_client(manners):
+    """Make a client that asks every host 20 times a second, with manners that the test shares."""
+
+    def make(**more):
+        usual = {
+            "contact": None,
+            "allow_hosts": ["127.0.0.0/8", "localhost"],
+            "manners": manners,
+            "find_rate": lambda host: HostRate(host, INTERVAL_SECONDS),
+        }
+        return PoliteClient(**usual | more)
+
+    return make
+
+
+@pytest.fixture
+def arrivals(httpserver):
+    """Answer everything with "ok", and list when each request came."""
+    came = []
+
+    def answer(request):
+        came.append(time.monotonic())
+        return Response("ok")
+
+    httpserver.expect_request("/").respond_with_handler(answer)
+    return came
+
+
+def test_one_hosts_requests_go_one_interval_apart(make_client, httpserver, arrivals):
+    client = make_client()
+
+    async def main():
+        async with client.keep_connections():
+            await asyncio.gather(*(client.fetch(httpserver.url_for("/")) for _ in range(8)))
+
+    asyncio.run(main())
+    assert arrivals[-1] - arrivals[0] > 6.5 * INTERVAL_SECONDS
+    assert sorted(later - earlier for earlier, later in pairwise(arrivals))[3] > 0.6 * INTERVAL_SECONDS
+
+
+def test_without_manners_nobody_waits(make_client, httpserver, arrivals):
+    client = make_client(manners=None, find_rate=lambda host: HostRate(host, 1000.0))
+
+    async def main():
+        await asyncio.gather(*(client.fetch(httpserver.url_for("/")) for _ in range(8)))
+
+    asyncio.run(main())
+    assert len(arrivals) == 8
+
+
+def test_every_hop_of_a_redirect_takes_a_turn_at_its_host(make_client, httpserver):
+    came = {}
+
+    def lead_to(path):
+        def answer(request):
+            came[request.path] = time.monotonic()
+            return Response("", 302, {"Location": path}) if path else Response("")
+
+        return answer
+
+    elsewhere = f"http://127.0.0.1:{httpserver.port}/there"
+    for path, target in {"/": elsewhere, "/there": "/end", "/end": None}.items():
+        httpserver.expect_request(path).respond_with_handler(lead_to(target))
+    make_client(find_rate=lambda host: HostRate(host, 0.5)).fetch_now(f"http://localhost:{httpserver.port}/")
+    assert came["/there"] - came["/"] < 0.4  # another host
+    assert came["/end"] - came["/there"] > 0.4
+
+
+def test_waiting_for_a_turn_takes_none_of_the_time_for_the_answer(make_client, manners, httpserver, arrivals):
+    manners.take_turn("localhost", 0.5, 0)
+    make_client(total_seconds=0.4).fetch_now(httpserver.url_for("/"))
+    assert len(arrivals) == 1
+
+
+def test_the_time_for_the_answer_is_counted_over_all_hops(make_client, httpserver):
+    def answer(request):
+        time.sleep(0.25)
+        return Response("", 302, {"Location": "/again"})
+
+    httpserver.expect_request("/").respond_with_handler(answer)
+    httpserver.expect_request("/again").respond_with_handler(answer)
+    with pytest.raises(SourceUnavailableError, match=r"took over 0\.4 seconds"):
+        make_client(total_seconds=0.4).fetch_now(httpserver.url_for("/"))
+    while len(httpserver.log) < 2:  # the server is still at it
+        time.sleep(0.01)
+
+
+def test_a_turn_beyond_the_patience_is_not_waited_for(make_client, manners, httpserver, arrivals):
+    manners.take_turn("localhost", 3600, 0)
+    with pytest.raises(
+        HostBusyError, match=r"localhost is asked again in 1 h: others are before us"
+    ) as caught:
+        make_client(patience_seconds=5).fetch_now(httpserver.url_for("/"))
+    assert caught.value.retry_after_seconds == pytest.approx(3600, abs=5)
+    assert arrivals == []
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "wait"),
+    [
+        (429, {"Retry-After": "120"}, 120),
+        (503, {"Retry-After": "120"}, 120),
+        (429, {}, 60),
+        (503, {"Retry-After": "soon"}, 60),
+        (403, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "90"}, 90),
+        (403, {"Retry-After": "30"}, 30),
+    ],
+)
+def test_a_host_that_asks_to_slow_down_is_left_alone_by_all(make_client, httpserver, status, headers, wait):
+    httpserver.expect_request("/").respond_with_data("", status, headers)
+    with pytest.raises(SourceUnavailableError, match=str(status)) as caught:
+        make_client().fetch_now(httpserver.url_for("/"))
+    assert caught.value.retry_after_seconds == pytest.approx(wait, abs=1)
+    with pytest.raises(HostBusyError, match="it asked to slow down") as caught:
+        make_client().fetch_now(httpserver.url_for("/"))
+    assert caught.value.retry_after_seconds == pytest.approx(wait, abs=2)
+    assert len(httpserver.log) == 1
+
+
+def test_an_instant_to_come_back_at_is_read_as_a_wait(make_client, httpserver):
+    headers = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 90)}
+    httpserver.expect_request("/").respond_with_data("", 429, headers)
+    with pytest.raises(SourceUnavailableError) as caught:
+        make_client().fetch_now(httpserver.url_for("/"))
+    assert caught.value.retry_after_seconds == pytest.approx(90, abs=2)
+
+
+@pytest.mark.parametrize("status", [500, 502, 504])
+def test_a_host_that_fails_otherwise_is_not_slowed(make_client, manners, httpserver, status):
+    httpserver.expect_request("/").respond_with_data("", status)
+    with pytest.raises(SourceUnavailableError):
+        make_client().fetch_now(httpserver.url_for("/"))
+    assert not manners.is_slowed("localhost")
+
+
+def test_a_plain_403_is_a_refusal_and_slows_nobody(make_client, manners, httpserver):
+    httpserver.expect_request("/").respond_with_data("", 403, {"X-RateLimit-Remaining": "7"})
+    with pytest.raises(SourceRejectedError):
+        make_client().fetch_now(httpserver.url_for("/"))
+    assert not manners.is_slowed("localhost")
+
+
+def test_a_good_answer_ends_the_row_of_bad_ones(make_client, manners, httpserver, arrivals):
+    manners.slow_host("localhost", 1, "429", 0)
+    client = make_client(patience_seconds=5)
+    client.fetch_now(httpserver.url_for("/"))
+    assert manners.take_turn("localhost", 0, 10).throttles == 0
+
+
+def test_who_waits_for_a_turn_while_the_host_asks_to_slow_down_does_not_ask_it(
+    make_client, manners, httpserver
+):
+    httpserver.expect_request("/").respond_with_data("", 429, {"Retry-After": "60"})
+    client = make_client(find_rate=lambda host: HostRate(host, 0.3))
+
+    async def main():
+        asked = [client.fetch(httpserver.url_for("/")) for _ in range(5)]
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    kinds = [type(answer) for answer in asyncio.run(main())]
+    assert kinds == [SourceUnavailableError] + [HostBusyError] * 4
+    assert len(httpserver.log) == 1

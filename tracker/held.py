@@ -1,0 +1,74 @@
+"""New items above a cap: kept, and not run until somebody approves them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tracker.clock import now_ms
+from tracker.connection import Connection, write
+from tracker.events import append_event
+from tracker.items import find_item, mark_skipped
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracker.plan import StagePlan
+
+COUNT_HELD = "SELECT held FROM item_counts WHERE job_id = :job_id"
+
+
+def count_held(conn: Connection, job_id: str) -> int:
+    """Count the items of a job that wait for approval, from its counter."""
+    row = conn.execute(COUNT_HELD, {"job_id": job_id}).fetchone()
+    return int(row[0]) if row else 0
+
+
+NEXT_HELD = """
+SELECT held_id, key FROM held_items WHERE job_id = :job_id ORDER BY held_id LIMIT :limit
+"""
+
+ADMIT_HELD = """
+INSERT INTO work_items (job_id, key, data, priority, discovered_at, version)
+SELECT job_id, key, data, priority, :now, version
+  FROM held_items INDEXED BY idx_held_items_job
+ WHERE job_id = :job_id AND held_id <= :last
+ ORDER BY held_id
+    ON CONFLICT (job_id, key) DO NOTHING
+"""
+
+DROP_HELD = "DELETE FROM held_items INDEXED BY idx_held_items_job WHERE job_id = :job_id AND held_id <= :last"
+
+
+def approve_next(conn: Connection, job_id: str, *, limit: int, by: str) -> int:
+    """Let in the next `limit` held items, the earliest found first; how many were taken. One transaction."""
+    with write(conn):
+        taken = _take_next(conn, job_id, limit)
+        if taken:
+            append_event(conn, job_id, "approve", None, None, None, by, {"items": len(taken)})
+    return len(taken)
+
+
+def dismiss_next(conn: Connection, job_id: str, *, limit: int, by: str, plan: StagePlan) -> int:
+    """
+    Make the next `limit` held items known without running them: every stage counts as skipped.
+
+    How many were taken. One transaction.
+    """
+    with write(conn):
+        taken = _take_next(conn, job_id, limit)
+        for key in taken:
+            item = find_item(conn, job_id, key)
+            if item is not None and item["opened_at"] is None:
+                mark_skipped(conn, item["item_id"], "dismissed before it was let in", plan.names)
+        if taken:
+            append_event(conn, job_id, "dismiss", None, None, None, by, {"items": len(taken)})
+    return len(taken)
+
+
+def _take_next(conn: Connection, job_id: str, limit: int) -> Sequence[str]:
+    rows = conn.execute(NEXT_HELD, {"job_id": job_id, "limit": limit}).fetchall()
+    if rows:
+        asked = {"job_id": job_id, "last": rows[-1][0], "now": now_ms()}
+        conn.execute(ADMIT_HELD, asked)
+        conn.execute(DROP_HELD, asked)
+    return [key for _, key in rows]
