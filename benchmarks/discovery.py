@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -93,8 +92,13 @@ def look(folder: Path, job: str) -> None:
     seconds = time.monotonic() - begun
     if ended is None or ended.error:
         raise SystemExit(f"the discovery failed: {ended}")
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"found": ended.found, "new": ended.new, "seconds": seconds, "peak_mb": peak_mb}))
+    print(json.dumps({"found": ended.found, "new": ended.new, "seconds": seconds, "peak_mb": read_peak_mb()}))
+
+
+def read_peak_mb() -> float:
+    """Read the most memory that this process held; `ru_maxrss` would count its parent's before the exec, too."""
+    told = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(told["VmHWM"].split()[0]) / 1024
 
 
 def look_elsewhere(folder: Path, job: str) -> dict[str, float]:
