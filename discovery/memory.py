@@ -91,7 +91,7 @@ def name_source(url: str) -> str:
     Name the source at an address, for the tracker: what may be secret stands there as a hash.
 
     >>> name_source("https://example.org/feed"), name_source("https://me:pw@example.org/feed?token=secret")
-    ('https://example.org/feed', 'https://example.org/feed?…#f69e1ded')
+    ('https://example.org/feed', 'https://example.org/feed?…#e98821b2')
     """
     shown = show_url(url)
     if shown == url:
