@@ -6,16 +6,16 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 3
 
-.PHONY: help demo test check format lint types floors docs bench containers models lock clean
+.PHONY: help demo test check format lint types floors docs bench bench-operating containers models lock clean
 
 help:            ## show these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
 
 demo: $(VENV)/.installed      ## run the demo job to its end, with real workers and an embedded broker
 	$(BIN)/celeriac run demo
 
 test: $(VENV)/.installed-dev  ## pass every test, those with a real broker and real workers included
-	$(BIN)/pytest --quiet --doctest-modules pipeline tracker net discovery handlers runner
+	$(BIN)/pytest --quiet --doctest-modules pipeline tracker net discovery handlers runner dashboard
 	$(BIN)/pytest -n $(JOBS) --dist worksteal
 
 check: $(VENV)/.installed-dev format lint types floors docs test  ## the whole truth: what CI runs
@@ -42,6 +42,10 @@ bench: $(VENV)/.installed-dev  ## throughput beside a bare Celery chain, the cos
 	$(BIN)/python benchmarks/throughput.py
 	$(BIN)/python benchmarks/dispatch_cost.py
 	$(BIN)/python benchmarks/discovery.py
+
+bench-operating: $(VENV)/.installed-dev  ## whole commands with a million items: status, explain, failures, items, retry
+	$(BIN)/python benchmarks/operating.py
+	$(BIN)/python benchmarks/reprocessing.py
 
 containers: $(VENV)/.installed-dev  ## the acceptance test of docker compose; needs a Docker engine
 	$(BIN)/pytest -m containers tests/acceptance

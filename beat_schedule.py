@@ -1,4 +1,4 @@
-"""jobs.yaml into Celery beat's entries: one for each scheduled job, and the sweep."""
+"""jobs.yaml into Celery beat's entries: one for each scheduled job, the sweep, and the chores."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from celery.schedules import BaseSchedule, schedstate
 
+from pipeline.maintenance import LOOK_SECONDS
 from pipeline.schedule import SWEEP_SECONDS
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class SlotSchedule(BaseSchedule):
 
 
 def make_beat_schedule(jobs: JobsFile) -> dict[str, dict[str, Any]]:
-    """Make the entries by name: `discover JOB` for each enabled job with a schedule, and `sweep`."""
+    """Make the entries by name: `discover JOB` for each enabled job with a schedule, `sweep`, and `maintenance`."""
     entries: dict[str, dict[str, Any]] = {
         f"discover {job.name}": {
             "task": "tasks.discover",
@@ -63,4 +64,10 @@ def make_beat_schedule(jobs: JobsFile) -> dict[str, dict[str, Any]]:
         "schedule": SWEEP_SECONDS,
         "options": {"expires": SWEEP_SECONDS},
     }
+    if jobs.maintenance.schedules:
+        entries["maintenance"] = {
+            "task": "tasks.maintain",
+            "schedule": LOOK_SECONDS,
+            "options": {"expires": LOOK_SECONDS},
+        }
     return entries

@@ -88,12 +88,12 @@ def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> str | N
     Choose the broker of a run, and set it in the environment, for this process and those it starts.
 
     Returns the broker's URL if workers that are not ours answer on it, else None. A run that keeps to a part
-    of its job has a broker to itself: the workers of others would not keep to it.
+    of its job, or works on a copy of the tracker, has a broker to itself: the workers of others would not.
     """
     from runner.broker import embedded_broker, find_embedded
 
     configured = settings.broker_url.get_secret_value() if settings.broker_url else None
-    url = None if run.is_scoped else configured or find_embedded(settings)
+    url = None if run.is_scoped or run.is_test else configured or find_embedded(settings)
     answered = url is not None and has_workers(url)
     if url is None or not (configured or answered):
         url = stack.enter_context(embedded_broker(settings, announce=False))

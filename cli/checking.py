@@ -40,7 +40,7 @@ def check_command(path: str | None, *, as_json: bool) -> None:
             raise
         write_json({"ok": False, "jobs": [], "problems": error.problems})
         raise click.exceptions.Exit(exit_codes.INVALID) from None
-    lacks = [problem for problems in jobs.unavailable.values() for problem in problems]
+    lacks = [*jobs.lacks, *(problem for problems in jobs.unavailable.values() for problem in problems)]
     if as_json:
         write_json({"ok": not lacks, "jobs": sorted(jobs.jobs), "problems": lacks})
     else:

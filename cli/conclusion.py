@@ -61,6 +61,8 @@ def _show(runtime: Runtime, job: str, finished: Finished, stages: list[StageRepo
         click.echo(f"the next is due {say_when(finished.next_due_at)}")
     if finished.statuses["failed"]:
         click.echo(f"What failed:  celeriac items {job} --status failed;  again:  celeriac retry {job}")
-    if stages and stages[-1].done:
+    if runtime.run.is_test:
+        click.echo("This was done on a copy of the tracker, which is gone now: celeriac test shows results.")
+    elif stages and stages[-1].done:
         click.echo(f"Results are in {runtime.settings.db_path} (sqlite3, Datasette), and here:")
         click.echo(f"  celeriac results {job} {stages[-1].stage} --limit 5\n  celeriac show {job} KEY")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.options import json_option
+from pipeline.money import format_usd
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,22 +40,21 @@ def costs_command(job: str | None, by: By | None, since: str | None, *, as_json:
     """
     from cli.reading import reading, require_job
     from cli.render import write_json
-    from tracker.costs import CostReport, list_costs
+    from tracker.costs import read_costs
 
-    since_ms = _read_since(since)
-    by = by or ("stage" if job else "job")
+    since_ms = read_since(since)
     with reading() as conn:
         if job is not None:
             require_job(conn, job)
-        reports = list_costs(conn, job, by, since_ms)
-    total = CostReport.total(reports)
+        found = read_costs(conn, job, by, since_ms)
     if as_json:
-        write_json({"by": by, "costs": reports, "total": total})
+        write_json(found)
     else:
-        _show(by, reports, total)
+        _show(found.by, found.costs, found.total)
 
 
-def _read_since(since: str | None) -> int:
+def read_since(since: str | None) -> int:
+    """Read what `--since` was given, as Unix ms; 0 for nothing."""
     from pipeline.problems import InvalidValueError
     from pipeline.since import Since
     from tracker.clock import to_ms
@@ -98,19 +98,7 @@ def say_spent(usd: float, unknown: int) -> str:
     """
     if unknown and not usd:
         return f"{unknown} of unknown price"
-    return say_usd(usd) + (f" and {unknown} of unknown price" if unknown else "")
-
-
-def say_usd(usd: float) -> str:
-    """
-    Write US dollars: to the cent, or below one dollar to a hundredth of it.
-
-    >>> say_usd(1234.5), say_usd(0.0421), say_usd(0), say_usd(0.000001)
-    ('$1,234.50', '$0.0421', '$0.00', 'below $0.0001')
-    """
-    if 0 < usd < 0.0001:
-        return "below $0.0001"
-    return f"${usd:,.4f}" if 0 < usd < 1 else f"${usd:,.2f}"
+    return format_usd(usd) + (f" and {unknown} of unknown price" if unknown else "")
 
 
 def say_units(units: Mapping[str, Any]) -> str:

@@ -22,7 +22,6 @@ BATCH = 1000
 """How many lines of standard input are stored in one transaction."""
 
 BAD_LINES_SHOWN = 20
-FIELDS = ("key", "data", "priority")
 
 
 @click.command("enqueue")
@@ -60,9 +59,10 @@ def _enqueue_one(
     job: str, key: str, data: str | None, priority: int | None, stage: str | None, *, as_json: bool
 ) -> None:
     from runner import operate
+    from runner.given_items import read_item
 
     try:
-        item = _read_item({"key": key, "data": _read_object(data or "{}"), "priority": priority})
+        item = read_item({"key": key, "data": _read_object(data or "{}"), "priority": priority})
         if stage is not None:
             _enqueue_at(job, item, stage, as_json=as_json)
             return
@@ -103,12 +103,14 @@ def _read_batches(
     lines: Iterable[str], priority: int | None, counted: Counter[str]
 ) -> Iterator[list[ItemToStore]]:
     """Read items in batches; bad lines are named on standard error, and counted as `bad`."""
+    from runner.given_items import read_item
+
     batch: list[ItemToStore] = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         try:
-            batch.append(_read_item({"priority": priority} | _read_object(line)))
+            batch.append(read_item({"priority": priority} | _read_object(line)))
         except ValueError as error:
             counted["bad"] += 1
             if counted["bad"] <= BAD_LINES_SHOWN:
@@ -128,15 +130,3 @@ def _read_object(text: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a JSON object is wanted, not {text.strip()[:40]}")  # noqa: TRY004 - of the input
     return value
-
-
-def _read_item(item: dict[str, Any]) -> ItemToStore:
-    """Check an item by the rules for what discovery finds. Raises ValueError saying what is wrong."""
-    from discovery.items import admit_items
-
-    if unknown := sorted(set(item) - set(FIELDS)):
-        raise ValueError(f"unknown field {unknown[0]!r}; known: {', '.join(FIELDS)}")
-    refused: Counter[str] = Counter()
-    for admitted in admit_items([item], refused):
-        return {"key": admitted.key, "data": admitted.data, "priority": admitted.priority}
-    raise ValueError(next(iter(refused)))

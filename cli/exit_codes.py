@@ -23,5 +23,11 @@ SOURCE = 5
 WAITING = 6
 """Nothing failed, but some items wait for a time to come, or for a pause to be lifted."""
 
+CHANGES = 7
+"""`celeriac plan --exit-code`: jobs.yaml has something that is not applied yet."""
+
+UNSOUND = 8
+"""`celeriac doctor` found an error, or with `--strict` a warning."""
+
 INTERRUPTED = 130
 """Ctrl-C. Nothing is lost: the next run goes on from there."""

@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 @json_option
 def hosts_command(limit: int, *, as_json: bool) -> None:
     r"""
-    List the hosts that were asked, and their limits.
+    List the hosts that were asked, their limits and pauses.
 
-    All jobs and workers ask a host in turn. First come those that asked us to slow down, then those asked last.
+    All jobs and workers ask a host in turn. First come those that are paused, then those that asked us to slow down,
+    then those asked last.
 
     \b
     Examples:
@@ -41,7 +42,7 @@ def hosts_command(limit: int, *, as_json: bool) -> None:
 def _show(reports: list[HostReport]) -> None:
     from cli.render import write_table
 
-    columns = ["host", "rate", "#requests", "#throttled", "next turn", "slowed until (UTC)", "why"]
+    columns = ["host", "rate", "#requests", "#throttled", "next turn", "not asked until (UTC)", "why"]
     write_table(columns, [_make_row(report) for report in reports])
 
 
@@ -51,14 +52,18 @@ def _make_row(report: HostReport) -> tuple[object, ...]:
 
     now = now_ms()
     is_slowed = report.slowed_until is not None and report.slowed_until > now
+    until, why = (format_ms(report.slowed_until), report.reason) if is_slowed else ("", "")
+    if (pause := report.pause) is not None:
+        until = format_ms(pause.until_at) or ("a probe succeeds" if pause.is_probing else "lifted")
+        why = f"paused by {pause.by}: {pause.reason}"
     return (
         report.host,
         say_rate(report.interval_seconds),
         report.requests,
         report.throttled,
         say_ago(max(report.free_at, now)),
-        format_ms(report.slowed_until) if is_slowed else "",
-        report.reason if is_slowed else "",
+        until,
+        why,
     )
 
 

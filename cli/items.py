@@ -1,4 +1,4 @@
-"""`celeriac items` and `celeriac show`: the items of a job, and everything about one."""
+"""`celeriac items` and `celeriac show`: items, and everything about one."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.filtering import Asked, filter_option
 from cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
@@ -18,21 +19,59 @@ STATUSES = ["pending", "in_progress", "done", "failed", "skipped"]
 
 
 @click.command("items")
-@click.argument("job")
-@click.option("--status", type=click.Choice(STATUSES), help="Only items of this status.")
+@click.argument("job", required=False)
+@filter_option
+@click.option(
+    "--status", type=click.Choice(STATUSES), help="Only items of this status; with --stage, stages."
+)
+@click.option("--stage", metavar="STAGE", help="Only this stage of each item, and its status.")
+@click.option(
+    "--count", "only_count", is_flag=True, help="Only say how many; above 100,000 it may be 'at least'."
+)
+@click.option("--exact", is_flag=True, help="With --count: count to the end, however long it takes.")
+@click.option("--after", metavar="PLACE", help="Go on where the page before ended, as it said.")
 @limit_option
 @json_option
-def items_command(job: str, status: str | None, limit: int, *, as_json: bool) -> None:
+def items_command(
+    job: str | None,
+    filter_text: str | None,
+    status: str | None,
+    stage: str | None,
+    after: str | None,
+    limit: int,
+    *,
+    only_count: bool,
+    exact: bool,
+    as_json: bool,
+) -> None:
     r"""
-    List items of JOB.
+    List items, of JOB or of all jobs, or stages of items.
 
-    The newest come first, or with --status those of the highest priority.
+    Of a JOB alone the newest come first, or with --status those of the highest priority. With --filter, --stage
+    or --after they come page by page, the oldest first; a filter with a word about stages lists stages.
 
     \b
     Examples:
       celeriac items hacker-news --status failed
+      celeriac items --filter 'job:hacker-news stage:article error:Timeout age:>2d'
+      celeriac items demo --filter 'text:"rate limit"' --count
       celeriac items demo --limit 1000 --json | jq -r '.[].key'
     """
+    if exact and not only_count:
+        raise click.UsageError("--exact belongs to --count")
+    if job is not None and not only_count and filter_text is stage is after is None:
+        _list_newest(job, status, limit, as_json=as_json)
+    else:
+        from cli.selected import count_selected, list_selected
+
+        asked = Asked(job, filter_text, status, stage)
+        if only_count:
+            count_selected(asked, exact=exact, as_json=as_json)
+        else:
+            list_selected(asked, after, limit, as_json=as_json)
+
+
+def _list_newest(job: str, status: str | None, limit: int, *, as_json: bool) -> None:
     from cli.reading import reading, require_job
     from cli.render import say_ago, write_json, write_table
     from pipeline.lifecycle import Status
@@ -100,6 +139,7 @@ def show_item(report: WholeItemReport) -> None:
     for told in report.progress:
         out.print(f"\n{told.stage} is at {say_progress(told)}", style="cyan", markup=False)
     _show_results(report.results)
+    _show_history(report)
     for failure in report.failures:
         out.print(f"\nattempt {failure.attempt} of {failure.stage} failed:", style="bold red", markup=False)
         out.print((failure.traceback or failure.message).rstrip(), markup=False)
@@ -115,6 +155,16 @@ def _show_results(results: Mapping[str, Any]) -> None:
         out.print(f"\nresult of {stage}:", style="bold", markup=False)
         for name, value in result.items():
             out.print(f"  {name}: {shorten(value, 160)}", markup=False)
+
+
+def _show_history(report: WholeItemReport) -> None:
+    from cli.render import out, say_when, shorten
+
+    for one in report.history:
+        made = f"attempt {one.attempt}, version {one.handler_version or '-'}"
+        said = f"older result of {one.stage} ({made}), replaced {say_when(one.replaced_at)}"
+        out.print(f"\n{said}:", style="dim", markup=False)
+        out.print(f"  {shorten(one.result, 160)}", style="dim", markup=False)
 
 
 def _show_stages_of_item(stages: list[StageOfItem]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from contextlib import contextmanager
@@ -11,7 +12,15 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from cli import exit_codes
-from pipeline.errors import CeleriacError, JobsFileError, NotFoundError, OperatorError, SourceError
+from pipeline.errors import (
+    CeleriacError,
+    InvalidFilterError,
+    JobsFileError,
+    NotFoundError,
+    NotUndoableError,
+    OperatorError,
+    SourceError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,26 +31,44 @@ COMMANDS = {
     "handlers": "cli.strategies",
     "up": "cli.up",
     "run": "cli.run",
+    "test": "cli.test",
+    "plan": "cli.plan",
+    "apply": "cli.apply",
+    "rename-stage": "cli.apply",
     "discover": "cli.discover",
     "sources test": "cli.trying",
     "try": "cli.try_handler",
     "new handler": "cli.new",
     "new strategy": "cli.new",
     "enqueue": "cli.enqueue",
-    "wake": "cli.acting",
+    "wake": "cli.waking",
     "pause": "cli.pausing",
     "unpause": "cli.pausing",
+    "pauses": "cli.pausing",
     "approve": "cli.approve",
-    "retry": "cli.acting",
-    "reset": "cli.acting",
+    "retry": "cli.repairing",
+    "skip": "cli.repairing",
+    "reset": "cli.repairing",
+    "reopen": "cli.repairing",
+    "cancel": "cli.repairing",
+    "undo": "cli.undo",
     "replay": "cli.replay",
-    "priority": "cli.acting",
+    "reprocess": "cli.reprocess",
+    "priority": "cli.priority",
+    "mute": "cli.muting",
+    "unmute": "cli.muting",
     "status": "cli.status",
+    "explain": "cli.explain",
+    "workers": "cli.workers",
+    "doctor": "cli.doctor",
     "sources": "cli.sources",
     "hosts": "cli.hosts",
     "items": "cli.items",
     "show": "cli.items",
+    "failures": "cli.failures",
+    "failures show": "cli.failures",
     "results": "cli.results",
+    "diff": "cli.diff",
     "artifacts": "cli.artifacts",
     "artifacts list": "cli.artifacts",
     "artifacts show": "cli.artifacts",
@@ -50,9 +77,20 @@ COMMANDS = {
     "costs": "cli.costs",
     "stale": "cli.stale",
     "events": "cli.events",
+    "notices": "cli.notices",
+    "export": "cli.export",
+    "backup": "cli.backup",
+    "restore": "cli.backup",
+    "compact": "cli.compact",
     "worker": "cli.services",
     "beat": "cli.services",
     "flower": "cli.services",
+    "dashboard": "cli.dashboard",
+    "access": "cli.access",
+    "access add": "cli.access",
+    "access remove": "cli.access",
+    "access token": "cli.access",
+    "access revoke": "cli.access",
     "health": "cli.health",
     "completion": "cli.services",
 }
@@ -79,7 +117,8 @@ class LazyCommands(click.Group):
         """Import a command by its name; None for an unknown one."""
         if name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(COMMANDS[name]), f"{name.replace(' ', '_')}_command")
+        spelled = name.replace(" ", "_").replace("-", "_")
+        command: click.Command = getattr(import_module(COMMANDS[name]), f"{spelled}_command")
         return keep_lines(command)
 
     def resolve_command(
@@ -132,6 +171,9 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; each kind of error has its exit code."""
+    gc.set_threshold(
+        100_000
+    )  # what importing makes stays: to look for garbage in it takes a tenth of the time
     if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds texts
         sys.path.append(os.getcwd())  # noqa: PTH109 - a user's own handlers, as Celery's workers find them
     try:
@@ -159,10 +201,12 @@ def _say(error: CeleriacError) -> str:
 def _code_of(error: CeleriacError) -> int:
     if isinstance(error, NotFoundError):
         return exit_codes.NOT_FOUND
-    if isinstance(error, JobsFileError):
+    if isinstance(error, JobsFileError | InvalidFilterError):
         return exit_codes.INVALID
     if isinstance(error, SourceError):
         return exit_codes.SOURCE
+    if isinstance(error, NotUndoableError):
+        return exit_codes.FAILED
     return exit_codes.UNUSABLE if isinstance(error, OperatorError) else exit_codes.FAILED
 
 

@@ -1,17 +1,56 @@
-"""`celeriac pause` and `celeriac unpause`: hold a job back, and let it go on."""
+"""`celeriac pause`, `unpause` and `pauses`: hold back a job, a stage, a host or everything, and let it go on."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from cli.acting import get_acting_runtime, report, who
+from cli.acting import get_acting_runtime, who
 from cli.options import json_option
+
+if TYPE_CHECKING:
+    from runner.pausing import PauseActed
+    from tracker.pauses import Pause, Target
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def target_options(command: F) -> F:
+    """Give a command what says which of a job, a stage, a host or everything is meant."""
+    options = (
+        click.argument("job", required=False),
+        click.option("--stage", metavar="STAGE", help="Only this stage of JOB."),
+        click.option("--host", metavar="HOST", help="A host and its subdomains, whichever job asks them."),
+        click.option("--all", "everything", is_flag=True, help="Every job."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def read_target(job: str | None, stage: str | None, host: str | None, *, everything: bool) -> Target:
+    """Tell what is meant. Raises `click.UsageError` unless it is exactly one thing."""
+    from tracker.pauses import Target
+
+    if sum((job is not None, host is not None, everything)) != 1:
+        raise click.UsageError("name a JOB, or --host HOST, or --all: one of them")
+    if stage is not None and job is None:
+        raise click.UsageError("--stage is one of a JOB: name that too")
+    if host is not None:
+        if not re.fullmatch(r"[\w-]+(\.[\w-]+)*\.?|\[?[0-9a-fA-F:]+\]?", host):
+            raise click.UsageError(f"--host {host!r}: write the host's name only, such as example.org")
+        return Target.of_host(host)
+    if job is None:
+        return Target.everything()
+    return Target.of_job(job) if stage is None else Target.of_stage(job, stage)
 
 
 @click.command("pause")
-@click.argument("job")
+@target_options
 @click.option("--reason", metavar="WHY", required=True, help="Why; people will read it in `status`.")
 @click.option(
     "--until",
@@ -19,68 +58,142 @@ from cli.options import json_option
     help="A time (18:00, 2026-12-01T08:00) in this machine's zone, or a duration (2h).",
 )
 @json_option
-def pause_command(job: str, reason: str, until: str | None, *, as_json: bool) -> None:
+def pause_command(
+    job: str | None,
+    stage: str | None,
+    host: str | None,
+    reason: str,
+    until: str | None,
+    *,
+    everything: bool,
+    as_json: bool,
+) -> None:
     r"""
-    Hold JOB back.
+    Hold back JOB, a stage, a host or all.
 
-    Obeyed at once: what runs ends as it would, nothing more is claimed.
+    Obeyed at once: what runs ends as it would, nothing more is claimed, a paused host is not asked.
 
     \b
     Examples:
       celeriac pause hacker-news --reason "site is down" --until 2h
-      celeriac pause demo --reason "disk nearly full"
+      celeriac pause demo --stage summarise --reason "model is wrong"
+      celeriac pause --host example.org --reason "they asked us to" --until 18:00
+      celeriac pause --all --reason "disk nearly full"
     """
-    from runner import operate
+    from runner import pausing
 
+    target = read_target(job, stage, host, everything=everything)
     lifted_at = parse_until(until) if until else None
-    acted = operate.pause(get_acting_runtime(), job, reason, lifted_at, who())
-    words = f"{job} is paused: {reason}" + (f", until {lifted_at:%Y-%m-%d %H:%M %Z}" if lifted_at else "")
-    report(acted, words, as_json=as_json)
+    acted = pausing.pause(get_acting_runtime(), target, reason, lifted_at, who())
+    _report(acted, _say_paused(target, acted), as_json=as_json)
+
+
+def _report(acted: PauseActed, words: list[str], *, as_json: bool) -> None:
+    from cli.render import write_json
+
+    if as_json:
+        write_json(acted)
+    for line in [] if as_json else words:
+        click.echo(line, err=True)
+
+
+def _say_paused(target: Target, acted: PauseActed) -> list[str]:
+    if acted.pause is None:  # lifted by somebody else within the same moment
+        return [f"{target} was let go again at once"]
+    lines = [f"{target} is paused: {acted.pause.reason}{_say_end(acted.pause)}"]
+    if acted.before is not None:
+        lines.append(f"it was paused already {_say_pause(acted.before)}; what it says now is yours")
+    return lines
+
+
+def _say_pause(pause: Pause) -> str:
+    from cli.render import say_ago
+
+    return f"by {pause.by}, {say_ago(pause.since_at)}: {pause.reason}{_say_end(pause)}"
+
+
+def _say_end(pause: Pause) -> str:
+    if pause.until_at is None:
+        return ", until a probe succeeds" if pause.is_probing else ""
+    return f", until {datetime.fromtimestamp(pause.until_at / 1000, UTC).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def parse_until(text: str, now: datetime | None = None) -> datetime:
-    """
-    Read a time to come: `18:00` (today, or tomorrow if it has passed), an ISO date and time, or a duration.
+    """Read a time to come, in this machine's zone; see `pipeline.until`. Raises `click.UsageError`."""
+    from pipeline.until import parse_until
 
-    A time without a zone is in this machine's. Raises `click.UsageError` for anything else, or the past.
-    """
-    from pipeline.durations import parse_duration
-
-    present = (now or datetime.now(UTC)).astimezone()
     try:
-        return _in_future(text, present + timedelta(seconds=parse_duration(text)), present)
-    except (ValueError, OverflowError):
-        pass  # not a duration: a time, then
-    try:
-        clock = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - only its hour and minute are used
-        found = present.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
-        return found if found > present else found + timedelta(days=1)
-    except ValueError:
-        pass  # not a time of day: a date and time, then
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        raise click.UsageError(f"--until {text!r}: write 18:00, 2026-12-01T08:00 or 2h") from None
-    return _in_future(text, found if found.tzinfo else found.replace(tzinfo=present.tzinfo), present)
-
-
-def _in_future(text: str, found: datetime, present: datetime) -> datetime:
-    if found <= present:
-        raise click.UsageError(f"--until {text!r} is not in the future")
-    return found
+        return parse_until(text, (now or datetime.now(UTC)).astimezone())
+    except ValueError as error:
+        raise click.UsageError(f"--until {error}") from None
 
 
 @click.command("unpause")
-@click.argument("job")
+@target_options
 @json_option
-def unpause_command(job: str, *, as_json: bool) -> None:
+def unpause_command(
+    job: str | None, stage: str | None, host: str | None, *, everything: bool, as_json: bool
+) -> None:
     r"""
-    Let JOB go on.
+    Let JOB, a stage, a host or all go on.
+
+    \b
+    Examples:
+      celeriac unpause hacker-news
+      celeriac unpause --host example.org
+    """
+    from runner import pausing
+
+    target = read_target(job, stage, host, everything=everything)
+    acted = pausing.unpause(get_acting_runtime(), target, who())
+    _report(acted, _say_lifted(target, acted), as_json=as_json)
+
+
+def _say_lifted(target: Target, acted: PauseActed) -> list[str]:
+    if acted.before is None:
+        lines = [f"{target} was not paused"]
+    else:
+        lines = [f"{target} goes on; it was paused {_say_pause(acted.before)}"]
+    return lines + [f"{each.target} is still paused {_say_pause(each)}" for each in acted.also]
+
+
+@click.command("pauses")
+@json_option
+def pauses_command(*, as_json: bool) -> None:
+    r"""
+    List what is paused.
 
     \b
     Example:
-      celeriac unpause hacker-news
+      celeriac pauses --json
     """
-    from runner import operate
+    from cli.reading import reading
+    from cli.render import write_json
+    from tracker.pauses import list_pauses
 
-    report(operate.unpause(get_acting_runtime(), job, who()), f"{job} goes on", as_json=as_json)
+    with reading() as conn:
+        held = list_pauses(conn)
+    if as_json:
+        write_json(held)
+    else:
+        _show(held)
+
+
+def _show(held: list[Pause]) -> None:
+    from cli.render import say_ago, say_when, write_table
+
+    columns = ["what", "by", "since", "until", "#lifted by itself", "why"]
+    write_table(
+        columns,
+        [
+            (
+                str(each.target),
+                each.by,
+                say_ago(each.since_at),
+                "a probe succeeds" if each.is_probing else say_when(each.until_at),
+                each.lifts or "",
+                each.reason,
+            )
+            for each in held
+        ],
+    )

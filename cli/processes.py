@@ -44,7 +44,7 @@ class Child:
     def start(self) -> None:
         """Start it, out of the terminal's reach: Ctrl-C is for the command, which then stops its children."""
         self.process = subprocess.Popen(
-            [sys.executable, "-W", f"ignore:{ROOT_WARNING}", "-m", "celery", *self.arguments],
+            [sys.executable, "-W", f"ignore:{ROOT_WARNING}", "-m", *self.arguments],
             env={**os.environ, **self.environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,  # ours belongs to the command; Celery says what matters in its log
@@ -114,7 +114,17 @@ def make_worker(concurrency: int, loglevel: str, environment: Mapping[str, str],
     return Child(
         f"worker {number}",
         [
-            *("-A", "tasks", "--quiet", "worker", "--pool", "prefork", "--concurrency", str(concurrency)),
+            *(
+                "celery",
+                "-A",
+                "tasks",
+                "--quiet",
+                "worker",
+                "--pool",
+                "prefork",
+                "--concurrency",
+                str(concurrency),
+            ),
             *("--hostname", name, "--loglevel", loglevel, "--without-mingle", "--without-gossip"),
         ],
         environment,
@@ -123,4 +133,9 @@ def make_worker(concurrency: int, loglevel: str, environment: Mapping[str, str],
 
 def make_beat(loglevel: str, environment: Mapping[str, str]) -> Child:
     """Describe the one beat."""
-    return Child("beat", ["-A", "tasks", "--quiet", "beat", "--loglevel", loglevel], environment)
+    return Child("beat", ["celery", "-A", "tasks", "--quiet", "beat", "--loglevel", loglevel], environment)
+
+
+def make_dashboard(port: int) -> Child:
+    """Describe the dashboard, for this machine alone."""
+    return Child("dashboard", ["cli.main", "dashboard", "--port", str(port)], {})

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from pipeline.jobs_file import JobsFile
+    from runner.accepted import Accepted
     from tracker.connection import Connection
 
 
@@ -28,10 +30,25 @@ def read_jobs_file() -> tuple[JobsFile | None, str | None]:
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
 
+    path = load_settings().jobs
     try:
-        return load_jobs_file(load_settings().jobs), None
+        if (accepted := _find_accepted(path)) is None:
+            return load_jobs_file(path), None
+        jobs = load_jobs_file(path, plugins=False)
+        return jobs.model_copy(update={"unavailable": dict.fromkeys(accepted.unavailable, ())}), None
     except JobsFileError as error:
         return None, str(error)
+
+
+def _find_accepted(path: Path) -> Accepted | None:
+    from pipeline.errors import TrackerUnusableError
+    from runner.accepted import find_accepted
+
+    try:
+        with reading() as conn:
+            return find_accepted(conn, path)
+    except TrackerUnusableError:  # whoever reads it next says so
+        return None
 
 
 def require_job(conn: Connection, job: str) -> None:
@@ -63,3 +80,28 @@ def require_stage(conn: Connection, job: str, stage: str) -> None:
         known.extend(jobs.jobs[job].stage_names)
     if stage not in known:
         raise NotFoundError(f"stage of job {job!r} named", stage, find_nearest(stage, known))
+
+
+def require_stage_of_any(conn: Connection, stage: str) -> None:
+    """Raise `NotFoundError`, with the nearest name, for a stage that no job has."""
+    from pipeline.catalog import find_nearest
+    from pipeline.errors import NotFoundError
+    from tracker.stats import list_stage_names
+
+    known = set(list_stage_names(conn))
+    if stage in known:
+        return
+    jobs, _ = read_jobs_file()
+    known.update(name for job in (jobs.jobs.values() if jobs else ()) for name in job.stage_names)
+    if stage not in known:
+        raise NotFoundError("stage named", stage, find_nearest(stage, sorted(known)))
+
+
+def require_key(conn: Connection, job: str, key: str) -> None:
+    """Raise `NotFoundError`, with the nearest key, for an item that the job has not."""
+    from pipeline.errors import NotFoundError
+    from tracker.items import find_item
+    from tracker.reports import find_near_key
+
+    if find_item(conn, job, key) is None:
+        raise NotFoundError(f"item in job {job!r} with key", key, find_near_key(conn, job, key))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from dataclasses import asdict, is_dataclass
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from pipeline.records import as_data, as_json
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:
@@ -38,20 +38,15 @@ STATUS_STYLE = {
 }
 
 
-def as_data(record: Any) -> Any:
-    """Turn what JSON does not know into what it does: a record into an object, anything else into text."""
-    return asdict(record) if is_dataclass(record) and not isinstance(record, type) else str(record)
-
-
 def write_json(records: Any) -> None:
     """Write a record, a list of them, or an object that holds some, as one JSON text."""
-    sys.stdout.write(json.dumps(records, ensure_ascii=False, indent=2, default=as_data) + "\n")
+    sys.stdout.write(as_json(records, indent=2) + "\n")
 
 
 def write_json_lines(records: Iterable[Any]) -> None:
     """Write records as they come, one JSON text a line."""
     for record in records:
-        sys.stdout.write(json.dumps(record, ensure_ascii=False, default=as_data) + "\n")
+        sys.stdout.write(as_json(record) + "\n")
 
 
 def write_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:

@@ -48,6 +48,7 @@ def replay_command(job: str, key: str, stage: str, *, sandbox: bool, debug: bool
 
 
 def _replay_aside(job: str, key: str, stage: str, *, debug: bool, as_json: bool) -> int:
+    from cli.differences import show_differences
     from cli.ran import code_of, show_ran
     from cli.render import write_json
     from cli.trying import trying
@@ -58,7 +59,8 @@ def _replay_aside(job: str, key: str, stage: str, *, debug: bool, as_json: bool)
     if as_json:
         write_json(replayed)
     else:
-        _show_diff(replayed.diff)
+        if replayed.diff and replayed.ran.result is not None:
+            show_differences(replayed.diff)
         show_ran(f"{job} {key} {stage}", replayed.ran)
         if replayed.ran.result is not None:
             _say_versions(replayed.before, replayed.version, changed=bool(replayed.diff))
@@ -72,14 +74,6 @@ def _stop_there(error: BaseException) -> None:
 
     traceback.print_exception(error)
     pdb.post_mortem(error.__traceback__)
-
-
-def _show_diff(diff: Sequence[str]) -> None:
-    from cli.render import out
-
-    styles = {"+": "green", "-": "red", "@": "cyan"}
-    for line in diff:
-        out.print(line, style=styles.get(line[:1], ""), markup=False)
 
 
 def _say_versions(before: StoredResult, version: str | None, *, changed: bool) -> None:
@@ -96,23 +90,26 @@ def _say_versions(before: StoredResult, version: str | None, *, changed: bool) -
 
 
 def _replay(job: str, key: str, stage: str, *, as_json: bool) -> int:
+    from cli.differences import show_differences
     from cli.render import write_json
     from cli.run import passing_over
+    from pipeline.differences import compare_results
     from runner.context import RunContext
-    from runner.replay import compare, read_stored
+    from runner.replay import read_stored
     from tracker.reports import get_whole_item_report
 
     before = _reset(job, key, stage)
-    with passing_over(job, RunContext(single_pass=True, test_item=key), 1, "error") as (runtime, _):
+    with passing_over(job, RunContext(test_item=key), 1, "error") as (runtime, _):
         after = read_stored(runtime, runtime.tracker, job, key, stage)
         stages = get_whole_item_report(runtime.tracker, job, key).stages
-    diff = compare(before.result, after.result)
+    diff = compare_results(before.result, after.result)
     (ended,) = (one for one in stages if one.stage == stage)
     if as_json:
         found = {"before": before, "after": after, "diff": diff, "stages": stages}
         write_json({"job": job, "key": key, "stage": stage, **found})
     else:
-        _show_diff(diff)
+        if diff:
+            show_differences(diff)
         _say_end(ended, stages)
         if ended.status == "done":
             _say_versions(before, after.version, changed=bool(diff))

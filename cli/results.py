@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tracker.connection import Connection
+    from tracker.history import PastResult
     from tracker.reports import ResultReport
 
 TABLE_ROWS = 50
@@ -33,15 +34,19 @@ EVERYTHING = -1
 @click.option(
     "--limit", type=click.IntRange(1), metavar="N", help="At most so many; a table shows 50 unless told."
 )
+@click.option("--history", is_flag=True, help="Those that a later result has replaced, as many as were kept.")
 @json_option
-def results_command(job: str, stage: str | None, form: str, limit: int | None, *, as_json: bool) -> None:
+def results_command(
+    job: str, stage: str | None, form: str, limit: int | None, *, history: bool, as_json: bool
+) -> None:
     r"""
     Print the results of JOB.
 
-    Of one STAGE, or of all.
+    Of one STAGE, or of all. `celeriac diff` compares two of a stage of an item.
 
     \b
     Examples:
+      celeriac results papers summary --history
       celeriac results demo summarise
       celeriac results demo summarise --format jsonl | jq -r '.result.summary'
       celeriac results demo outline --format csv > outlines.csv
@@ -56,16 +61,20 @@ def results_command(job: str, stage: str | None, form: str, limit: int | None, *
         require_job(conn, job)
         if stage is not None:
             require_stage(conn, job, stage)
-        _write_results(conn, job, stage, "json" if as_json else form, limit)
+        _write_results(conn, job, stage, "json" if as_json else form, limit, history=history)
 
 
-def _write_results(conn: Connection, job: str, stage: str | None, form: str, limit: int | None) -> None:
+def _write_results(
+    conn: Connection, job: str, stage: str | None, form: str, limit: int | None, *, history: bool
+) -> None:
     from cli.render import write_csv, write_json, write_json_lines
+    from tracker.history import stream_history
     from tracker.reports import stream_result_reports
 
-    def stream() -> Iterator[ResultReport]:
-        unless_told = TABLE_ROWS if form == "table" else EVERYTHING
-        return stream_result_reports(conn, job, stage, limit or unless_told)
+    def stream() -> Iterator[ResultReport] | Iterator[PastResult]:
+        at_most = limit or (TABLE_ROWS if form == "table" else EVERYTHING)
+        read = stream_history if history else stream_result_reports
+        return read(conn, job, stage, at_most)
 
     if form == "json":
         write_json(list(stream()))
@@ -78,21 +87,21 @@ def _write_results(conn: Connection, job: str, stage: str | None, form: str, lim
         _show_results(stream())
 
 
-def _show_results(reports: Iterable[ResultReport]) -> None:
+def _show_results(reports: Iterable[ResultReport | PastResult]) -> None:
     from cli.render import shorten, write_table
 
     write_table(
-        ["key", "stage", "version", "result"],
-        [(one.key, one.stage, one.handler_version, shorten(one.result, 120)) for one in reports],
+        ["key", "stage", "#attempt", "version", "result"],
+        [(one.key, one.stage, one.attempt, one.handler_version, shorten(one.result, 120)) for one in reports],
     )
 
 
-def _list_columns(reports: Iterable[ResultReport]) -> list[str]:
+def _list_columns(reports: Iterable[ResultReport | PastResult]) -> list[str]:
     fields = dict.fromkeys(name for one in reports for name in one.result)
     return ["key", *(name for name in fields if name != "key")]
 
 
-def _list_rows(reports: Iterable[ResultReport]) -> Iterator[dict[str, Any]]:
+def _list_rows(reports: Iterable[ResultReport | PastResult]) -> Iterator[dict[str, Any]]:
     for one in reports:
         yield {name: _cell(value) for name, value in one.result.items()} | {"key": one.key}
 

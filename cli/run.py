@@ -29,30 +29,43 @@ if TYPE_CHECKING:
 )
 @click.option("--discover-only", is_flag=True, help="Stop after discovery.")
 @click.option("--dry-run", is_flag=True, help="Write nothing; print what each stage would give.")
+@click.option("--test", "is_test", is_flag=True, help="Work on a copy of the tracker, and throw it away.")
+@click.option("--single-pass", is_flag=True, help="Wait for no retry: try each stage at most once.")
 @click.option("--no-reset", is_flag=True, help="Leave the claims of dead workers until their leases run out.")
 @concurrency_option
 @loglevel_option("error")
 @json_option
 def run_command(
-    job: str, concurrency: int | None, loglevel: str, *, dry_run: bool, as_json: bool, **scope: Any
+    job: str,
+    concurrency: int | None,
+    loglevel: str,
+    *,
+    dry_run: bool,
+    is_test: bool,
+    as_json: bool,
+    **scope: Any,
 ) -> None:
     r"""
     Run JOB once, then stop.
 
     Discovers, then works through the same tasks as ever until nothing is due. Uses the workers of a running
-    `celeriac up` or of CELERIAC_BROKER_URL if any answer; otherwise, and always with --limit, --item or
-    --stage, it starts workers of its own and stops them at the end. Waits for retries that are due within a
-    minute. Exit code 0 only if every item is done; 1 if any failed, 5 if the source is away, 6 if some wait.
+    `celeriac up` or of CELERIAC_BROKER_URL if any answer; otherwise, and always with --limit, --item, --stage or
+    --test, it starts workers of its own and stops them at the end. Waits for retries that are due within a minute,
+    unless --single-pass says otherwise. Exit code 0 only if every item is done; 1 if any failed, 5 if the source is
+    away, 6 if some wait.
 
     \b
     Examples:
       celeriac run demo
       celeriac run hacker-news --limit 5
       celeriac run demo --item argparse.py --dry-run
+      celeriac run demo --test
     """
     from runner.context import RunContext
 
-    run = RunContext(mode="dry_run" if dry_run else "production", single_pass=True, **scope)
+    if dry_run and is_test:
+        raise click.UsageError("--dry-run writes nothing, and --test writes to a copy: choose one")
+    run = RunContext(mode="dry_run" if dry_run else "test" if is_test else "production", **scope)
     if run.is_dry_run:
         from cli.rehearsal import show_rehearsal
 
@@ -79,6 +92,7 @@ def passing_over(
     from cli.brokers import having_workers, stop_on_signals, use_broker
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
+    from runner.copied import on_a_copy
     from runner.logs import configure_logs
     from runner.single_pass import prepare_pass
 
@@ -86,6 +100,8 @@ def passing_over(
     load_jobs_file(settings.jobs).get_job(job)
     stop_on_signals()
     with ExitStack() as stack:
+        if run.is_test:
+            settings = stack.enter_context(on_a_copy(settings))
         alone = stack.enter_context(having_workers(settings.data))
         shared = use_broker(stack, settings, run)
         from tasks.app import get_runtime  # only now: the app reads the broker from the environment
@@ -98,9 +114,19 @@ def passing_over(
             from cli.discover import say_discovered
 
             say_discovered(ready.discovered)
+        _say_held(runtime, job)
         if not run.discover_only:
             _work(runtime, job, ready, concurrency, loglevel, shared)
         yield runtime, ready.discovered
+
+
+def _say_held(runtime: Runtime, job: str) -> None:
+    from runner.plan_words import say_held
+    from runner.planning import plan_job
+
+    plan = plan_job(runtime.tracker, runtime.jobs, job, "on")
+    if plan.held:
+        click.echo(f"{job}: {say_held(plan)}", err=True)
 
 
 def _work(

@@ -33,7 +33,7 @@ def stale_command(job: str | None, *, as_json: bool) -> None:
     from pipeline.settings import load_settings
     from runner.staleness import list_versions
 
-    jobs = load_jobs_file(load_settings().jobs).jobs
+    jobs = load_jobs_file(load_settings().jobs, plugins=False).jobs
     with reading() as conn:
         if job is not None:
             require_job(conn, job)

@@ -9,9 +9,14 @@ import click
 from cli.options import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.jobs_file import JobsFile
+    from runner.causes import Told as Cause
+    from runner.planning import JobPlan
+    from tracker.chores import ChoreReport
+    from tracker.notice_messages import UnsentReport
+    from tracker.notices import Notice
     from tracker.progress import Told
     from tracker.reports import JobReport, StageReport
 
@@ -45,40 +50,50 @@ def status_command(job: str | None, *, as_json: bool) -> None:
 def _show_all(jobs: JobsFile | None, refusal: str | None, *, as_json: bool) -> None:
     from cli.reading import reading
     from cli.render import write_json
-    from tracker.reports import get_job_report, list_job_names
+    from runner.house_status import read_house_status
 
     with reading() as conn:
-        known = sorted({*list_job_names(conn), *(jobs.jobs if jobs else ())})
-        reports = [get_job_report(conn, name) for name in known]
+        found = read_house_status(conn, jobs, refusal)
     if as_json:
-        write_json({"jobs": reports, "jobs_file_refused": refusal})
+        write_json(found)
     else:
-        show_jobs(reports, jobs)
+        show_jobs(found.jobs, jobs, found.plans, found.stuck)
+        _say_troubles(found.notices, found.unsent, found.chores)
 
 
 def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: bool) -> None:
     from cli.reading import reading, require_job
     from cli.render import out, write_json
-    from tracker.progress import list_progress
-    from tracker.reports import get_job_report, list_stage_reports
+    from runner.house_status import read_job_status
 
     with reading() as conn:
         require_job(conn, job)
-        report, stages, told = (
-            get_job_report(conn, job),
-            list_stage_reports(conn, job),
-            list_progress(conn, job),
-        )
+        found = read_job_status(conn, jobs, refusal, job)
     if as_json:
-        write_json({"job": report, "stages": stages, "progress": told, "jobs_file_refused": refusal})
+        write_json(found)
         return
-    show_jobs([report], jobs)
-    if stages:
+    show_jobs([found.job], jobs, found.plans, found.stuck)
+    if found.stages:
         out.print()
-        show_stages(stages)
-    if told:
+        show_stages(found.stages)
+    if found.progress:
         out.print()
-        show_running(told)
+        show_running(found.progress)
+
+
+def _say_troubles(
+    notices: Sequence[Notice], unsent: Sequence[UnsentReport], chores: Sequence[ChoreReport]
+) -> None:
+    from cli.notices import show_unsent
+    from cli.render import say_ago
+
+    if notices:
+        click.echo(f"\nopen notices: {len(notices)}; celeriac notices", err=True)
+    show_unsent(unsent)
+    for chore in chores:
+        if chore.error is not None:
+            again = f"; again {say_ago(chore.retry_at)}" if chore.retry_at else ""
+            click.echo(f"the chore {chore.chore} failed: {chore.error}{again}", err=True)
 
 
 def show_running(told: Iterable[Told]) -> None:
@@ -92,15 +107,24 @@ def show_running(told: Iterable[Told]) -> None:
     )
 
 
-def show_jobs(reports: Iterable[JobReport], jobs: JobsFile | None) -> None:
-    """Show jobs as a table; the note says what jobs.yaml and the tracker have to say about each."""
+def show_jobs(
+    reports: Iterable[JobReport],
+    jobs: JobsFile | None,
+    waiting: Sequence[JobPlan] = (),
+    stuck: Mapping[str, Cause] | None = None,
+) -> None:
+    """Show jobs as a table; the note says what jobs.yaml, the tracker and what waits to be applied say of each."""
     from cli.render import write_table
+    from runner.plan_words import say_held
+
+    held = {plan.job: say_held(plan) for plan in waiting}
 
     write_table(
-        ["job", "#items", *COUNTS, "last look", "note"],
+        ["job", "#oldest fresh", "#items", *COUNTS, "last look", "note"],
         [
             (
                 one.job,
+                _say_age(one.oldest_fresh_at),
                 one.total,
                 one.pending,
                 one.in_progress,
@@ -108,11 +132,27 @@ def show_jobs(reports: Iterable[JobReport], jobs: JobsFile | None) -> None:
                 one.failed,
                 one.skipped,
                 _say_discovery(one),
-                "; ".join(_list_notes(one, jobs)),
+                "; ".join(filter(None, [_say_stuck(one, stuck), *_list_notes(one, jobs), held.get(one.job)])),
             )
             for one in reports
         ],
     )
+
+
+SAID_OTHERWISE = {"paused", "breaker_open", "breaker_probing", "over_budget", "item_over_budget", "retry_at", "held",
+                  "not_in_jobs_file", "switched_off", "cannot_run_here", "look_failed", "failed"}  # fmt: skip
+"""The causes that other notes, or the columns, say already."""
+
+
+def _say_stuck(report: JobReport, stuck: Mapping[str, Cause] | None) -> str | None:
+    cause = (stuck or {}).get(report.job)
+    return None if cause is None or cause.cause in SAID_OTHERWISE else cause.words
+
+
+def _say_age(at_ms: int | None) -> str:
+    from tracker.clock import now_ms
+
+    return "" if at_ms is None else _say_seconds(max(0, now_ms() - at_ms) // 1000)
 
 
 def _say_discovery(report: JobReport) -> str:
@@ -134,12 +174,16 @@ def _list_notes(report: JobReport, jobs: JobsFile | None) -> Iterable[str]:
     from cli.costs import say_spent
     from cli.render import say_when
 
-    if report.pause is not None:
-        until = f" until {say_when(report.pause.until_at)}" if report.pause.until_at else ""
-        yield f"paused by {report.pause.by}: {report.pause.reason}{until}"
+    for pause in (report.pause, *report.paused_stages):
+        if pause is not None:
+            until = f" until {say_when(pause.until_at)}" if pause.until_at else ""
+            what = {"all": "everything ", "stage": f"{pause.stage} "}.get(pause.scope, "")
+            yield f"{what}paused by {pause.by}: {pause.reason}{until}"
     if report.discovery is not None and report.discovery.error is not None:
         again = f"; retry at {say_when(report.discovery.retry_at)}" if report.discovery.retry_at else ""
         yield f"{report.discovery.error}{again}"
+    if report.budget is not None and (report.budget.reached or report.budget.over_budget):
+        yield report.budget.words
     if report.held:
         yield f"{report.held} held: celeriac approve {report.job}"
     if report.next_retry_at:

@@ -17,18 +17,26 @@ if TYPE_CHECKING:
 
 @click.command("up")
 @concurrency_option
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="The dashboard's port; 0 runs without it.",
+)
 @loglevel_option("info")
-def up_command(concurrency: int | None, loglevel: str) -> None:
+def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
     r"""
     Run everything on this machine until Ctrl-C.
 
-    Everything is: broker, beat, worker. The broker is started here unless CELERIAC_BROKER_URL names one.
+    Everything is: broker, beat, worker, dashboard. The broker is started here unless CELERIAC_BROKER_URL names one.
     Other shells find it by themselves: `celeriac enqueue …`, `celery -A tasks inspect active`.
 
     \b
     Examples:
       celeriac up
       celeriac up --concurrency 8 --loglevel warning
+      celeriac up --port 0
     """
     from cli.brokers import having_workers, only_up, stop_on_signals
     from pipeline.jobs_file import load_jobs_file
@@ -47,10 +55,10 @@ def up_command(concurrency: int | None, loglevel: str) -> None:
         count = concurrency or count_processors()
         click.echo(
             f"celeriac is up: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
-            f"{settings.db_path}. Ctrl-C stops it; nothing is lost.",
+            f"{settings.db_path}{_say_dashboard(port)}. Ctrl-C stops it; nothing is lost.",
             err=True,
         )
-        _run_until_interrupted(count, loglevel)
+        _run_until_interrupted(count, loglevel, port)
 
 
 def _enter_broker(stack: ExitStack, settings: Settings) -> None:
@@ -61,10 +69,27 @@ def _enter_broker(stack: ExitStack, settings: Settings) -> None:
         os.environ["CELERIAC_BROKER_URL"] = stack.enter_context(embedded_broker(settings))
 
 
-def _run_until_interrupted(count: int, loglevel: str) -> None:
-    from cli.processes import make_beat, make_worker, running
+def _say_dashboard(port: int) -> str:
+    if not port:
+        return ""
+    if not _can_show():
+        return ", no dashboard (pip install 'celeriac[web]')"
+    return f", dashboard at http://127.0.0.1:{port}/"
 
-    with running([make_worker(count, loglevel, {}), make_beat(loglevel, {})]) as children:
+
+def _can_show() -> bool:
+    from importlib.util import find_spec
+
+    return find_spec("fastapi") is not None
+
+
+def _run_until_interrupted(count: int, loglevel: str, port: int) -> None:
+    from cli.processes import make_beat, make_dashboard, make_worker, running
+
+    processes = [make_worker(count, loglevel, {}), make_beat(loglevel, {})]
+    if port and _can_show():
+        processes.append(make_dashboard(port))
+    with running(processes) as children:
         try:
             while True:
                 children.see_to()

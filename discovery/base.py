@@ -30,7 +30,7 @@ from discovery.readers import ItemPage, ReadItems, ReadRows, refuse_rows
 from discovery.urls import TBS_MAP, canonical_url, hash_url
 from net.guard import Guard
 from net.video_ids import extract_video_id
-from pipeline.errors import JobsFileError, PluginError
+from pipeline.errors import HostPausedError, JobsFileError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -240,16 +240,21 @@ class BaseDiscovery:
 
         Raises `SourceUnavailableError` or `SourceRejectedError`.
         """
-        self.looks[name_source(url) if source is None else source].requests += 1
-        return await self.access.http.fetch(
-            url,
-            headers=headers,
-            method=method,
-            json=json,
-            not_modified_ok=not_modified_ok,
-            statuses_ok=statuses_ok,
-            robots=self.obeys_robots,
-        )
+        look = self.looks[name_source(url) if source is None else source]
+        look.requests += 1
+        try:
+            return await self.access.http.fetch(
+                url,
+                headers=headers,
+                method=method,
+                json=json,
+                not_modified_ok=not_modified_ok,
+                statuses_ok=statuses_ok,
+                robots=self.obeys_robots,
+            )
+        except HostPausedError as error:
+            look.paused = error
+            raise
 
     async def fetch_if_changed(
         self,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from discovery.items import AdmittedItem
+    from pipeline.errors import HostPausedError
 
 
 class Keep(Enum):
@@ -49,6 +50,8 @@ class Look:
     error: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    paused: HostPausedError | None = None
+    """That its host is paused: then it was not asked, and that is no error of its own."""
 
 
 @dataclass(frozen=True, slots=True)

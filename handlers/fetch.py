@@ -11,8 +11,8 @@ from pydantic import Field
 from handlers.base import Handler, HandlerParams
 from handlers.body_names import name_body
 from handlers.content_types import SNIFFED_BYTES, find_content_type, is_text
-from handlers.running import handler_version
 from handlers.spool import open_spool
+from handlers.versions import handler_version
 from net.charset import decode
 from pipeline.errors import ArtifactError, SourceRejectedError
 from pipeline.outcomes import GiveUp, Skip

@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from handlers.base import Handler
 from handlers.contract import check_outcome
-from pipeline.errors import HandlerContractError, SourceUnavailableError
+from pipeline.errors import HandlerContractError, HostPausedError, SourceUnavailableError
 from pipeline.outcomes import Outcome, RetryLater, RetryLaterError
-from pipeline.versions import hash_version
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Awaitable
 
     from handlers.base import HandlerContext
 
@@ -89,7 +88,8 @@ def _as_expected(error: Exception) -> Outcome | None:
     if isinstance(error, RetryLaterError):
         return error.as_outcome()
     if isinstance(error, SourceUnavailableError) and error.retry_after_seconds is not None:
-        return RetryLater(min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS), str(error))
+        host = error.host if isinstance(error, HostPausedError) else None
+        return RetryLater(min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS), str(error), host=host)
     return None
 
 
@@ -127,15 +127,3 @@ async def _await_until(deadline: datetime, ended: Awaitable[Outcome]) -> Outcome
         if not limit.expired():
             raise
         raise TimeoutError(f"still running at the deadline, {deadline.isoformat()}") from error
-
-
-def handler_version(handler_class: type[Handler], params: Mapping[str, Any]) -> str:
-    """
-    Tell the version of what a handler makes with these parameters of jobs.yaml, variables unresolved.
-
-    The declared `VERSION`, else a hash of the class's name, the source of the modules that it is written in,
-    and the parameters; see `pipeline.versions`.
-    """
-    if handler_class.VERSION is not None:
-        return handler_class.VERSION
-    return hash_version(handler_class.__qualname__, handler_class.list_source_modules(params), params)

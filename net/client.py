@@ -113,7 +113,7 @@ class PoliteClient:
         Raises `SourceUnavailableError` (no such host, no connection, too slow, 5xx, 408, 425, 429),
         `SourceRejectedError` (any other status, too large, too many redirects, not http or https, against its
         robots.txt), `BlockedAddressError` (leads into a private network) or `HostBusyError` (not our turn for
-        longer than our patience); `NoContactError` where a contact is needed.
+        longer than our patience, or paused); `NoContactError` where a contact is needed.
         """
         take = partial(read_body, caps=self._choose_caps(max_bytes))
         welcome = frozenset(statuses_ok) | (_UNCHANGED if not_modified_ok else frozenset())
@@ -180,14 +180,30 @@ class PoliteClient:
             return await self._follow(first, errand, connections)
 
     async def _follow(self, hop: Hop, errand: Errand, connections: GuardedConnections) -> Fetched:
-        for _ in range(self._max_redirects + 1):
-            turn = await self._take_turn(hop, errand, connections)
+        try:
+            for _ in range(self._max_redirects + 1):
+                turn = await self._take_turn(hop, errand, connections)
+                answer = await self._ask_in_time(hop, errand, connections, turn)
+                if isinstance(answer, Fetched):
+                    return answer
+                hop = answer
+            raise SourceRejectedError(
+                f"{hop} is where over {self._max_redirects} redirects led; stopped there"
+            )
+        except SourceError as error:
+            error.host = error.host or hop.url.host
+            raise
+
+    async def _ask_in_time(
+        self, hop: Hop, errand: Errand, connections: GuardedConnections, turn: Turn | None
+    ) -> Fetched | Hop:
+        try:
             async with errand.allowance.spend(hop):
-                answer = await self._ask(hop, errand, connections, turn)
-            if isinstance(answer, Fetched):
-                return answer
-            hop = answer
-        raise SourceRejectedError(f"{hop} is where over {self._max_redirects} redirects led; stopped there")
+                return await self._ask(hop, errand, connections, turn)
+        except SourceUnavailableError as error:
+            if self._turns is not None and turn is not None:
+                self._turns.note_no_answer(hop.url.host, turn, error)
+            raise
 
     async def _take_turn(self, hop: Hop, errand: Errand, connections: GuardedConnections) -> Turn | None:
         if self._turns is None:

@@ -18,6 +18,23 @@ class Turn:
     wait_seconds: float
     granted: bool = True
     throttles: int = 0
+    probe: int | None = None
+    """The number of a request that a paused host's breaker lets out to see whether all is well again."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostPause:
+    """
+    Why a host may not be asked now: it is paused, under its own name or that of a domain that it is in.
+
+    `wait_seconds` is how long it is until it is worth while to come back. One that `lets_probes` may be asked by
+    whoever takes a probe.
+    """
+
+    name: str
+    reason: str
+    wait_seconds: float
+    lets_probes: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +75,22 @@ class Manners(Protocol):
 
     def note_success(self, host: str, throttles: int) -> None:
         """Forget that the host asked to slow down, unless it did so again since the turn was given."""
+        ...
+
+    def find_pause(self, host: str) -> HostPause | None:
+        """Find what holds back every request to the host, by the name that is asked."""
+        ...
+
+    def take_probe(self, name: str) -> int | None:
+        """Take one of the requests that a paused host's breaker lets out; its number, or None when none is left."""
+        ...
+
+    def note_no_answer(self, host: str, signature: str, probe: int | None) -> None:
+        """Count that the host gave no answer, or one of 5xx, under the name that was asked."""
+        ...
+
+    def note_answer(self, host: str, probe: int | None) -> None:
+        """Note that the host answered."""
         ...
 
     def recall_robots(self, origin: str) -> KnownRobots | None:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from net.manners import KnownRobots, Turn
+from net.manners import HostPause, KnownRobots, Turn
 from pipeline.host_waits import LONGEST_APPOINTMENT_SECONDS, choose_wait
 
 if TYPE_CHECKING:
@@ -68,6 +68,22 @@ class MemoryManners:
             known = self._hosts.get(host)
             if known is not None and known.throttles == throttles:
                 known.throttles, known.slowed_until = 0, 0.0
+
+    def find_pause(self, host: str) -> HostPause | None:
+        """Find no pause: nobody sets one for a single process."""
+        del host
+        return None
+
+    def take_probe(self, name: str) -> int | None:
+        """Give no probe, where there is no pause."""
+        del name
+        return None
+
+    def note_no_answer(self, host: str, signature: str, probe: int | None) -> None:
+        """Count nothing: without pauses there is no breaker."""
+
+    def note_answer(self, host: str, probe: int | None) -> None:
+        """Count nothing, as above."""
 
     def recall_robots(self, origin: str) -> KnownRobots | None:
         """Look up the robots.txt of an origin."""

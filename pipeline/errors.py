@@ -70,7 +70,9 @@ class HandlerContractError(PluginError):
 
 
 class SourceError(CeleriacError):
-    """The far end must act: a server, a feed, a file."""
+    """The far end must act: a server, a feed, a file. `host` is the one that was asked, where that is known."""
+
+    host: str | None = None
 
 
 class SourceUnavailableError(SourceError):
@@ -83,6 +85,14 @@ class SourceUnavailableError(SourceError):
 
 class HostBusyError(SourceUnavailableError):
     """It is not our turn to ask the host for longer than we are willing to wait; it has not been asked."""
+
+
+class HostPausedError(HostBusyError):
+    """The host is paused, by a person or by its breaker, until `retry_after_seconds`; it has not been asked."""
+
+    def __init__(self, host: str, reason: str, retry_after_seconds: float) -> None:
+        self.host = host
+        super().__init__(f"host {host} is paused: {reason}", retry_after_seconds)
 
 
 class SourceRejectedError(SourceError):
@@ -119,6 +129,20 @@ class TrackerFullError(OperatorError):
     """The disk under the tracker is full: nothing is claimed until there is room."""
 
 
+class TrackerInUseError(OperatorError):
+    """The database is open in another process, and what is asked for needs it alone."""
+
+    def __init__(self, path: object) -> None:
+        self.path = str(path)
+        super().__init__(
+            f"{path} is open in another process: stop the workers, beat and whatever else reads it, then try again"
+        )
+
+
+class ExportError(OperatorError):
+    """Results that cannot be exported so: to this place, in this format, or with what is installed."""
+
+
 class BrokerUnavailableError(OperatorError):
     """The broker does not answer, or none can be started."""
 
@@ -130,6 +154,46 @@ class NotFoundError(OperatorError):
         self.what, self.name, self.nearest = what, name, nearest
         hint = f"; did you mean {nearest!r}?" if nearest else ""
         super().__init__(f"no {what} {name!r}{hint}")
+
+
+class HeldPlanError(OperatorError):
+    """A stage that jobs.yaml has and the items of its job do not yet, because the change waits for `celeriac apply`."""
+
+    def __init__(self, job: str, stage: str) -> None:
+        self.job, self.stage = job, stage
+        super().__init__(
+            f"the stage {stage!r} of job {job!r} waits to be applied: celeriac plan {job}, celeriac apply {job}"
+        )
+
+
+class InvalidFilterError(OperatorError):
+    """
+    A filter that cannot be read: `at` is the place in its `text`, from 0; `allowed` says what may stand there.
+
+    `nearest` is what was likeliest meant, or None.
+    """
+
+    def __init__(self, text: str, at: int, problem: str, allowed: str, nearest: str | None = None) -> None:
+        self.text, self.at, self.problem, self.allowed, self.nearest = text, at, problem, allowed, nearest
+        hint = f"; did you mean {nearest!r}?" if nearest else ""
+        shown = "".join(" " if letter.isspace() else letter for letter in text)
+        super().__init__(f"{problem}{hint}\n  {shown}\n  {' ' * at}^\n  allowed: {allowed}")
+
+
+class NotUndoableError(OperatorError):
+    """An action that cannot be put back; the message says why."""
+
+
+class UnclearRequestError(OperatorError):
+    """A request that leaves out what it has to say, or says what nobody can mean."""
+
+
+class TakesTooLongError(OperatorError):
+    """What is asked for would look at too much; `seconds` is how long it was let."""
+
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        super().__init__(f"that would take longer than {seconds:g} s: ask for less")
 
 
 class ArtifactError(OperatorError):

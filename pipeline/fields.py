@@ -48,11 +48,17 @@ Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Retries = Annotated[Whole, Field(ge=0, le=1000)]
 Concurrency = Annotated[Whole, Field(ge=1, le=100_000)]
+OlderResults = Annotated[Whole, Field(ge=0, le=1000)]
 Priority = Annotated[Whole, Field(ge=-1_000_000, le=1_000_000)]
 Seconds = Annotated[
     float,
     BeforeValidator(_read_seconds, json_schema_input_type=float | str),
     Field(gt=0, le=MAX_SECONDS, allow_inf_nan=False),
+]
+Age = Annotated[
+    float,
+    BeforeValidator(_read_seconds, json_schema_input_type=float | str),
+    Field(ge=60, le=36_500 * 86_400, allow_inf_nan=False),
 ]
 RateField = Annotated[
     Rate,
@@ -98,8 +104,11 @@ SinceField = Annotated[
     PlainSerializer(str),
     WithJsonSchema({"type": ["string", "number"], "examples": ["30d", "2026-01-31"]}),
 ]
+Share = Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)]
 Count = Annotated[Whole, Field(ge=1, le=1_000_000_000)]
+ApplyAbove = Annotated[Whole, Field(ge=0, le=1_000_000_000)]
 Batch = Annotated[Whole, Field(ge=1, le=1000)]
+Keep = Annotated[Whole, Field(ge=1, le=10_000)]
 HostName = Annotated[
     str,
     StringConstraints(

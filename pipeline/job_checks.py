@@ -33,11 +33,16 @@ class JobCheck:
 
 @dataclass(frozen=True, slots=True)
 class JobChecker:
-    """Checks jobs of one file. `data` is the file as written."""
+    """
+    Checks jobs of one file. `data` is the file as written.
+
+    Without `plugins` no strategy and no handler is looked at, nor imported.
+    """
 
     data: Any
     defaults: Defaults
     environment: Mapping[str, str]
+    plugins: bool = True
 
     def check(self, name: str) -> JobCheck:
         """Check the job of this name."""
@@ -55,7 +60,8 @@ class JobChecker:
         checked.wrong += [
             Finding(base + problem.path, problem.message, problem.allowed) for problem in _graph(stages)
         ]
-        self._check_plugins(base, entry, checked)
+        if self.plugins:
+            self._check_plugins(base, entry, checked)
         checked.wrong = list(dict.fromkeys(checked.wrong))
         return checked
 
@@ -76,7 +82,7 @@ class JobChecker:
 
     def _fill_in(self, stage: dict[str, Any]) -> dict[str, Any]:
         """Fill in what a stage leaves out: from `defaults`, else from its handler."""
-        timeout = find_timeout(stage.get("handler"))
+        timeout = find_timeout(stage.get("handler")) if self.plugins else None
         own = {} if timeout is None else {"timeout": timeout}
         return {**own, **self._given(StageSpec), **stage}
 

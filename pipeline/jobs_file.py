@@ -6,13 +6,15 @@ import hashlib
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from pipeline.job_checks import JobCheck, JobChecker
 from pipeline.jobspec import Defaults, JobsDocument, JobsFile
 from pipeline.model_errors import explain
+from pipeline.notify_checks import check_channels
+from pipeline.plugin_checks import Lack
 from pipeline.problems import Finding, JobsFileInvalidError, Problem
 from pipeline.variables import current_environment
 from pipeline.yaml_document import YamlDocument, parse_yaml
@@ -26,9 +28,18 @@ LOOK_SECONDS = 1.0
 """How often a watch looks at its file, at most."""
 
 
-def load_jobs_file(path: Path | str, environment: Mapping[str, str] | None = None) -> JobsFile:
+def load_jobs_file(
+    path: Path | str,
+    environment: Mapping[str, str] | None = None,
+    *,
+    only: str | None = None,
+    plugins: bool = True,
+) -> JobsFile:
     """
     Read and check a jobs file, its strategies, handlers and their parameters included.
+
+    With `only` just that job is looked into, if there is such a one. Without `plugins` nothing is imported: what a
+    strategy or handler would say against its parameters, and the timeouts that handlers declare, are left out.
 
     `environment` holds the variables; without it, this process's own. Raises `JobsFileInvalidError` with all
     that is wrong. What only this machine lacks is in `unavailable`, and is not raised.
@@ -42,33 +53,56 @@ def load_jobs_file(path: Path | str, environment: Mapping[str, str] | None = Non
         )
         raise JobsFileInvalidError(str(path), [problem]) from error
     variables = current_environment() if environment is None else environment
-    return _check_document(path, source, parse_yaml(source), variables)
+    return _check_document(path, source, parse_yaml(source), variables, only, plugins=plugins)
 
 
 def _check_document(
-    path: Path, source: bytes, document: YamlDocument, environment: Mapping[str, str]
+    path: Path,
+    source: bytes,
+    document: YamlDocument,
+    environment: Mapping[str, str],
+    only: str | None,
+    *,
+    plugins: bool,
 ) -> JobsFile:
     if not isinstance(document.data, dict):
         nothing = Problem(1, 1, "", "not a mapping", allowed="version: 1, and jobs: with a job a key")
         raise JobsFileInvalidError(str(path), document.problems or [nothing])
     top, wrong = _check_top(document)
     jobs = document.data.get("jobs")
-    checker = JobChecker(document.data, top.defaults, environment)
-    checks = {name: checker.check(name) for name in (jobs if isinstance(jobs, dict) else ())}
+    checker = JobChecker(document.data, top.defaults, environment, plugins)
+    names = [name for name in (jobs if isinstance(jobs, dict) else ()) if only in (None, name)]
+    checks = {name: checker.check(name) for name in names}
     wrong += [finding for check in checks.values() for finding in check.wrong]
+    channels = list(check_channels(document.data, environment)) if plugins else []
+    wrong += [found for found in channels if isinstance(found, Finding)]
     if wrong or document.problems:
         problems = [document.place(finding) for finding in wrong]
         raise JobsFileInvalidError(str(path), [*document.problems, *problems])
     digest = hashlib.sha256(source).hexdigest()[:16]
     specs = {name: check.spec for name, check in checks.items() if check.spec}
-    rates = {name: host.rate for name, host in top.hosts.items()}
+    rates = {name: host.rate for name, host in top.hosts.items() if host.rate}
+    breakers = {name: host.breaker for name, host in top.hosts.items() if host.breaker}
     lacks = _list_lacks(checks, document)
-    return JobsFile(jobs=specs, digest=digest, path=path, host_rates=rates, unavailable=lacks)
+    budget = top.budget and top.budget.within(top.defaults.timezone)
+    return JobsFile(
+        jobs=specs,
+        digest=digest,
+        path=path,
+        apply_above=top.apply_above,
+        budget=budget,
+        host_rates=rates,
+        host_breakers=breakers,
+        maintenance=top.maintenance,
+        notify=top.notify,
+        lacks=tuple(document.place(found.finding) for found in channels if isinstance(found, Lack)),
+        unavailable=lacks,
+    )
 
 
 def _check_top(document: YamlDocument) -> tuple[JobsDocument, list[Finding]]:
     try:
-        return JobsDocument.model_validate(document.data), []
+        return JobsDocument.model_validate(document.data, context=_find_context(document.data)), []
     except ValidationError as error:
         findings = explain(error, JobsDocument, (), document.data)
     try:
@@ -76,6 +110,14 @@ def _check_top(document: YamlDocument) -> tuple[JobsDocument, list[Finding]]:
     except ValidationError:  # found above already; without them, the jobs can still be looked at
         defaults = Defaults()
     return JobsDocument(version=1, defaults=defaults, jobs={}), findings
+
+
+def _find_context(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Find the time zone of schedules that name none; one that is wrong is told of elsewhere."""
+    try:
+        return {"timezone": Defaults.model_validate(data.get("defaults", {})).timezone}
+    except ValidationError:
+        return {}
 
 
 def _list_lacks(checks: Mapping[str, JobCheck], document: YamlDocument) -> dict[str, tuple[Problem, ...]]:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from pipeline.breaker import BreakerSpec
+from pipeline.budget import BudgetSpec
 from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError
 from pipeline.fields import (
+    ApplyAbove,
     Batch,
     Concurrency,
     Count,
@@ -23,20 +26,26 @@ from pipeline.fields import (
     KeyField,
     Name,
     Needs,
+    OlderResults,
     Priority,
     Queue,
     RateField,
     Retries,
     ScheduleField,
     Seconds,
+    Share,
     SinceField,
     Timezone,
 )
+from pipeline.maintenance import MaintenanceSpec
+from pipeline.notify import NotifySpec
 from pipeline.on_change import OnChange
+from pipeline.on_schedule import OnSchedule
 from pipeline.problems import InvalidValueError, Problem
 from pipeline.rate import Rate
 from pipeline.schedule import Schedule
 from pipeline.shorthand import name_stage, split_discovery
+from pipeline.spec import Spec
 from pipeline.stage_graph import find_graph_problems, resolve_needs
 
 __all__ = [
@@ -55,12 +64,6 @@ __all__ = [
 
 OWN_QUEUES = ("celery", "tracker")
 """The queues that the workers beside the tracker keep for themselves."""
-
-
-class Spec(BaseModel):
-    """A part of jobs.yaml: frozen, and without room for a key that it does not know."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class DiscoverySpec(Spec):
@@ -101,6 +104,9 @@ class StageSpec(Spec):
     rate: RateField | None = Field(None, description="How many may start in a time, on all workers together.")
     batch: Batch | None = Field(
         None, description="Up to so many items are worked on together, by one task; for a handler that can."
+    )
+    keep: OlderResults = Field(
+        3, description="How many older results of each item are kept when a new one replaces them."
     )
     queue: Queue = Field("celery", description="The Celery queue its messages go to.")
     enabled: Flag = Field(default=True, description="Off: the stage is skipped, and what needs it goes on.")
@@ -143,6 +149,24 @@ class JobEntry(Spec):
     )
     on_change: OnChange = Field(
         OnChange.IGNORE, description="What a known key with new data means: ignore, merge or reprocess."
+    )
+    on_schedule: OnSchedule = Field(
+        OnSchedule.HOLD, description="What discovery does while the job is paused: hold, skip or queue."
+    )
+    breaker: BreakerSpec | None = Field(
+        None, description="How many failures in a row pause the job; null: none, whatever `defaults` say."
+    )
+    budget: BudgetSpec | None = Field(
+        None, description="What it may spend: a day, an item, in all; what would go beyond waits."
+    )
+    backfill_share: Share = Field(
+        0.25, description="How much of what is sent may be work asked for again, while fresh items wait."
+    )
+    notify: NotifySpec | None = Field(
+        None, description="Whom to tell when something is wrong; without it as for all jobs, null: nobody."
+    )
+    search: Flag = Field(
+        default=True, description="Off: what its items and results say is not in the full text search."
     )
     stages: tuple[StageSpec, ...] = Field(min_length=1, description="What each item goes through.")
 
@@ -216,15 +240,30 @@ class Defaults(Spec):
     timeout: Seconds = Field(600.0, description="For each stage.")
     concurrency: Concurrency | None = Field(None, description="For each stage.")
     rate: RateField | None = Field(None, description="For each stage.")
+    keep: OlderResults = Field(3, description="For each stage.")
     queue: Queue = Field("celery", description="For each stage.")
     priority: Priority = Field(0, description="For each job.")
-    timezone: Timezone = Field("UTC", description="For each cron schedule that names no time zone.")
+    backfill_share: Share = Field(0.25, description="For each job.")
+    breaker: BreakerSpec | None = Field(None, description="For each job.")
+    on_schedule: OnSchedule = Field(OnSchedule.HOLD, description="For each job.")
+    timezone: Timezone = Field(
+        "UTC", description="For each cron schedule and budget that names no time zone."
+    )
 
 
 class HostSpec(Spec):
     """How one host, and those of its subdomains, may be asked."""
 
-    rate: RateField = Field(description="How many requests in a time, by all jobs and workers together.")
+    rate: RateField | None = Field(
+        None, description="How many requests in a time, by all jobs and workers together."
+    )
+    breaker: BreakerSpec | None = Field(None, description="How many failures in a row pause the host.")
+
+    @model_validator(mode="after")
+    def _check_says_something(self) -> Self:
+        if self.rate is None and self.breaker is None:
+            raise InvalidValueError("nothing is said of this host", "`rate`, `breaker` or both")
+        return self
 
 
 class JobsDocument(Spec):
@@ -234,6 +273,17 @@ class JobsDocument(Spec):
     defaults: Defaults = Field(default_factory=Defaults, description="Values for all stages and jobs.")
     hosts: Mapping[HostName, HostSpec] = Field(
         default_factory=dict, description="How often hosts may be asked, by their names."
+    )
+    budget: BudgetSpec | None = Field(None, description="What all jobs together may spend.")
+    apply_above: ApplyAbove = Field(
+        1000, description="A change of stages that touches more items than this waits for `celeriac apply`."
+    )
+    maintenance: MaintenanceSpec = Field(
+        default_factory=MaintenanceSpec,
+        description="What the house does for itself on a schedule; see below.",
+    )
+    notify: NotifySpec | None = Field(
+        None, description="Whom to tell when something is wrong with any job; see below."
     )
     jobs: dict[str, Any] = Field(description="The jobs by name.")
 
@@ -246,8 +296,20 @@ class JobsFile(Spec):
     digest: str
     """The first 16 hex digits of the SHA-256 of the file's bytes."""
     path: Path
+    apply_above: int = 1000
+    """How many items a change of stages may touch without `celeriac apply`."""
+    budget: BudgetSpec | None = None
+    """What all jobs together may spend."""
     host_rates: Mapping[str, Rate] = Field(default_factory=dict)
     """How often hosts may be asked, by the name of each, or of the domain that it is in."""
+    host_breakers: Mapping[str, BreakerSpec] = Field(default_factory=dict)
+    """When hosts that fail are paused, by the same names."""
+    maintenance: MaintenanceSpec = Field(default_factory=MaintenanceSpec)
+    """What the house does for itself."""
+    notify: NotifySpec | None = None
+    """Whom to tell when something is wrong with any job."""
+    lacks: tuple[Problem, ...] = ()
+    """What `notify` lacks on this machine as it is."""
     unavailable: Mapping[str, tuple[Problem, ...]] = Field(default_factory=dict)
     """The jobs that cannot run on this machine as it is: an extra is not installed, a variable is not set."""
 
@@ -256,6 +318,11 @@ class JobsFile(Spec):
         if name not in self.jobs:
             raise NotFoundError("job", name, find_nearest(name, sorted(self.jobs)))
         return self.jobs[name]
+
+    def find_notify(self, name: str) -> NotifySpec | None:
+        """Find whom to tell of a job, and of what: as it says itself, else as the file does."""
+        job = self.jobs.get(name)
+        return job.notify if job is not None and "notify" in job.model_fields_set else self.notify
 
     @property
     def enabled_jobs(self) -> tuple[JobSpec, ...]:

@@ -52,7 +52,7 @@ CLAIM = _move("claim", [_P], _I, "a worker takes the stage under a lease")
 FINISH = _move("finish", [_I], _D, "the handler returned a result")
 FAIL = _move("fail", [_I], _F, "gave up, used up its retries, or killed its worker three times")
 SKIP = _move(
-    "skip", [_I, _P], _S, "the handler left it out, its stage is switched off, or a person skipped it"
+    "skip", [_I, _P, _F], _S, "the handler left it out, its stage is switched off, or a person skipped it"
 )
 RETRY = _move("retry", [_I], _P, "an unexpected failure with retries left: again after its backoff")
 RETRY_LATER = _move("retry_later", [_I], _P, "the handler asked for a later time; uses no retry")
@@ -61,8 +61,10 @@ RELEASE = _move("release", [_I], _P, "the worker was lost, or gave its claim bac
 RESET = _move("reset", [_I, _D, _F, _S], _P, "a person or a new version asks for it again")
 RETRY_FAILED = _move("retry_failed", [_F], _P, "a person asks for the failed ones again")
 REOPEN = _move("reopen", [_S], _P, "its stage is switched on again in jobs.yaml")
-MARK_DONE = _move("mark_done", [_P], _D, "counted as done by hand, or because the item was injected later on")
-MARK_FAILED = _move("mark_failed", [_P], _F, "counted as failed by hand")
+MARK_DONE = _move(
+    "mark_done", [_P], _D, "counted as done by hand, by an undo, or as the item was injected later on"
+)
+MARK_FAILED = _move("mark_failed", [_P], _F, "counted as failed by hand, or by an undo")
 
 MOVES = (
     CLAIM,

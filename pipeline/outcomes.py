@@ -32,11 +32,16 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """Try again after `delay` (seconds or a timedelta), or `at` an aware instant. Uses no retry of the stage's."""
+    """
+    Try again after `delay` (seconds or a timedelta), or `at` an aware instant. Uses no retry of the stage's.
+
+    `host` is the paused one that it waits for, if that is why: when its pause is lifted, it is tried at once.
+    """
 
     delay: float | timedelta | None = None
     reason: str = ""
     at: datetime | None = None
+    host: str | None = None
 
     def __post_init__(self) -> None:
         """Refuse an ending that names no time, or two."""

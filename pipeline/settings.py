@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from dotenv import dotenv_values
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
 
 from pipeline.errors import OperatorError
 
@@ -21,17 +22,10 @@ _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-
 _CONTACT = re.compile(r"[^\s@<>()]+@[^\s@<>()]+|https?://[^\s<>()]+")
 
 
-class Settings(BaseSettings):
-    """What the operator may set; the environment goes before `.env`, and an empty value means unset."""
+class Settings(BaseModel):
+    """What the operator may set."""
 
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX,
-        env_file=".env",
-        env_file_encoding="utf-8",
-        env_ignore_empty=True,
-        extra="ignore",
-        frozen=True,
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     db: Path | None = Field(
         None, description="The tracker's SQLite file; without it, `tracker.db` in the data folder."
@@ -49,7 +43,7 @@ class Settings(BaseSettings):
         description="A mail address or web page of yours, which every site that is asked can read; without it, only "
         "`CELERIAC_ALLOW_HOSTS` are asked.",
     )
-    allow_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    allow_hosts: tuple[str, ...] = Field(
         (),
         description="Hosts and networks (`wiki.corp,10.0.0.0/8`) to fetch from although they are not public.",
     )
@@ -108,9 +102,20 @@ def _is_network(text: str) -> bool:
 
 
 def load_settings() -> Settings:
-    """Read the settings afresh. Raises `OperatorError` naming each variable whose value is not allowed."""
+    """
+    Read the settings afresh: the environment goes before `.env`, and an empty value means unset.
+
+    Raises `OperatorError` naming each variable whose value is not allowed.
+    """
     try:
-        return Settings()
+        said = {**dotenv_values(".env"), **os.environ}
+        return Settings.model_validate(
+            {
+                name: said[variable]
+                for name in Settings.model_fields
+                if said.get(variable := variable_name(name))
+            }
+        )
     except ValidationError as error:
         # the message only, never the input: it may be a password
         details = error.errors(include_url=False)

@@ -35,7 +35,10 @@ class Since:
             instant = None
         if instant is not None:
             aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
-            return cls(fixed=aware.astimezone(UTC))
+            try:
+                return cls(fixed=aware.astimezone(UTC))
+            except OverflowError:  # at the edge of the years that there are
+                raise InvalidValueError(f"{show_value(value)} is no time to look back to", ALLOWED) from None
         try:
             span = timedelta(seconds=parse_duration(value))
         except (ValueError, OverflowError):

@@ -9,6 +9,8 @@ import structlog
 from handlers.running import run_handler
 from pipeline.errors import NotFoundError, StaleLeaseError
 from runner.big_results import move_if_big
+from runner.breaker import note_ending
+from runner.budgets import has_budget
 from runner.claimed import Claimed
 from runner.dispatch import publish, refill
 from runner.room import wait_for_room
@@ -17,6 +19,7 @@ from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.dispatch import Message
 from tracker.endings import Ending
+from tracker.host_waits import keep_wait
 from tracker.jobs import reset_auto_unpauses
 
 if TYPE_CHECKING:
@@ -61,15 +64,17 @@ def _work(runtime: Runtime, claimed: Claimed) -> Ending:
         spec = job.stage(claim.stage)
     except NotFoundError as error:
         return Ending.released(f"not in this worker's jobs.yaml: {error}")
+    version = None
     try:
         with runtime.leases.hold(f"{claim.job_id}.{claim.stage}", claimed.renew) as held:
             prepared = runtime.prepare(job, spec.name)
+            version = prepared.version
             outcome = run_handler(prepared.handler, claimed.make_context(spec, held.lost.is_set))
             return claimed.judge(outcome, prepared.version)
     except runtime.stop_errors:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises, its stage fails, not the worker
-        return claimed.judge_error(spec, error)
+        return claimed.judge_error(spec, error, version)
 
 
 # -- what follows -----------------------------------------------------------------------------------------
@@ -96,7 +101,8 @@ def _settle(
 ) -> tuple[Settled, list[Message]]:
     conn = runtime.tracker
     spec = next((stage for stage in job.stages if stage.name == claim.stage), None) if job else None
-    limited = spec is None or any(limit is not None for limit in (spec.concurrency, spec.rate, spec.batch))
+    limits = () if spec is None else (spec.concurrency, spec.rate, spec.batch)
+    limited = job is None or spec is None or any(limits) or has_budget(runtime, job)
     with write(conn):
         settled = moves.settle(
             conn,
@@ -105,8 +111,12 @@ def _settle(
             claim.attempt,
             ending,
             by=runtime.worker,
-            hand_over=not limited,  # a limited stage waits in the tracker, where dispatch counts it
+            hand_over=not limited,  # then it waits in the tracker, where dispatch counts it
         )
+        if job is not None:
+            note_ending(conn, job, settled, ending)
+        if ending.waits_for_host is not None and ending.retry_at is not None:
+            keep_wait(conn, ending.waits_for_host, claim.item_id, claim.stage, ending.retry_at)
         if ending.result_json is not None:
             reset_auto_unpauses(conn, claim.job_id)
         messages = _follow_up(runtime, conn, job, spec, settled, claim)

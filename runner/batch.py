@@ -98,13 +98,13 @@ def _run(
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises, its stage fails, not the worker
         if len(taken) == 1 or isinstance(error, runtime.timeout_error | TimeoutError):
-            return [one.judge_error(spec, error) for one in taken]
+            return [one.judge_error(spec, error, prepared.version) for one in taken]
         log.warning(
             "failed together; each is tried alone", stage=spec.name, items=len(taken), error=str(error)
         )
         return [ending for one in taken for ending in _run(runtime, prepared, [one], stop_asked)]
     return [
-        one.judge_error(spec, outcome)
+        one.judge_error(spec, outcome, prepared.version)
         if isinstance(outcome, Exception)
         else one.judge(outcome, prepared.version)
         for one, outcome in zip(taken, outcomes, strict=True)

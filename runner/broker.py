@@ -56,13 +56,14 @@ def find_embedded(settings: Settings) -> str | None:
 def is_reachable(url: str) -> bool:
     """Tell whether a broker answers at a URL, within two seconds."""
     try:
-        with contextlib.closing(_connect(url)) as client:
+        with contextlib.closing(connect_to(url)) as client:
             return bool(client.ping())
     except (redis.RedisError, OSError, ValueError):
         return False
 
 
-def _connect(url: str) -> redis.Redis:
+def connect_to(url: str) -> redis.Redis:
+    """Make a client of a broker that gives up after two seconds."""
     path = url.replace("redis+socket://", "unix://", 1)
     return redis.Redis.from_url(path, socket_connect_timeout=2, socket_timeout=2)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StaleLeaseError, TrackerFullError
@@ -44,9 +45,14 @@ class Claimed:
         return Holder(self.claim.item_id, self.claim.stage, self.claim.attempt)
 
     def renew(self, conn: Connection) -> bool:
-        """Renew the lease, and show what progress was not shown yet; False when the claim is lost."""
+        """
+        Renew the lease, and show what progress was not shown yet; False when nobody waits for the result any more.
+
+        That is when the claim is lost, or when somebody cancelled the stage, which the lease outlasts.
+        """
         self._desk.tell_untold(conn)
-        return claims.renew_lease(conn, self.claim.item_id, self.claim.stage, self.claim.attempt)
+        place = self.claim.item_id, self.claim.stage, self.claim.attempt
+        return claims.renew_lease(conn, *place) and not claims.is_cancelled(conn, *place)
 
     def make_context(self, spec: StageSpec, stop_asked: Callable[[], bool]) -> HandlerContext:
         """Make what the handler is handed; its deadline counts from now."""
@@ -67,12 +73,12 @@ class Claimed:
         """Turn what the handler ended in into the ending that is recorded."""
         return judge_outcome(outcome, version, hash_input(self.claim.data_json, self._needed.read_hashes))
 
-    def judge_error(self, spec: StageSpec, error: BaseException) -> Ending:
-        """Turn what the handler raised, or the end of its time, into the ending that is recorded."""
+    def judge_error(self, spec: StageSpec, error: BaseException, version: str | None = None) -> Ending:
+        """Turn what the handler of this version raised, or the end of its time, into the ending that is recorded."""
         failure = describe_error(error)
         if isinstance(error, self._runtime.timeout_error):
             failure = describe_timeout(spec.timeout, failure.traceback)
-        return judge_failure(spec, self.claim.retries, failure)
+        return judge_failure(spec, self.claim.retries, replace(failure, handler_version=version))
 
     def give_back(self) -> None:
         """Let another worker have it, because this one is stopped. On a full disk its lease runs out, then."""

@@ -14,7 +14,7 @@ class RunContext:
 
     `limit` bounds how many items it takes up; `test_stage` and `test_item` keep it to one stage name or one
     key; `no_reset` leaves claims of dead workers to their leases; `discover_only` stops after discovery;
-    `single_pass` ends when nothing is due; `active_items` are the ids that it keeps to, or None for all.
+    `single_pass` waits for no retry; `active_items` are the ids that it keeps to, or None for all.
     """
 
     mode: Literal["production", "test", "dry_run"] = "production"

@@ -17,21 +17,26 @@ from discovery.items import admit_items
 from discovery.memory import Batch, EnoughError, recall_nothing
 from pipeline import catalog
 from pipeline.errors import (
+    HostPausedError,
     JobsFileError,
     PluginError,
     SourceRejectedError,
     SourceUnavailableError,
     StaleRunError,
 )
+from pipeline.on_schedule import OnSchedule
 from pipeline.redaction import KNOWN
 from pipeline.variables import fill_from_environment, resolve_params
 from runner.dispatch import dispatch_job
 from runner.intake import Intake, Sieve
 from runner.judge import as_text, describe_error, due_in
+from runner.on_schedule import leave_out, say_pause
 from runner.room import wait_for_room
 from tracker import discoveries
 from tracker.clock import to_ms
 from tracker.discoveries import Findings
+from tracker.events import log_event
+from tracker.host_waits import wait_for_host
 from tracker.items import get_pending_count
 
 if TYPE_CHECKING:
@@ -83,12 +88,19 @@ def discover(
     """
     job = runtime.jobs.get_job(job_id)
     slot_at = _find_slot(job) if scheduled else None
+    paused = say_pause(runtime.tracker, job) if scheduled or run_id is not None else None
+    if paused is not None and job.on_schedule is not OnSchedule.QUEUE:
+        return _leave_out(runtime, job, slot_at, paused) if run_id is None else None
     if run_id is None and (reason := _too_much_waits(runtime.tracker, job)):
         return _skip(runtime, job, slot_at, reason)
     run = wait_for_room(lambda: _begin(runtime.tracker, job, slot_at, run_id))
     if run is None:
         log.debug("nothing to discover", job=job_id)
         return None
+    if paused is not None:
+        wait_for_room(
+            lambda: log_event(runtime.tracker, job_id, "discover_queued", detail={"reason": paused})
+        )
     wait_for_room(lambda: discoveries.drop_older_retries(runtime.tracker, run))
     with runtime.leases.hold(f"{job_id} discovery", lambda conn: discoveries.renew_discovery(conn, run)):
         ended = _look(runtime, job, run)
@@ -123,10 +135,17 @@ def _skip(runtime: Runtime, job: JobSpec, slot_at: int | None, reason: str) -> D
     return Discovered(job.name, skipped=reason)
 
 
+def _leave_out(runtime: Runtime, job: JobSpec, slot_at: int | None, reason: str) -> Discovered | None:
+    if not wait_for_room(lambda: leave_out(runtime.tracker, job, slot_at, reason)):
+        return None
+    log.info("discovery left out", job=job.name, reason=reason)
+    return Discovered(job.name, skipped=reason)
+
+
 def _look(runtime: Runtime, job: JobSpec, run: RunLease) -> Discovered | None:
     intake = Intake(runtime.tracker, job, run)
     attempt = Attempt(runtime, job, run, intake)
-    if run.attempt > MAX_ATTEMPTS:
+    if run.tries > MAX_ATTEMPTS:
         return attempt.fail(f"given up: its worker died under it {MAX_ATTEMPTS} times")
     try:
         attempt.strategy = make_strategy(job, runtime.access(job, intake.receive))
@@ -137,7 +156,7 @@ def _look(runtime: Runtime, job: JobSpec, run: RunLease) -> Discovered | None:
         log.warning("another process took up this discovery", job=job.name, error=str(error))
         return None
     except SourceUnavailableError as error:
-        return attempt.fail(f"source unavailable: {error}", attempt.retry_at(error))
+        return attempt.wait_or_fail(error)
     except (SourceRejectedError, PluginError, JobsFileError) as error:
         return attempt.fail(str(error))
     except BaseException as error:  # a strategy may also call sys.exit: its run fails, not the worker
@@ -172,11 +191,35 @@ class Attempt:
         )
         return self._conclude(findings, error, retry_at)
 
+    def find_paused_host(self, error: SourceUnavailableError) -> HostPausedError | None:
+        """Find the paused host for which nothing could be had, the first to go on; None if something else failed."""
+        looks = self.strategy.looks.values() if self.strategy else ()
+        paused = [look.paused for look in looks if look.paused is not None]
+        if isinstance(error, HostPausedError):
+            paused.append(error)
+        if any(look.error is not None and look.paused is None for look in looks):
+            return None
+        return min(paused, key=lambda each: each.retry_after_seconds or 0, default=None)
+
+    def wait_or_fail(self, error: SourceUnavailableError) -> Discovered:
+        """Record that nothing could be had now: because of a paused host, or as a failure that is tried again."""
+        if (paused := self.find_paused_host(error)) is not None:
+            return self.wait(paused)
+        return self.fail(f"source unavailable: {error}", self.retry_at(error))
+
+    def wait(self, paused: HostPausedError) -> Discovered:
+        """Record that it waits for a host's pause to end, which is no failure."""
+        conn, host, reason = self.runtime.tracker, paused.host or "", as_text(paused)
+        retry_at = due_in(paused.retry_after_seconds or 0)
+        wait_for_room(lambda: wait_for_host(conn, self.run, host, reason, retry_at))
+        log.info("discovery waits", job=self.job.name, reason=reason, retry_at=retry_at)
+        return Discovered(self.job.name, **asdict(self.intake.counts), error=reason, retry_at=retry_at)
+
     def retry_at(self, error: SourceUnavailableError) -> int | None:
         """Tell when to try again (Unix ms): twice as late each time, or as the source asks; None to give up."""
-        if self.run.attempt >= MAX_ATTEMPTS:
+        if self.run.tries >= MAX_ATTEMPTS:
             return None
-        wait = min(FIRST_RETRY_SECONDS * 2 ** (self.run.attempt - 1), LONGEST_RETRY_SECONDS)
+        wait = min(FIRST_RETRY_SECONDS * 2 ** (self.run.tries - 1), LONGEST_RETRY_SECONDS)
         return due_in(max(wait, error.retry_after_seconds or 0))
 
     def _tell(self, error: str | None) -> Findings:

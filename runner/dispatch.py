@@ -7,7 +7,6 @@ when it is low, in the same transaction; the sweep does so for what a limit or a
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -15,28 +14,25 @@ import structlog
 
 from pipeline.errors import BrokerUnavailableError
 from pipeline.schedule import SWEEP_SECONDS
+from runner.budgets import open_purse
+from runner.candidates import NOTHING, choose, find_root, is_waiting, list_stages_on, list_unopened
 from runner.cargo import load_cargo
-from runner.loads import list_loads, size_of_load, split_into_loads
+from runner.loads import list_loads
 from tracker import dispatch as tracker_dispatch
-from tracker.clock import now_ms
 from tracker.connection import Connection, write
-from tracker.dispatch import Candidate, Message, Runway
-from tracker.jobs import is_job_paused
+from tracker.pauses import read_holds
 from tracker.plan import open_items
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from pipeline.jobspec import JobSpec, StageSpec
     from pipeline.rate import Rate
+    from runner.budgets import Purse
     from runner.runtime import Runtime
+    from tracker.dispatch import Message, Runway
 
 log = structlog.get_logger(__name__)
-
-NOTHING = Runway(0, 0)
-
-SHORT_LOAD_WAITS_MS = 10_000
-"""How long a load of a stage with `batch` waits to become full while more is coming."""
 
 
 def dispatch_job(runtime: Runtime, job: JobSpec) -> int:
@@ -54,11 +50,11 @@ def dispatch_job(runtime: Runtime, job: JobSpec) -> int:
 
 def has_work(runtime: Runtime, conn: Connection, job: JobSpec, queue: str) -> bool:
     """Tell, without writing, whether a job has anything that could be sent on a queue."""
-    stages = _stages_on(runtime, job, queue)
+    stages = list_stages_on(runtime, job, queue)
     if any(tracker_dispatch.list_ready(conn, job.name, stage.name, 1) for stage in stages):
         return True
-    root = _find_root(runtime, job, stages)
-    return root is not None and bool(_list_unopened(runtime, conn, job, root, 1))
+    root = find_root(runtime, job, stages)
+    return root is not None and bool(list_unopened(runtime, conn, job, root, 1))
 
 
 def refill(runtime: Runtime, conn: Connection, job: JobSpec, queue: str) -> list[Message]:
@@ -68,21 +64,27 @@ def refill(runtime: Runtime, conn: Connection, job: JobSpec, queue: str) -> list
     Returns the messages to publish once it is committed; none when the runway is not low, or the job is
     paused. The cost is that of what is sent: it does not grow with what waits.
     """
-    stages = _stages_on(runtime, job, queue)
+    stages = list_stages_on(runtime, job, queue)
     runways = _read_runways(conn, job)
     mine = [runways.get(stage.name, NOTHING) for stage in stages]
     queued, running = sum(one.queued for one in mine), sum(one.running for one in mine)
     low, high = runtime.pace.marks(job.name, queue, running)
-    if queued >= low or is_job_paused(conn, job.name):
+    if queued >= low or (holds := read_holds(conn, job.name)).all_stages:
         return []
-    room = high - queued
-    allowed = {stage.name: _count_allowed(conn, job, stage, runways, room) for stage in stages}
-    chosen = [one for load in _choose(runtime, conn, job, stages, allowed, room) for one in load]
+    room, purse = high - queued, open_purse(runtime, conn, job)
+    if holds.probes_left is not None:  # its breaker lets out so many, whatever the queue
+        room = min(room, holds.probes_left - sum(one.queued for one in runways.values()))
+    stages = [stage for stage in stages if stage.name not in holds.stages]
+    allowed = {stage.name: _count_allowed(conn, job, stage, runways, room, purse) for stage in stages}
+    chosen = [one for load in choose(runtime, conn, job, stages, allowed, room, purse) for one in load]
     unopened = [one.item_id for one in chosen if one.unopened]
     if unopened:
         open_items(conn, job.name, unopened, runtime.plan(job))
     messages = tracker_dispatch.stamp(conn, chosen) if chosen else []
     _take_rates(conn, job, stages, messages)
+    if purse is not None:
+        dry = [stage for stage in stages if purse.is_dry(stage)]
+        purse.settle(messages, [stage.name for stage in dry if is_waiting(runtime, conn, job, stage)])
     return messages
 
 
@@ -113,109 +115,22 @@ def publish(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> int:
     return len(messages)
 
 
-def _stages_on(runtime: Runtime, job: JobSpec, queue: str) -> list[StageSpec]:
-    only = runtime.run.test_stage
-    return [
-        stage for stage in job.stages if stage.queue == queue and stage.enabled and only in (None, stage.name)
-    ]
-
-
-Load = list[Candidate]
-
-
-def _choose(
-    runtime: Runtime,
+def _count_allowed(
     conn: Connection,
     job: JobSpec,
-    stages: Sequence[StageSpec],
-    allowed: dict[str, int],
+    stage: StageSpec,
+    runways: dict[str, Runway],
     room: int,
-) -> list[Load]:
-    found = {
-        stage.name: _list_ready(runtime, conn, job, stage.name, allowed[stage.name] * size_of_load(stage))
-        for stage in stages
-        if allowed[stage.name]
-    }
-    free = [stage for stage in stages if allowed[stage.name]]  # one at its limit does not hold up the others
-    if (root := _find_root(runtime, job, free)) is not None:
-        limit = max(allowed.values()) * size_of_load(job.stage(root))
-        found[root] += _list_unopened(runtime, conn, job, root, limit)
-    loads: list[Load] = []
-    for stage in free:
-        made = split_into_loads(sorted(found[stage.name]), size_of_load(stage))
-        loads += [load for load in made if _may_go(runtime, conn, job, stage, load)]
-    return _within(allowed, sorted(loads), room)
-
-
-def _within(allowed: dict[str, int], loads: Iterable[Load], room: int) -> list[Load]:
-    taken: Counter[str] = Counter()
-    chosen: list[Load] = []
-    for load in loads:
-        stage = load[0].stage
-        if taken[stage] < allowed[stage] and len(chosen) < room:
-            taken[stage] += 1
-            chosen.append(load)
-    return chosen
-
-
-def _may_go(runtime: Runtime, conn: Connection, job: JobSpec, stage: StageSpec, load: Load) -> bool:
-    """Tell whether a load is full, or need not wait for more: nothing is coming, or it has waited long enough."""
-    if len(load) == size_of_load(stage) or load[0].crashes:
-        return True
-    return (
-        not _is_more_coming(runtime, conn, job, stage)
-        or tracker_dispatch.ready_since(conn, load) <= now_ms() - SHORT_LOAD_WAITS_MS
-    )
-
-
-def _is_more_coming(runtime: Runtime, conn: Connection, job: JobSpec, stage: StageSpec) -> bool:
-    before = job.ancestors(stage.name)
-    runways = tracker_dispatch.read_runways(conn, job.name)
-    if any(runways.get(name, NOTHING).outstanding for name in before):
-        return True
-    earlier = [one for one in job.stages if one.name in before and one.enabled]
-    if any(_list_ready(runtime, conn, job, one.name, 1) for one in earlier):
-        return True
-    root = _find_root(runtime, job, earlier)
-    return root is not None and bool(_list_unopened(runtime, conn, job, root, 1))
-
-
-def _list_ready(runtime: Runtime, conn: Connection, job: JobSpec, stage: str, limit: int) -> list[Candidate]:
-    active = runtime.run.active_items
-    if active is None:
-        return tracker_dispatch.list_ready(conn, job.name, stage, limit)
-    return tracker_dispatch.list_ready_among(conn, json.dumps(sorted(active)), stage, limit)
-
-
-def _list_unopened(
-    runtime: Runtime, conn: Connection, job: JobSpec, root: str, limit: int
-) -> list[Candidate]:
-    active = runtime.run.active_items
-    if active is None:
-        return tracker_dispatch.list_unopened(conn, job.name, root, limit)
-    return tracker_dispatch.list_unopened_among(conn, job.name, json.dumps(sorted(active)), root, limit)
-
-
-def can_open(runtime: Runtime, job: JobSpec) -> bool:
-    """Tell whether this run sends a stage with which an unopened item may begin."""
-    queues = {stage.queue for stage in job.stages}
-    return any(_find_root(runtime, job, _stages_on(runtime, job, queue)) for queue in queues)
-
-
-def _find_root(runtime: Runtime, job: JobSpec, stages: Sequence[StageSpec]) -> str | None:
-    plan = runtime.plan(job)
-    return next((one.name for one in stages if not plan.switched_on & set(plan.needs[one.name])), None)
-
-
-def _count_allowed(
-    conn: Connection, job: JobSpec, stage: StageSpec, runways: dict[str, Runway], room: int
+    purse: Purse | None,
 ) -> int:
-    """Count how many loads of a stage its concurrency and rate let go, at most the runway's room."""
+    """Count how many loads of a stage its concurrency, its rate and the budget let go, at most the runway's room."""
     if stage.concurrency is not None:
         room = min(room, stage.concurrency - runways.get(stage.name, NOTHING).outstanding)
     if stage.rate is not None and room > 0:
         interval_us, burst = _spacing(stage.rate)
         room = min(room, tracker_dispatch.count_allowed(conn, job.name, stage.name, interval_us, burst))
+    if purse is not None and room > 0:
+        room = purse.count_allowed(stage, runways.get(stage.name, NOTHING), room)
     return max(0, room)
 
 

@@ -172,6 +172,8 @@ class Intake:
         With an `error` the whole run failed: no source's validators may stand, for its items may be lost.
         """
         names = dict.fromkeys([*looks, *self._found]) or {"": None}
+        waits = {name for name, look in looks.items() if look.paused is not None}  # it was not looked at
+        names = {name: None for name in names if name not in waits}
         return [self._describe(name, looks.get(name), error) for name in names]
 
     def _describe(self, name: str, look: Look | None, error: str | None) -> SourceLook:

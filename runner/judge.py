@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pipeline.durations import format_duration
-from pipeline.errors import HandlerContractError
+from pipeline.errors import HandlerContractError, SourceError
 from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
 from pipeline.redaction import KNOWN
 from pipeline.versions import hash_result
@@ -34,9 +34,9 @@ def judge_outcome(outcome: Outcome, version: str, input_hash: str | None) -> End
     if isinstance(outcome, Skip):
         return Ending.skipped(as_text(outcome.reason), rest=bool(outcome.rest))
     if isinstance(outcome, GiveUp):
-        return Ending.gave_up(as_text(outcome.reason))
+        return Ending.gave_up(as_text(outcome.reason), version)
     if isinstance(outcome, RetryLater):
-        return Ending.later(as_text(outcome.reason), due_in(outcome.delay_seconds()))
+        return Ending.later(as_text(outcome.reason), due_in(outcome.delay_seconds()), outcome.host)
     result = KNOWN.hide_in(outcome)
     return Ending.finished(
         _RESULT.encode(result), version, input_hash=input_hash, output_hash=hash_result(result)
@@ -69,7 +69,10 @@ def describe_error(error: BaseException) -> Failure:
         message = as_text(error)
     except Exception as fault:  # noqa: BLE001 - a plugin's own __str__ may raise anything
         message = f"(its text cannot be had: {type(fault).__name__})"
-    return Failure.named(type(error).__name__, message, as_text("".join(traceback.format_exception(error))))
+    failure = Failure.named(
+        type(error).__name__, message, as_text("".join(traceback.format_exception(error)))
+    )
+    return replace(failure, host=error.host if isinstance(error, SourceError) else None)
 
 
 def describe_timeout(timeout_seconds: float, trace: str | None = None) -> Failure:

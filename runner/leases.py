@@ -18,12 +18,12 @@ RENEW_EVERY_SECONDS = 10.0
 """A third of a lease: two renewals may fail before it is lost."""
 
 Renew = Callable[[Connection], bool]
-"""Renews one lease; False when it is lost."""
+"""Renews one lease; False when nobody waits for its result any more: it is lost, or its work is cancelled."""
 
 
 @dataclass(eq=False, slots=True)
 class Held:
-    """One claim that is kept. `lost` is set when somebody else owns it."""
+    """One claim that is kept. `lost` is set when somebody else owns it, or wants it to stop."""
 
     renew: Renew
     name: str

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import NotFoundError, StaleLeaseError
+from runner.breaker import note_ending
 from runner.judge import describe_timeout, judge_failure
 from tracker import dispatch, moves, recovery
 from tracker.connection import open_db, write
@@ -26,8 +27,10 @@ log = structlog.get_logger(__name__)
 def give_back_crashed(runtime: Runtime, item_id: int, stage: str, attempt: int, reason: str) -> None:
     """Give back the claim of a worker process that died under its stage. Safe to call twice."""
     try:
-        with open_db(runtime.settings.db_path) as conn:
-            recovery.release_lost_worker(conn, item_id, stage, attempt, reason)
+        with open_db(runtime.settings.db_path) as conn, write(conn):
+            settled, ending = recovery.release_lost_worker(conn, item_id, stage, attempt, reason)
+            if (job := runtime.jobs.jobs.get(settled.job_id)) is not None:
+                note_ending(conn, job, settled, ending)
     except StaleLeaseError as error:
         log.debug("nothing to give back", reason=str(error))
         return
@@ -41,7 +44,8 @@ def end_overdue(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Non
             job_id, retries = recovery.read_attempt(conn, item_id, stage)
             spec = runtime.jobs.get_job(job_id).stage(stage)
             ending = judge_failure(spec, retries, describe_timeout(spec.timeout))
-            moves.settle(conn, item_id, stage, attempt, ending, by=runtime.worker, hand_over=False)
+            settled = moves.settle(conn, item_id, stage, attempt, ending, by=runtime.worker, hand_over=False)
+            note_ending(conn, runtime.jobs.get_job(job_id), settled, ending)
     except (StaleLeaseError, NotFoundError) as error:
         log.debug("nothing to end", reason=str(error))
         return

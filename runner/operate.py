@@ -6,12 +6,16 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import NotFoundError
+from pipeline.errors import HeldPlanError, NotFoundError
+from runner import actions, choices, pausing
+from runner.actions import Order
 from runner.dispatch import dispatch_job
-from tracker import held, items, jobs, recovery, reports
+from tracker import held, items, jobs, reports
 from tracker.collecting import collect
 from tracker.connection import write
 from tracker.events import append_event
+from tracker.injecting import record_injection
+from tracker.pauses import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -55,12 +59,14 @@ def enqueue_at(
     """Add an item that starts at a stage in the middle, the earlier ones counted as done."""
     job = runtime.jobs.get_job(job_id)
     job.stage(stage)
+    plan = runtime.plan_in_force(job)
+    if stage not in plan.names:
+        raise HeldPlanError(job_id, stage)
     with write(runtime.tracker):
-        items.upsert_items(runtime.tracker, job_id, [{"key": key}], job.priority)
-        item_id = items.inject_at_stage(
-            runtime.tracker, job_id, key, stage, runtime.plan(job), data=data, results=results
-        )
-        append_event(runtime.tracker, job_id, "inject", item_id, stage, None, by, None)
+        is_new = items.upsert_items(runtime.tracker, job_id, [{"key": key}], job.priority) == 1
+        item_id = items.inject_at_stage(runtime.tracker, job_id, key, stage, plan, data=data, results=results)
+        action_id = record_injection(runtime.tracker, job_id, item_id, stage, by=by, is_new=is_new)
+        append_event(runtime.tracker, job_id, "inject", item_id, stage, None, by, {"action": action_id})
     return Acted("enqueue", job_id, 1, dispatch_job(runtime, job))
 
 
@@ -94,41 +100,34 @@ def _take_held(take: Callable[..., int], limit: int | None) -> int:
 
 
 def pause(runtime: Runtime, job_id: str, reason: str, until: datetime | None, by: str) -> Acted:
-    """Hold a job back, at once, until an instant or until somebody lifts it."""
-    runtime.jobs.get_job(job_id)
-    jobs.pause_job(runtime.tracker, job_id, reason, until=until, by=by)
+    """Hold a job back, at once, until an instant or until somebody lifts it; see `runner.pausing`."""
+    pausing.pause(runtime, Target.of_job(job_id), reason, until, by)
     return Acted("pause", job_id, 0)
 
 
 def unpause(runtime: Runtime, job_id: str, by: str) -> Acted:
     """Let a job go on."""
-    job = runtime.jobs.get_job(job_id)
-    jobs.unpause_job(runtime.tracker, job_id, by=by)
-    return Acted("unpause", job_id, 0, dispatch_job(runtime, job))
+    return Acted("unpause", job_id, 0, pausing.unpause(runtime, Target.of_job(job_id), by).sent)
 
 
 def retry(
     runtime: Runtime, job_id: str, by: str, stage: str | None = None, keys: Sequence[str] | None = None
 ) -> Acted:
     """Try failed stages again: all of a job, of one stage, or of some items. Raises `NotFoundError`."""
-    job = runtime.jobs.get_job(job_id)
-    if stage is not None:
-        job.stage(stage)
-    _require_items(runtime, job_id, keys or ())
-    count = items.retry_failed(runtime.tracker, job_id, stage, keys, by=by)
-    return Acted("retry", job_id, count, dispatch_job(runtime, job))
+    how = choices.EVERY_FAILURE if keys is None else choices.choose_keys(runtime, job_id, keys)
+    return _as_acted(actions.carry_out(runtime, Order("retry", job_id, by, stage, how)))
 
 
 def reset(runtime: Runtime, job_id: str, stage: str, keys: Sequence[str] | None, by: str) -> Acted:
     """Do a stage again, and all that needs it, for some items or for all. Raises `NotFoundError`."""
-    job = runtime.jobs.get_job(job_id)
-    job.stage(stage)
-    with write(runtime.tracker):
-        _require_items(runtime, job_id, keys or ())
-        count = recovery.reset_stage(runtime.tracker, job_id, stage, keys)
-        detail = {"stage": stage, "items": count}
-        append_event(runtime.tracker, job_id, "reset_stage", None, stage, None, by, detail)
-    return Acted("reset", job_id, count, dispatch_job(runtime, job))
+    how = choices.EVERY_ITEM if keys is None else choices.choose_keys(runtime, job_id, keys)
+    return _as_acted(
+        actions.carry_out(runtime, Order("reset", job_id, by, stage, how, detail={"stage": stage}))
+    )
+
+
+def _as_acted(done: actions.ActedOnMany) -> Acted:
+    return Acted(done.act, done.job or "", done.items, done.sent)
 
 
 def _require_items(runtime: Runtime, job_id: str, keys: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import threading
 from asyncio import CancelledError
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
@@ -103,14 +103,16 @@ def _run(
         results=cargo["results"],
         timeout_seconds=cargo["timeout_seconds"],
     )
+    version = None
     try:
         handler, version = make_handler(cargo["handler"], cargo["params"])
         outcome = run_handler(handler, make_context(work, http, spent.append))
         return _as_report(judge_outcome(outcome, version, cargo["input_hash"]))
     except timeout_error as error:
-        return _as_failure(describe_timeout(work.timeout_seconds, describe_error(error).traceback))
+        timeout = describe_timeout(work.timeout_seconds, describe_error(error).traceback)
+        return _as_failure(replace(timeout, handler_version=version))
     except (Exception, CancelledError) as error:  # noqa: BLE001 - whatever a handler raises is its stage's failure
-        return _as_failure(describe_error(error))
+        return _as_failure(replace(describe_error(error), handler_version=version))
 
 
 def _as_failure(failure: Failure) -> Report:
@@ -122,7 +124,7 @@ def _as_report(ending: Ending) -> Report:
         "ended": ending.move.name,
         "reason": ending.reason,
         "result_json": ending.result_json,
-        "version": ending.handler_version,
+        "version": ending.failure.handler_version if ending.failure else ending.handler_version,
         "input_hash": ending.input_hash,
         "output_hash": ending.output_hash,
         "retry_at": ending.retry_at,
@@ -176,7 +178,7 @@ def _as_ending(runtime: Runtime, claim: claims.Claim, report: Report) -> Ending:
             output_hash=report["output_hash"],
         ),
         "skip": lambda: Ending.skipped(report["reason"], rest=report["skips_rest"]),
-        "fail": lambda: Ending.gave_up(report["reason"]),
+        "fail": lambda: Ending.gave_up(report["reason"], report["version"]),
         "retry_later": lambda: Ending.later(report["reason"], report["retry_at"]),
     }
     return makers[report["ended"]]()

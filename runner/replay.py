@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+from pipeline.differences import Difference, compare_results
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from runner.attempt import Work
@@ -47,7 +47,7 @@ class Replayed:
     before: StoredResult
     version: str
     ran: Ran
-    diff: Sequence[str]
+    diff: Sequence[Difference]
 
 
 def replay_aside(
@@ -72,7 +72,7 @@ def replay_aside(
         before = read_stored(runtime, conn, job_id, key, stage)
         desk = ReadingDesk(Path(folder), conn, item["item_id"], stage, runtime)
         ran = run_aside(runtime, prepared.handler, work, desk, on_error)
-    diff = compare(before.result, ran.result)
+    diff = compare_results(before.result, ran.result)
     return Replayed(job_id, key, stage, before, prepared.version, ran, diff)
 
 
@@ -94,14 +94,14 @@ def require_ready(conn: Connection, job: JobSpec, key: str, stage: str) -> None:
 
 def read_stored(runtime: Runtime, conn: Connection, job_id: str, key: str, stage: str) -> StoredResult:
     """Read the result of a stage, a big one from its file, and its version."""
-    found = _read_whole(runtime, conn, _get_item(conn, job_id, key)["item_id"], [stage])
+    found = read_whole(runtime, conn, _get_item(conn, job_id, key)["item_id"], [stage])
     version = get_handler_version(conn, job_id, key, stage)
     return StoredResult(found[stage].result if stage in found else None, version)
 
 
 def _describe_work(runtime: Runtime, conn: Connection, job: JobSpec, spec: StageSpec, item: Any) -> Work:
     require_ready(conn, job, item["key"], spec.name)
-    needed = _read_whole(runtime, conn, item["item_id"], spec.needs)
+    needed = read_whole(runtime, conn, item["item_id"], spec.needs)
     return Work(
         job=job.name,
         key=item["key"],
@@ -113,9 +113,10 @@ def _describe_work(runtime: Runtime, conn: Connection, job: JobSpec, spec: Stage
     )
 
 
-def _read_whole(
+def read_whole(
     runtime: Runtime, conn: Connection, item_id: int, stages: Sequence[str]
 ) -> dict[str, NeededResult]:
+    """Read the results of some stages of an item, big ones from their files. Raises `ArtifactError`."""
     found = read_results(conn, item_id, stages)
     return {stage: read_back(runtime, one) if is_moved(one.result) else one for stage, one in found.items()}
 
@@ -135,17 +136,3 @@ class ReadingDesk(ScratchDesk):
     def find_twin(self, fingerprint: int, distance: int) -> str | None:
         """Find the nearest fingerprint that another item noted before this one, noting nothing."""
         return fingerprints.look_for_twin(self._conn, self._item_id, self._stage, fingerprint, distance)
-
-
-def compare(before: dict[str, Any] | None, after: dict[str, Any] | None) -> list[str]:
-    """Write what differs between two results, as a unified diff of their JSON; nothing for equal ones."""
-    return list(
-        difflib.unified_diff(_write_lines(before), _write_lines(after), "before", "after", lineterm="", n=2)
-    )
-
-
-def _write_lines(result: dict[str, Any] | None) -> list[str]:
-    """Write JSON by lines, keys in their order by name: in what order a handler names them is no difference."""
-    if result is None:
-        return []
-    return json.dumps(result, ensure_ascii=False, indent=2, sort_keys=True).splitlines()

@@ -10,7 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from discovery.base import Access, ItemPage, Recalled
-from handlers.running import handler_version
+from handlers.versions import handler_version
 from net.client import PoliteClient
 from net.guard import Guard
 from net.host_rates import HostRate, find_host_rate
@@ -24,11 +24,13 @@ from runner.context import RunContext
 from runner.leases import LeaseKeeper
 from runner.manners import TrackerManners
 from runner.pace import Pace
+from runner.stage_changes import describe_plan
 from tracker.blobs import BlobStore
 from tracker.connection import Connection, open_raw_db, open_readonly
 from tracker.foreign_files import read_foreign
 from tracker.item_pages import read_item_page
-from tracker.plan import StagePlan, make_plan
+from tracker.pauses import list_domains
+from tracker.plan import find_plan, is_remembered
 from tracker.sources import read_memory
 
 if TYPE_CHECKING:
@@ -37,9 +39,11 @@ if TYPE_CHECKING:
     from discovery.memory import Receive
     from handlers.base import Handler
     from net.manners import Manners
+    from pipeline.breaker import BreakerSpec
     from pipeline.jobspec import JobsFile, JobSpec, StageSpec
     from pipeline.settings import Settings
     from runner.publishing import Publisher
+    from tracker.plan import StagePlan
 
 
 HOST = socket.gethostname()
@@ -97,6 +101,8 @@ class Runtime:
         self._local = _Local()
         self._prepared: dict[tuple[str, str, str], Prepared] = {}
         self._plans: dict[tuple[str, str], StagePlan] = {}
+        self._in_force: set[tuple[str, str]] = set()
+        self.told_held: set[tuple[str, str]] = set()
         self._keeper: tuple[int, LeaseKeeper] | None = None
 
     @property
@@ -170,7 +176,12 @@ class Runtime:
     def _manners(self) -> Manners:
         if self.run.is_dry_run:  # writes nothing
             return MemoryManners()
-        return TrackerManners(lambda: self.tracker, lambda: self.worker)
+        return TrackerManners(lambda: self.tracker, lambda: self.worker, self._find_breaker)
+
+    def _find_breaker(self, host: str) -> tuple[str, BreakerSpec] | None:
+        """Find the breaker of a host, or of the nearest domain that it is in, with the name that it goes by."""
+        breakers = self.jobs.host_breakers
+        return next(((name, breakers[name]) for name in list_domains(host) if name in breakers), None)
 
     def _find_rate(self, host: str) -> HostRate:
         try:
@@ -208,8 +219,25 @@ class Runtime:
         """Give the order of a job's stages, made once for each version of jobs.yaml."""
         key = self.jobs.digest, job.name
         if key not in self._plans:
-            self._plans[key] = make_plan(job.stages)
+            self._plans[key] = describe_plan(job)
         return self._plans[key]
+
+    def plan_in_force(self, job: JobSpec) -> StagePlan:
+        """
+        Give the order of stages that a job's items follow: that of jobs.yaml, unless it waits for `celeriac apply`.
+
+        While it waits the tracker is asked each time; from then on it is remembered that it was applied.
+        """
+        key, plan = (self.jobs.digest, job.name), self.plan(job)
+        if key in self._in_force:
+            return plan
+        known = find_plan(self.tracker, job.name)
+        if known is None:
+            return plan
+        if is_remembered(self.tracker, job.name, plan):
+            self._in_force.add(key)
+            return plan
+        return known
 
     def prepare(self, job: JobSpec, stage: str) -> Prepared:
         """

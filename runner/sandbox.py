@@ -62,12 +62,23 @@ def run_aside(
     work: Work,
     desk: ScratchDesk,
     on_error: Callable[[BaseException], None] | None = None,
+    on_cost: Callable[[Spent], None] | None = None,
 ) -> Ran:
-    """Run a handler, whatever it does; `on_error` is called with what it raises, its traceback still there."""
+    """
+    Run a handler, whatever it does.
+
+    `on_error` is called with what it raises, its traceback still there; `on_cost` with each cost as it is reported.
+    """
     spent: list[Spent] = []
+
+    def record(cost: Spent) -> None:
+        spent.append(cost)
+        if on_cost is not None:
+            on_cost(cost)
+
     began = time.monotonic()
     try:
-        context = make_context(work, runtime.http, spent.append, desk=desk)
+        context = make_context(work, runtime.http, record, desk=desk)
         ended: dict[str, Any] = describe_outcome(run_handler(handler, context))
     except runtime.stop_errors:
         raise

@@ -8,12 +8,16 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
+from runner.candidates import can_open
 from runner.discover import Discovered, discover
-from runner.dispatch import can_open, dispatch_job
+from runner.dispatch import dispatch_job
+from runner.search_keeping import keep_search
 from runner.sweep import sweep
 from tracker import items, jobs, recovery, reports, stages
+from tracker.applying import find_change
 from tracker.backlog import count_statuses, read_backlog
 from tracker.clock import now_ms
+from tracker.holds import find_reached
 from tracker.progress import list_progress
 
 if TYPE_CHECKING:
@@ -28,6 +32,9 @@ LOOK_SECONDS = 0.1
 SWEEP_EVERY_SECONDS = 1.0
 WAIT_SECONDS = 60.0
 """A pass waits for retries that are due within this time, and leaves later ones to the next."""
+
+LAST_SEARCH_SECONDS = 2.0
+"""How long a pass reads in, at its end, what can be searched: no sweep may follow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +100,8 @@ def work_until_nothing_is_due(
     """
     Send what is ready until nothing is due within a minute, and yield the backlog at every look.
 
-    A paused job is waited for only if its pause lifts itself within that time. `still_alive` is called at
-    every look, to see to the workers.
+    A paused job, or one whose budget is reached, is waited for only if that lifts itself within that time.
+    `still_alive` is called at every look, to see to the workers.
     """
     job, swept_at = runtime.jobs.get_job(job_id), 0.0
     while True:
@@ -106,6 +113,7 @@ def work_until_nothing_is_due(
         left = _look(runtime, job_id)
         yield left
         if not _is_worth_waiting(runtime, job_id, left):
+            keep_search(runtime, job_id, LAST_SEARCH_SECONDS)
             return
         still_alive()
         time.sleep(LOOK_SECONDS)
@@ -121,10 +129,14 @@ def _look(runtime: Runtime, job_id: str) -> Backlog:
 
 
 def _is_worth_waiting(runtime: Runtime, job_id: str, left: Backlog) -> bool:
+    if find_change(runtime.tracker, job_id) is not None:
+        return True  # the next sweep brings more of its items to the stages of jobs.yaml
     pause = jobs.get_retry_info(runtime.tracker, job_id)
-    if pause["paused"] and not left.running:
+    if pause["paused"] and not (left.running or left.queued):
         return _is_soon(pause["until_at"])
-    return left.is_moving or _is_soon(left.next_retry_at)
+    if not (left.running or left.queued) and (reached := find_reached(runtime.tracker, job_id)) is not None:
+        return _is_soon(reached.until_at)  # what costs nothing was sent just now
+    return left.is_moving or (not runtime.run.single_pass and _is_soon(left.next_retry_at))
 
 
 def _is_soon(due_at: int | None) -> bool:

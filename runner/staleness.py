@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from handlers.running import handler_version
+from handlers.versions import handler_version
 from pipeline import catalog
 from pipeline.errors import CeleriacError
 from tracker.reports import list_job_names

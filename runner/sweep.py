@@ -14,12 +14,24 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import BrokerUnavailableError, TrackerFullError
+from runner import actions
+from runner.accepted import note_accepted
+from runner.applying import apply_jobs_file
+from runner.breaker import lift_due_pauses
+from runner.budget_review import review_budgets
 from runner.dispatch import dispatch_job
+from runner.notices import review_notices
+from runner.on_schedule import is_held
+from runner.search_keeping import keep_search
 from tracker import discoveries, jobs, messages, recovery
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
-from tracker.plan import is_remembered
+from tracker.failure_hours import prune_failure_hours
+from tracker.host_waits import wake_waiting_stages
+from tracker.spending import forget_old_quarters
 from tracker.stats import prune_minutes
+from tracker.undoing import forget_old_actions
+from tracker.workers import forget_silent_workers
 
 if TYPE_CHECKING:
     from pipeline.jobspec import JobSpec
@@ -39,10 +51,16 @@ class Swept:
 
     expired: int = 0
     unpaused: int = 0
+    budgets: int = 0
+    """How many budgets were lifted."""
     woken: int = 0
+    acted: int = 0
+    """How much was done of actions that a killed process left over."""
     lost: int = 0
     sent: int = 0
     discoveries: int = 0
+    told: int = 0
+    """How many messages told people of notices."""
 
 
 def sweep(runtime: Runtime, only: str | None = None) -> Swept:
@@ -56,39 +74,26 @@ def sweep(runtime: Runtime, only: str | None = None) -> Swept:
         apply_jobs_file(runtime)
         done = Swept(
             expired=recovery.reclaim_stuck_stages(conn),
-            unpaused=_lift_pauses(conn),
-            woken=messages.wake_parked_stages(conn),
+            unpaused=lift_due_pauses(runtime),
+            budgets=review_budgets(runtime),
+            woken=messages.wake_parked_stages(conn) + wake_waiting_stages(conn),
+            acted=actions.resume(runtime),
             lost=messages.take_back_lost_messages(conn) + _take_back_vanished(runtime),
             discoveries=0 if only else _send_discoveries(runtime),
             sent=sum(
                 dispatch_job(runtime, job) for job in runtime.jobs.enabled_jobs if only in (None, job.name)
             ),
+            told=0 if only else review_notices(runtime),
         )
+        note_accepted(conn, runtime.jobs)
         _note(conn)
+        keep_search(runtime, only)
     except TrackerFullError as error:
         log.error("the sweep could not write", error=str(error))
         return Swept()
     if done != Swept():
         log.info("swept", **{name: value for name in Swept.__slots__ if (value := getattr(done, name))})
     return done
-
-
-def apply_jobs_file(runtime: Runtime) -> None:
-    """Bring items to the stages that jobs.yaml has now: reopen for new ones, skip those switched off."""
-    for job in runtime.jobs.enabled_jobs:
-        plan = runtime.plan(job)
-        if not is_remembered(runtime.tracker, job.name, plan) and recovery.apply_plan(
-            runtime.tracker, job.name, plan
-        ):
-            log.info("stages changed", job=job.name, stages=list(plan.names))
-
-
-def _lift_pauses(conn: Connection) -> int:
-    due = jobs.get_jobs_due_unpause(conn)
-    for job_id in due:
-        jobs.increment_auto_unpause(conn, job_id)
-        log.info("pause lifted: its time has come", job=job_id)
-    return len(due)
 
 
 def _take_back_vanished(runtime: Runtime) -> int:
@@ -105,9 +110,10 @@ def _send_discoveries(runtime: Runtime) -> int:
     """Send the discoveries that are due: tried again, taken up again, asked for, or missed while all was down."""
     enabled = {job.name: job for job in runtime.jobs.enabled_jobs}
     sent = 0
+    jobs.wake_for_missed_slots(runtime.tracker)
     try:
         for run in discoveries.list_due_runs(runtime.tracker):
-            if run.job_id in enabled:
+            if run.job_id in enabled and not is_held(runtime, enabled[run.job_id]):
                 runtime.publisher.publish_discovery(run.job_id, run_id=run.run_id)
                 sent += 1
         for job in enabled.values():
@@ -146,4 +152,8 @@ def _note(conn: Connection) -> None:
     if noted is None or now_ms() - int(noted) >= NOTE_EVERY_MS:
         with write(conn):
             jobs.set_note(conn, jobs.SWEPT_AT, str(now_ms()))
+            forget_silent_workers(conn)
             prune_minutes(conn)
+            forget_old_actions(conn)
+            forget_old_quarters(conn)
+            prune_failure_hours(conn)

@@ -42,3 +42,24 @@ class TrackerLine:
             self._app.send_task(task, (*self._ids, *args), queue=TRACKER_QUEUE, argsrepr="", **options)
         except AWAY as error:
             log.warning("the broker is away; the tracker does not hear of this", task=task, error=str(error))
+
+
+class PresenceLine:
+    """Says of a worker far from the file that it lives, or stops."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def alive(self, word: dict[str, Any]) -> None:
+        """Say that the worker lives."""
+        self._send("tasks.worker_alive", word)
+
+    def gone(self, host: str, pid: int) -> None:
+        """Say that it stops."""
+        self._send("tasks.worker_gone", host, pid)
+
+    def _send(self, task: str, *args: Any) -> None:
+        try:
+            self._app.send_task(task, args, queue=TRACKER_QUEUE, argsrepr="", retry=False)
+        except AWAY as error:
+            log.warning("the broker is away; the tracker does not hear of this", task=task, error=str(error))

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import structlog
 from celery.beat import Scheduler
 
 from beat_schedule import make_beat_schedule
+from runner import presence
 from tasks.app import get_runtime
+from tracker.workers import BEAT_SECONDS
 
 log = structlog.get_logger(__name__)
 
@@ -21,6 +24,7 @@ class JobsScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._digest: str | None = None
+        self._said_at = float("-inf")
         super().__init__(*args, **kwargs)
         self.max_interval = LONGEST_SLEEP_SECONDS
 
@@ -31,7 +35,17 @@ class JobsScheduler(Scheduler):
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; the seconds until the next look."""
         self._refresh()
+        self._say_that_it_ticks()
         return min(float(super().tick(*args, **kwargs)), LONGEST_SLEEP_SECONDS)
+
+    def _say_that_it_ticks(self) -> None:
+        if time.monotonic() - self._said_at < BEAT_SECONDS:
+            return
+        self._said_at = time.monotonic()
+        try:
+            presence.note_beat(get_runtime())
+        except Exception as error:  # noqa: BLE001 - beat goes on ticking when nobody can write it down
+            log.warning("could not note that beat ticks", error=str(error))
 
     def _refresh(self) -> None:
         watch = get_runtime().watch

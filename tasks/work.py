@@ -8,7 +8,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from runner import advance as advancing
 from runner import discover as discovering
-from runner import remote
+from runner import maintenance, presence, remote
 from runner import sweep as sweeping
 from runner.batch import advance_together
 from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
@@ -16,6 +16,7 @@ from tasks.app import app, get_runtime
 from tasks.line import TrackerLine
 
 DISCOVERY_LIMIT_SECONDS = 3600
+MAINTENANCE_LIMIT_SECONDS = 6 * 3600
 
 
 @app.task(name="tasks.run_stage")
@@ -63,7 +64,25 @@ def remote_ended(item_id: int, stage: str, attempt: int, worker: str, report: di
     remote.note_ended(get_runtime(), item_id, stage, attempt, worker, report)
 
 
+@app.task(name="tasks.worker_alive")
+def worker_alive(word: dict[str, Any]) -> None:
+    """Record that a worker far from the file lives; see `runner.presence`."""
+    presence.hear_alive(get_runtime(), word)
+
+
+@app.task(name="tasks.worker_gone")
+def worker_gone(host: str, pid: int) -> None:
+    """Strike off a worker far from the file that stops; see `runner.presence`."""
+    presence.hear_gone(get_runtime(), host, pid)
+
+
 @app.task(name="tasks.sweep")
 def sweep() -> None:
     """Mend and send what is due; see `runner.sweep`."""
     sweeping.sweep(get_runtime())
+
+
+@app.task(name="tasks.maintain", time_limit=MAINTENANCE_LIMIT_SECONDS)
+def maintain() -> None:
+    """Do the chores that are due; see `runner.maintenance`."""
+    maintenance.do_chores(get_runtime())

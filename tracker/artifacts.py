@@ -37,8 +37,8 @@ class Use:
     """
     One that refers to an artifact.
 
-    `kind` is `result`, `item` (its data), `held` (that of a held item), `attempt` (it runs now) or `answer`, which
-    has no job, key and stage. Only results and attempts have a stage.
+    `kind` is `result`, `history` (a result that was replaced), `item` (its data), `held` (that of a held item),
+    `attempt` (it runs now) or `answer`, which has no job, key and stage. Only results and attempts have a stage.
     """
 
     kind: str
@@ -62,7 +62,7 @@ def claim_folder(conn: Connection, store: BlobStore) -> None:
 
     Raises `TrackerUnusableError`: what one tracker refers to, another would remove.
     """
-    mine, path = get_note(conn, OWNER_NOTE) or _choose_name(conn), store.folder / OWNER_FILE
+    mine, path = name_owner(conn), store.folder / OWNER_FILE
     if not path.exists():
         store.folder.mkdir(parents=True, exist_ok=True)
         written = path.with_name(f"{OWNER_FILE}.{uuid.uuid4().hex}")
@@ -73,6 +73,11 @@ def claim_folder(conn: Connection, store: BlobStore) -> None:
             f"{store.folder} keeps the files of another tracker than {conn.path}: give this one a data folder of its "
             f"own (CELERIAC_DATA), or remove {path} if the other is gone for good"
         )
+
+
+def name_owner(conn: Connection) -> str:
+    """Name this tracker: by a name of its own, given when it is first asked for. Commits."""
+    return get_note(conn, OWNER_NOTE) or _choose_name(conn)
 
 
 def _choose_name(conn: Connection) -> str:
@@ -217,9 +222,11 @@ def is_known(conn: Connection, sha256: str) -> bool:
 
 
 LIST_USES = """
-SELECT u.kind, coalesce(i.job_id, h.job_id), coalesce(i.key, h.key), nullif(u.stage, '')
+SELECT u.kind, coalesce(i.job_id, h.job_id), coalesce(i.key, h.key), coalesce(nullif(u.stage, ''), r.stage)
   FROM artifact_uses u
-  LEFT JOIN work_items i ON i.item_id = u.id AND u.kind IN ('result', 'item', 'attempt')
+  LEFT JOIN results_history r ON r.history_id = u.id AND u.kind = 'history'
+  LEFT JOIN work_items i ON i.item_id = iif(u.kind = 'history', r.item_id, u.id)
+                        AND u.kind IN ('result', 'history', 'item', 'attempt')
   LEFT JOIN held_items h ON h.held_id = u.id AND u.kind = 'held'
  WHERE u.sha256 = :sha256
  ORDER BY u.kind, u.id, u.stage

@@ -23,7 +23,7 @@ class Backlog:
     """
     What a job, or some of its items, still have to do; counts of stages, but `unopened` counts items.
 
-    `ready` may be 1 where there are more: it is for telling whether there are any.
+    `ready` may be 1 where there are more: it is for telling whether there are any. Paused stages do not count.
     """
 
     unopened: int
@@ -49,9 +49,13 @@ SELECT coalesce((SELECT unopened FROM item_counts WHERE job_id = :job_id), 0),
        EXISTS (SELECT 1
                  FROM stage_counts c
                 WHERE c.job_id = :job_id
+                  AND NOT EXISTS (SELECT 1 FROM pauses p
+                                   WHERE p.scope = 'stage' AND p.job_id = c.job_id AND p.stage = c.stage
+                                     AND p.host = '')
                   AND EXISTS (SELECT 1 FROM item_stages s INDEXED BY idx_item_stages_ready
-                               WHERE s.job_id = c.job_id AND s.stage = c.stage AND s.status = 'pending'
-                                 AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL)),
+                               WHERE s.job_id = c.job_id AND s.stage = c.stage AND s.over_budget = 0
+                                 AND s.status = 'pending' AND s.needs_left = 0
+                                 AND s.queued_at IS NULL AND s.retry_at IS NULL)),
        coalesce(sum(queued), 0), coalesce(sum(in_progress), 0), coalesce(sum(done + failed + skipped), 0),
        coalesce(sum(pending + in_progress + done + failed + skipped), 0),
        coalesce((SELECT pending + in_progress + done + failed + skipped - unopened
@@ -66,7 +70,7 @@ SELECT coalesce((SELECT unopened FROM item_counts WHERE job_id = :job_id), 0),
 BACKLOG_AMONG = """
 SELECT count(*) FILTER (WHERE i.opened_at IS NULL),
        count(*) FILTER (WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL
-                          AND s.retry_at IS NULL),
+                          AND s.retry_at IS NULL AND s.over_budget = 0 AND p.stage IS NULL),
        count(*) FILTER (WHERE s.queued_at IS NOT NULL AND s.retry_at IS NULL),
        count(*) FILTER (WHERE s.status = 'in_progress'),
        count(*) FILTER (WHERE s.ended_at IS NOT NULL),
@@ -76,6 +80,7 @@ SELECT count(*) FILTER (WHERE i.opened_at IS NULL),
   FROM json_each(:item_ids) chosen
   JOIN work_items i ON i.item_id = chosen.value
   LEFT JOIN item_stages s ON s.item_id = i.item_id AND (s.stage = :stage OR :stage IS NULL)
+  LEFT JOIN pauses p ON p.scope = 'stage' AND p.job_id = s.job_id AND p.stage = s.stage AND p.host = ''
 """
 
 

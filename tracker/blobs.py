@@ -106,7 +106,35 @@ class BlobStore:
             )
         return path
 
+    @contextmanager
+    def hold_still(self) -> Iterator[None]:
+        """See that nobody removes a file within the block: for a copy of all of them. Waits until it may begin."""
+        with self._open_folder() as folder:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+
     # -- taking away --------------------------------------------------------------------------------------
+
+    @contextmanager
+    def removing(self) -> Iterator[None]:
+        """Allow files to be removed within the block. Raises `ArtifactError` while somebody needs them all."""
+        with self._open_folder() as folder:
+            try:
+                fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise ArtifactError(
+                    f"a backup copies the files of {self.folder} now, and needs them all: try again when it is done"
+                ) from error
+            yield
+
+    @contextmanager
+    def _open_folder(self) -> Iterator[int]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.folder, os.O_RDONLY)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
 
     def put_out(self, sha256: str) -> bool:
         """Take a file from its place, which costs the same for any size; False if it was not there."""

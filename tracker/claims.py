@@ -10,6 +10,7 @@ from pipeline.lifecycle import CLAIM, Status
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.events import append_event
+from tracker.probes import take_probe
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -44,12 +45,21 @@ class Claim:
 CLAIM_STAGE = """
 UPDATE item_stages
    SET status = :target, attempt = :attempt, leased_until = :leased_until, worker = :worker, started_at = :now,
-       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL
+       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL, cancelled_by = NULL
  WHERE item_id = :item_id AND stage = :stage
    AND status = :source AND attempt = :attempt - 1 AND needs_left = 0
    AND (retry_at IS NULL OR retry_at <= :latest)
-   AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.job_id = item_stages.job_id)
-RETURNING job_id, retries, crashes, priority
+   AND NOT EXISTS (SELECT 1 FROM pauses p
+                    WHERE p.scope = 'all' AND p.job_id = '' AND p.stage = '' AND p.host = '')
+   AND NOT EXISTS (SELECT 1 FROM pauses p
+                    WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = ''
+                      AND p.probes_left = 0)
+   AND NOT EXISTS (SELECT 1 FROM pauses p
+                    WHERE p.scope = 'stage' AND p.job_id = item_stages.job_id
+                      AND p.stage = item_stages.stage AND p.host = '')
+RETURNING job_id, retries, crashes, priority,
+          EXISTS (SELECT 1 FROM pauses p
+                   WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = '')
 """
 
 READ_ITEM = "SELECT key, data FROM work_items WHERE item_id = :item_id"
@@ -88,6 +98,8 @@ def claim(
             _give_up_message(conn, asked)
             return None
         append_event(conn, row[0], CLAIM.name, item_id, stage, attempt, worker, None)
+        if row[4]:  # its job is paused, and lets out probes: this is one
+            take_probe(conn, row[0], item_id, stage, attempt)
     key, data = conn.execute(READ_ITEM, asked).fetchone()
     return Claim(item_id, row[0], stage, attempt, key, json.loads(data), row[3], row[1], row[2], now, data)
 
@@ -148,3 +160,16 @@ def renew_lease(
             },
         )
         return conn.changes() == 1
+
+
+IS_CANCELLED = """
+SELECT cancelled_by IS NOT NULL
+  FROM item_stages
+ WHERE item_id = :item_id AND stage = :stage AND status = 'in_progress' AND attempt = :attempt
+"""
+
+
+def is_cancelled(conn: Connection, item_id: int, stage: str, attempt: int) -> bool:
+    """Tell whether somebody asked a running attempt to stop: however it ends, its stage is skipped then."""
+    row = conn.execute(IS_CANCELLED, {"item_id": item_id, "stage": stage, "attempt": attempt}).fetchone()
+    return row is not None and bool(row[0])

@@ -57,9 +57,14 @@ def collect(conn: Connection, store: BlobStore) -> Collected:
 
     A file is put out in the transaction that takes it off the list, and registered before it gets its name: so
     whoever keeps the same content at the same moment is before this or after it. Raises `TrackerUnusableError` for
-    the folder of another tracker.
+    the folder of another tracker, `ArtifactError` while a backup copies the files.
     """
     claim_folder(conn, store)
+    with store.removing():
+        return _collect_all(conn, store)
+
+
+def _collect_all(conn: Connection, store: BlobStore) -> Collected:
     done = Collected()
     while sizes := _collect_some(conn, store):
         done += Collected(len(sizes), sum(sizes))

@@ -9,7 +9,7 @@ from pipeline.errors import StaleRunError
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
-from tracker.items import INTRODUCE_JOB
+from tracker.introducing import INTRODUCE_JOB
 from tracker.jobs import clear_errors, set_job_error
 from tracker.sources import SourceLook, record_looks
 
@@ -26,6 +26,13 @@ class RunLease:
     run_id: int
     job_id: str
     attempt: int
+    waits: int = 0
+    """How many of its attempts only waited for a paused host."""
+
+    @property
+    def tries(self) -> int:
+        """Count the attempts that tried."""
+        return self.attempt - self.waits
 
 
 BEGIN_RUN = """
@@ -61,9 +68,9 @@ def begin_discovery(conn: Connection, job_id: str, slot_at: int | None = None) -
 RESUME_RUN = """
 UPDATE discovery_runs
    SET attempt = attempt + 1, started_at = :now, leased_until = :leased_until, retry_at = NULL,
-       ended_at = NULL, outcome = NULL, error = NULL
+       ended_at = NULL, outcome = NULL, error = NULL, waits_for = NULL
  WHERE run_id = :run_id AND (retry_at <= :now OR leased_until < :now)
-RETURNING run_id, job_id, attempt
+RETURNING run_id, job_id, attempt, waits
 """
 
 
@@ -239,8 +246,17 @@ RETURNING run_id
 """
 
 
-def skip_discovery(conn: Connection, job_id: str, slot_at: int | None, reason: str) -> bool:
-    """Record that a discovery was left out, and why; False when its slot was taken already. Commits."""
+COUNT_MISSED_SLOT = "UPDATE jobs SET missed_slots = missed_slots + 1 WHERE job_id = :job_id"
+
+
+def skip_discovery(
+    conn: Connection, job_id: str, slot_at: int | None, reason: str, *, made_up: bool = False
+) -> bool:
+    """
+    Record that a discovery was left out, and why; False when its slot was taken already. Commits.
+
+    With `made_up` it is counted, for one discovery to make up for it when the job is no longer paused.
+    """
     asked = {"job_id": job_id, "slot_at": slot_at, "now": now_ms(), "reason": reason}
     if slot_at is not None and is_slot_taken(conn, job_id, slot_at):
         return False
@@ -248,6 +264,8 @@ def skip_discovery(conn: Connection, job_id: str, slot_at: int | None, reason: s
         conn.execute(INTRODUCE_JOB, asked)
         if conn.execute(SKIP_RUN, asked).fetchone() is None:
             return False
+        if made_up:
+            conn.execute(COUNT_MISSED_SLOT, asked)
         append_event(conn, job_id, "discover_skipped", None, None, None, None, {"reason": reason})
     return True
 

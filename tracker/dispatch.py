@@ -43,6 +43,8 @@ class Candidate:
     item_id: int
     stage: str
     unopened: bool = False
+    backfill: bool = False
+    """Asked for again; see `tracker.lanes`."""
     crashes: int = 0
     """How many workers have died under it: one that had others beside it goes alone the next time."""
 
@@ -72,23 +74,38 @@ def read_runways(conn: Connection, job_id: str) -> dict[str, Runway]:
 
 
 LIST_READY = """
-SELECT priority, position, item_id, crashes
-  FROM item_stages INDEXED BY idx_item_stages_ready
- WHERE job_id = :job_id AND stage = :stage
-   AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
- ORDER BY priority DESC, item_id
- LIMIT :limit
+SELECT * FROM (
+    SELECT priority, position, item_id, backfill, crashes
+      FROM item_stages INDEXED BY idx_item_stages_ready
+     WHERE job_id = :job_id AND stage = :stage AND over_budget = 0 AND backfill = 0
+       AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
+     ORDER BY priority DESC, item_id
+     LIMIT :limit)
+UNION ALL
+SELECT * FROM (
+    SELECT priority, position, item_id, backfill, crashes
+      FROM item_stages INDEXED BY idx_item_stages_ready
+     WHERE job_id = :job_id AND stage = :stage AND over_budget = 0 AND backfill = 1
+       AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
+     ORDER BY priority DESC, item_id
+     LIMIT :limit)
 """
 
 
 def list_ready(conn: Connection, job_id: str, stage: str, limit: int) -> list[Candidate]:
-    """List the first `limit` ready stages of one name, highest priority first, then oldest item."""
+    """
+    List the first ready stages of one name, at most `limit` of each lane: fresh ones, then backfill.
+
+    Within a lane highest priority first, then oldest item. Those over budget are passed over.
+    """
     rows = conn.execute(LIST_READY, {"job_id": job_id, "stage": stage, "limit": limit})
     return [_as_candidate(stage, *row) for row in rows]
 
 
-def _as_candidate(stage: str, priority: int, position: int, item_id: int, crashes: int) -> Candidate:
-    return Candidate(-priority, -position, item_id, stage, crashes=crashes)
+def _as_candidate(
+    stage: str, priority: int, position: int, item_id: int, backfill: int, crashes: int
+) -> Candidate:
+    return Candidate(-priority, -position, item_id, stage, backfill=bool(backfill), crashes=crashes)
 
 
 LIST_UNOPENED = """
@@ -107,10 +124,11 @@ def list_unopened(conn: Connection, job_id: str, root: str, limit: int) -> list[
 
 
 LIST_READY_AMONG = """
-SELECT s.priority, s.position, s.item_id, s.crashes
+SELECT s.priority, s.position, s.item_id, s.backfill, s.crashes
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s ON s.item_id = chosen.value AND s.stage = :stage
  WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
+   AND s.over_budget = 0
  ORDER BY s.priority DESC, s.item_id
  LIMIT :limit
 """

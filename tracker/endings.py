@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 from pipeline.lifecycle import (
@@ -30,12 +30,18 @@ MAX_TRACEBACK_CHARS = 20_000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """An unexpected failure: its type, message and traceback, and the signature that groups it."""
+    """
+    An unexpected failure: its type, message and traceback, and the signature that groups it.
+
+    `host` is the one that was asked, `handler_version` the version of the handler that failed, where they are known.
+    """
 
     error_type: str
     message: str
     signature: str
     traceback: str | None = None
+    host: str | None = None
+    handler_version: str | None = None
 
     @classmethod
     def of(cls, error: BaseException) -> Self:
@@ -97,6 +103,7 @@ class Ending:
     output_hash: str | None = None
     failure: Failure | None = None
     retry_at: int | None = None
+    waits_for_host: str | None = None
     skips_rest: bool = False
     is_crash: bool = False
 
@@ -134,9 +141,10 @@ class Ending:
         return cls(SKIP, reason, skips_rest=rest)
 
     @classmethod
-    def gave_up(cls, reason: str) -> Self:
-        """Fail, because the handler knows that trying again will not help."""
-        return cls(FAIL, reason, failure=Failure.named("GiveUp", reason))
+    def gave_up(cls, reason: str, handler_version: str | None = None) -> Self:
+        """Fail, because the handler, of this version, knows that trying again will not help."""
+        failure = replace(Failure.named("GiveUp", reason), handler_version=handler_version)
+        return cls(FAIL, reason, failure=failure)
 
     @classmethod
     def failed(cls, failure: Failure) -> Self:
@@ -149,9 +157,9 @@ class Ending:
         return cls(RETRY, f"{failure.error_type}: {failure.message}", failure=failure, retry_at=retry_at)
 
     @classmethod
-    def later(cls, reason: str, retry_at: int) -> Self:
-        """Wait until `retry_at`, as the handler asked."""
-        return cls(RETRY_LATER, reason, retry_at=retry_at)
+    def later(cls, reason: str, retry_at: int, host: str | None = None) -> Self:
+        """Wait until `retry_at`, as the handler asked, or for the pause of a host to end."""
+        return cls(RETRY_LATER, reason, retry_at=retry_at, waits_for_host=host)
 
     @classmethod
     def released(cls, reason: str) -> Self:

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from pipeline.on_change import OnChange
+from pipeline.url_hosts import find_host_of_data, find_host_of_json
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.discoveries import Counts, RunLease, add_to_run
 from tracker.events import append_event
 from tracker.held import count_held
-from tracker.items import INSERT_ITEM, SET_DATA, complete_data, read_data
+from tracker.items import INSERT_ITEM, complete_data, read_data, set_data
+from tracker.lanes import take_as_fresh
 from tracker.recovery import reset_items
 from tracker.sources import save_cursor
 
@@ -98,9 +101,9 @@ def store_found(
         changed = [item for item in found if _has_changed(item, known.get(item.key))]
         counts = Counts(len(found), len(let_in), len(changed), len(surplus))
         add_to_run(conn, run, counts)
-        now = now_ms()
-        conn.executemany(INSERT_ITEM, (_as_row(item, run.job_id, terms, now) for item in let_in))
-        conn.executemany(HOLD_ITEM, (_as_row(item, run.job_id, terms, now) for item in surplus))
+        as_row = partial(_as_row, run.job_id, source, terms.priority, now_ms())
+        conn.executemany(INSERT_ITEM, map(as_row, let_in))
+        conn.executemany(HOLD_ITEM, map(as_row, surplus))
         _note_versions(conn, found, known)
         _apply_changes(conn, run.job_id, {known[item.key].item_id: item for item in changed}, terms.on_change)
         if cursor is not None:
@@ -109,8 +112,8 @@ def store_found(
 
 
 HOLD_ITEM = """
-INSERT INTO held_items (job_id, key, data, priority, version, source, held_at)
-VALUES (:job_id, :key, :data, :priority, :version, :source, :now)
+INSERT INTO held_items (job_id, key, data, priority, version, source, host, held_at)
+VALUES (:job_id, :key, :data, :priority, :version, :source, :host, :now)
     ON CONFLICT (job_id, key) DO NOTHING
 """
 
@@ -167,14 +170,15 @@ def _has_changed(item: Found, known: _Known | None) -> bool:
     )
 
 
-def _as_row(item: Found, job_id: str, terms: Terms, now: int) -> dict[str, Any]:
+def _as_row(job_id: str, source: str, priority: int, now: int, item: Found) -> dict[str, Any]:
     return {
         "job_id": job_id,
         "key": item.key,
         "data": item.data_text,
-        "priority": terms.priority if item.priority is None else item.priority,
+        "priority": priority if item.priority is None else item.priority,
         "version": item.version,
-        "source": item.source or "",
+        "source": item.source or source,
+        "host": find_host_of_json(item.data_text),
         "now": now,
     }
 
@@ -200,11 +204,12 @@ def _apply_changes(conn: Connection, job_id: str, changed: Mapping[int, Found], 
         was, learned = read_data(conn, item_id), json.loads(item.data_text)
         now_is = complete_data(was, learned) if on_change is OnChange.MERGE else complete_data(learned, was)
         text = json.dumps(now_is, ensure_ascii=False, allow_nan=False)
-        conn.execute(SET_DATA, {"item_id": item_id, "data": text})
+        set_data(conn, item_id, text, find_host_of_data(now_is))
         detail = {"version": item.version, "on_change": on_change.value}
         append_event(conn, job_id, "item_changed", item_id, None, None, None, detail)
     if on_change is OnChange.REPROCESS:
         reset_items(conn, job_id, list(changed), "changed at its source")
+        take_as_fresh(conn, list(changed))  # news, and nobody's wish
 
 
 def _count_sources(items: Iterable[Found], source: str) -> Counter[str]:

@@ -28,8 +28,8 @@ SELECT held_id, key FROM held_items WHERE job_id = :job_id ORDER BY held_id LIMI
 """
 
 ADMIT_HELD = """
-INSERT INTO work_items (job_id, key, data, priority, discovered_at, version)
-SELECT job_id, key, data, priority, :now, version
+INSERT INTO work_items (job_id, key, data, priority, discovered_at, version, host, source)
+SELECT job_id, key, data, priority, :now, version, host, nullif(source, '')
   FROM held_items INDEXED BY idx_held_items_job
  WHERE job_id = :job_id AND held_id <= :last
  ORDER BY held_id

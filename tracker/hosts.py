@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.host_waits import LONGEST_APPOINTMENT_SECONDS, choose_wait
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
+from tracker.pauses import Pause, list_domains, list_pauses
 
 if TYPE_CHECKING:
     from tracker.rows import Row
@@ -129,7 +130,8 @@ class HostReport:
     One host, or a domain whose hosts share a limit. Instants are Unix milliseconds.
 
     It may be asked once in `interval_seconds`, next at `free_at`. `throttled` counts all answers that asked to
-    slow down. While `slowed_until` is ahead nobody asks it, for the `reason`.
+    slow down. While `slowed_until` is ahead nobody asks it, for the `reason`; nor while there is a `pause`, of itself
+    or of a domain that it is in.
     """
 
     host: str
@@ -140,6 +142,7 @@ class HostReport:
     free_at: int
     slowed_until: int | None
     reason: str | None
+    pause: Pause | None = None
 
     @classmethod
     def from_row(cls, row: Row) -> HostReport:
@@ -157,8 +160,21 @@ SELECT host, interval_us AS interval_seconds, requests, throttled, asked_at, fre
 
 
 def list_hosts(conn: Connection, limit: int = 50) -> list[HostReport]:
-    """List hosts: first those that asked to slow down last, then those that were asked last."""
-    return [HostReport.from_row(row) for row in conn.execute(LIST_HOSTS, {"limit": limit})]
+    """List hosts: first the paused ones, then those that asked to slow down last, then those that were asked last."""
+    paused = {each.host: each for each in list_pauses(conn) if each.scope == "host"}
+    asked = [HostReport.from_row(row) for row in conn.execute(LIST_HOSTS, {"limit": limit})]
+    found = [replace(one, pause=_find_pause(one.host, paused)) for one in asked] if paused else asked
+    never_asked = [_report_paused(paused[name]) for name in paused.keys() - {one.host for one in asked}]
+    return sorted(never_asked + found, key=lambda one: one.pause is None)[:limit]
+
+
+def _find_pause(host: str, paused: dict[str, Pause]) -> Pause | None:
+    return next((paused[name] for name in list_domains(host) if name in paused), None)
+
+
+def _report_paused(pause: Pause) -> HostReport:
+    """Report on a host that nobody has asked under just this name."""
+    return HostReport(pause.host, 0.0, 0, 0, None, pause.since_at, None, None, pause)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import RETRY_FAILED, Status
+from pipeline.url_hosts import find_host_of_data
+from tracker.applying import apply_plan
 from tracker.claims import claim
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
 from tracker.events import append_event
+from tracker.introducing import INTRODUCE_JOB
 from tracker.moves import settle
 from tracker.plan import StagePlan, Stages, make_plan, open_items
-from tracker.recovery import apply_plan, recount_items
+from tracker.recovery import recount_items
 from tracker.results import store_result
 from tracker.stages import HAND_LEASE_SECONDS
 
@@ -34,11 +37,9 @@ class ItemToStore(TypedDict):
     priority: NotRequired[int | None]
 
 
-INTRODUCE_JOB = "INSERT INTO jobs (job_id, first_seen_at) VALUES (:job_id, :now) ON CONFLICT DO NOTHING"
-
 INSERT_ITEM = """
-INSERT INTO work_items (job_id, key, data, priority, discovered_at, version)
-VALUES (:job_id, :key, :data, :priority, :now, :version)
+INSERT INTO work_items (job_id, key, data, priority, discovered_at, version, host, source)
+VALUES (:job_id, :key, :data, :priority, :now, :version, :host, nullif(:source, ''))
     ON CONFLICT (job_id, key) DO NOTHING
 """
 
@@ -60,6 +61,8 @@ def upsert_items(
             "priority": default_priority if item.get("priority") is None else item["priority"],
             "now": now,
             "version": None,
+            "host": find_host_of_data(item.get("data") or {}),
+            "source": None,
         }
         for item in items
     ]
@@ -81,7 +84,7 @@ def count_items(conn: Connection, job_id: str) -> int:
     return int(row[0]) if row else 0
 
 
-SET_DATA = "UPDATE work_items SET data = :data WHERE item_id = :item_id"
+SET_DATA = "UPDATE work_items SET data = :data, host = :host WHERE item_id = :item_id"
 
 
 def merge_discovery_data(conn: Connection, job_id: str, key: str, data: Mapping[str, Any]) -> None:
@@ -95,7 +98,12 @@ def merge_discovery_data(conn: Connection, job_id: str, key: str, data: Mapping[
         item = get_item(conn, job_id, key)
         merged = complete_data(json.loads(item["data"]), data)
         text = json.dumps(merged, ensure_ascii=False, allow_nan=False)
-        conn.execute(SET_DATA, {"item_id": item["item_id"], "data": text})
+        set_data(conn, item["item_id"], text, find_host_of_data(merged))
+
+
+def set_data(conn: Connection, item_id: int, data_json: str, host: str | None) -> None:
+    """Put other data in an item's place, with the host that they name, in the caller's transaction."""
+    conn.execute(SET_DATA, {"item_id": item_id, "data": data_json, "host": host})
 
 
 def complete_data(known: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
@@ -273,10 +281,10 @@ def _open_by_hand(conn: Connection, item_id: int, stages: Stages | None) -> None
 # -- again, elsewhere, sooner -----------------------------------------------------------------------------
 
 RETRY_FAILED_STAGES = """
-UPDATE item_stages INDEXED BY idx_item_stages_ended
+UPDATE item_stages INDEXED BY idx_item_stages_status
    SET status = 'pending', ended_at = NULL, reason = NULL, retries = 0, crashes = 0
  WHERE job_id = :job_id AND status = 'failed'
-   AND status IN ('failed', 'skipped')          -- the index's own words, or SQLite would not take it
+   AND status <> 'in_progress'                  -- the index's own words, or SQLite would not take it
    AND stage IN (SELECT stage
                    FROM job_stages
                   WHERE job_id = :job_id AND switched_on AND (stage = :stage OR :stage IS NULL))

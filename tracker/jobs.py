@@ -5,22 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from tracker import pauses
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
-from tracker.items import INTRODUCE_JOB
+from tracker.introducing import INTRODUCE_JOB
+from tracker.pauses import Target, find_pause_of, list_due_pauses
 
 if TYPE_CHECKING:
     from tracker.rows import Row
-
-SET_PAUSE = """
-INSERT INTO pauses (job_id, reason, by, since_at, until_at)
-VALUES (:job_id, :reason, :by, :now, :until)
-    ON CONFLICT DO UPDATE
-   SET reason = excluded.reason, by = excluded.by, until_at = excluded.until_at
-"""
-
-LIFT_PAUSE = "DELETE FROM pauses WHERE job_id = :job_id"
 
 
 def set_job_paused(
@@ -37,27 +30,13 @@ def set_job_paused(
     Obeyed at once, also by messages on their way: a paused stage is not claimed. Stages that run end as they
     would. Commits.
     """
-    until_ms = to_ms(until) if isinstance(until, datetime) else until
-    asked = {
-        "job_id": job_id,
-        "reason": reason or "no reason given",
-        "by": by or "unknown",
-        "now": now_ms(),
-        "until": until_ms,
-    }
+    target = Target.of_job(job_id)
     with write(conn):
-        conn.execute(INTRODUCE_JOB, asked)
+        conn.execute(INTRODUCE_JOB, {"job_id": job_id, "now": now_ms()})
         if paused:
-            conn.execute(SET_PAUSE, asked)
-            append_event(
-                conn, job_id, "pause", None, None, None, by, {"reason": reason, "until_at": until_ms}
-            )
-            return
-        conn.execute(LIFT_PAUSE, asked)
-        if conn.changes():
-            append_event(
-                conn, job_id, "unpause", None, None, None, by, {"reason": reason} if reason else None
-            )
+            pauses.pause(conn, target, reason or "no reason given", until, by)
+        else:
+            pauses.lift(conn, target, by, reason)
 
 
 def pause_job(
@@ -74,23 +53,15 @@ def unpause_job(conn: Connection, job_id: str, by: str | None = None) -> None:
         reset_auto_unpauses(conn, job_id)
 
 
-READ_PAUSE = """
-SELECT p.job_id, p.reason, p.by, p.since_at, p.until_at, coalesce(j.auto_unpauses, 0) AS auto_unpauses
-  FROM pauses p
-  LEFT JOIN jobs j ON j.job_id = p.job_id
- WHERE p.job_id = :job_id
-"""
-
-
 def is_job_paused(conn: Connection, job_id: str) -> bool:
-    """Tell whether a job is held back now."""
-    return _find_pause(conn, job_id) is not None
+    """Tell whether a job is held back now, by a pause of its own or of everything."""
+    return find_pause_of(conn, job_id) is not None
 
 
 def get_pause_reason(conn: Connection, job_id: str) -> str | None:
     """Get why a job is held back, or None when it is not."""
-    pause = _find_pause(conn, job_id)
-    return pause["reason"] if pause else None
+    pause = find_pause_of(conn, job_id)
+    return pause.reason if pause else None
 
 
 def get_retry_info(conn: Connection, job_id: str) -> dict[str, Any]:
@@ -100,9 +71,8 @@ def get_retry_info(conn: Connection, job_id: str) -> dict[str, Any]:
     Keys: paused, reason, by, since_at and until_at (Unix ms or None), auto_unpauses, and pause_factor: what
     the next automatic pause is multiplied by.
     """
-    pause = _find_pause(conn, job_id)
-    times = pause["auto_unpauses"] if pause else _auto_unpauses(conn, job_id)
-    facts = dict(pause) if pause else dict.fromkeys(("reason", "by", "since_at", "until_at"))
+    pause, times = find_pause_of(conn, job_id), _auto_unpauses(conn, job_id)
+    facts = {name: getattr(pause, name, None) for name in ("reason", "by", "since_at", "until_at")}
     return facts | {
         "job_id": job_id,
         "paused": pause is not None,
@@ -111,39 +81,30 @@ def get_retry_info(conn: Connection, job_id: str) -> dict[str, Any]:
     }
 
 
-def _find_pause(conn: Connection, job_id: str) -> Row | None:
-    pause: Row | None = conn.execute(READ_PAUSE, {"job_id": job_id}).fetchone()
-    return pause
-
-
-ALL_PAUSES = "SELECT job_id, reason, by, since_at, until_at FROM pauses ORDER BY job_id"
+ALL_PAUSES = """
+SELECT job_id, reason, by, since_at, until_at FROM pauses WHERE scope = 'job' ORDER BY job_id
+"""
 
 
 def get_all_job_paused(conn: Connection) -> dict[str, Row]:
-    """Get every pause in force, by job."""
+    """Get every job's own pause in force, by job."""
     return {row["job_id"]: row for row in conn.execute(ALL_PAUSES)}
-
-
-DUE_UNPAUSE = "SELECT job_id FROM pauses WHERE until_at <= :now ORDER BY until_at"
 
 
 def get_jobs_due_unpause(conn: Connection, now: datetime | int | None = None) -> list[str]:
     """List the jobs whose pause has run out by `now` (aware datetime, Unix ms, or the present)."""
-    at = to_ms(now) if isinstance(now, datetime) else now_ms() if now is None else now
-    return [row[0] for row in conn.execute(DUE_UNPAUSE, {"now": at})]
+    at = to_ms(now) if isinstance(now, datetime) else now
+    return [due.job_id for due in list_due_pauses(conn, at) if due.scope == "job"]
 
-
-COUNT_AUTO_UNPAUSE = """
-INSERT INTO jobs (job_id, first_seen_at, auto_unpauses)
-VALUES (:job_id, :now, 1)
-    ON CONFLICT DO UPDATE
-   SET auto_unpauses = auto_unpauses + 1
-RETURNING auto_unpauses
-"""
 
 READ_AUTO_UNPAUSES = "SELECT auto_unpauses FROM jobs WHERE job_id = :job_id"
 
-RESET_AUTO_UNPAUSES = "UPDATE jobs SET auto_unpauses = 0 WHERE job_id = :job_id AND auto_unpauses > 0"
+RESET_AUTO_UNPAUSES = """
+UPDATE jobs SET auto_unpauses = 0
+ WHERE job_id = :job_id AND auto_unpauses > 0
+   AND NOT EXISTS (SELECT 1 FROM pauses p
+                    WHERE p.scope = 'job' AND p.job_id = :job_id AND p.stage = '' AND p.host = '')
+"""
 
 
 def increment_auto_unpause(conn: Connection, job_id: str) -> int:
@@ -153,12 +114,16 @@ def increment_auto_unpause(conn: Connection, job_id: str) -> int:
     Each time doubles what the next automatic pause is multiplied by (`get_retry_info`, pause_factor).
     """
     with write(conn):
-        set_job_paused(conn, job_id, paused=False, reason="its time has come", by="sweep")
-        return int(conn.execute(COUNT_AUTO_UNPAUSE, {"job_id": job_id, "now": now_ms()}).fetchone()[0])
+        set_job_paused(conn, job_id, paused=False, reason="its time has come", by=pauses.SWEEP)
+        return pauses.count_auto_unpause(conn, job_id)
 
 
 def reset_auto_unpauses(conn: Connection, job_id: str) -> None:
-    """Forget how often pauses lifted themselves: the job had a success. Commits, and writes only if needed."""
+    """
+    Forget how often pauses lifted themselves: the job had a success. Commits, and writes only if needed.
+
+    While it is paused nothing is forgotten: what ends then began before, or is a breaker's probe.
+    """
     if _auto_unpauses(conn, job_id):
         with write(conn):
             conn.execute(RESET_AUTO_UNPAUSES, {"job_id": job_id})
@@ -201,6 +166,37 @@ def take_woken_jobs(conn: Connection) -> list[str]:
             if conn.changes():
                 taken.append(job_id)
     return taken
+
+
+LIST_MISSED_SLOTS = """
+SELECT job_id, missed_slots
+  FROM jobs
+ WHERE missed_slots > 0
+   AND NOT EXISTS (SELECT 1 FROM pauses p
+                    WHERE p.scope IN ('all', 'job') AND p.job_id IN ('', jobs.job_id) AND p.stage = ''
+                      AND (p.cause <> 'breaker' OR p.until_at IS NOT NULL))    -- else it lets out probes
+"""
+
+MAKE_UP_SLOTS = """
+UPDATE jobs SET woken_at = :now, missed_slots = 0 WHERE job_id = :job_id AND missed_slots = :missed_slots
+"""
+
+
+def wake_for_missed_slots(conn: Connection) -> int:
+    """
+    Ask the jobs that missed scheduled times while they were paused, and no longer are, to look once; how many.
+
+    Commits, and writes nothing when there is none.
+    """
+    if conn.execute(LIST_MISSED_SLOTS).fetchone() is None:
+        return 0
+    with write(conn):
+        missed = conn.execute(LIST_MISSED_SLOTS).fetchall()
+        for job_id, slots in missed:
+            conn.execute(MAKE_UP_SLOTS, {"job_id": job_id, "missed_slots": slots, "now": now_ms()})
+            detail = {"reason": "its pause is over", "missed_slots": slots}
+            append_event(conn, job_id, "discover_made_up", None, None, None, pauses.SWEEP, detail)
+    return len(missed)
 
 
 SET_ERROR = """

@@ -15,12 +15,13 @@ from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import FINISH, SATISFIED, Move, Status
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
-from tracker.endings import make_storable
+from tracker.cutoff import follow_rerun, read_before, release_waiting
+from tracker.endings import Ending, make_storable
 from tracker.events import append_event
 from tracker.followers import Attempt, advance_needs, rejoin_plan, skip_rest
 
 if TYPE_CHECKING:
-    from tracker.endings import Ending, Failure
+    from tracker.endings import Failure
 
 COUNTDOWN_MAX_SECONDS = 300.0
 """A longer wait is parked in the tracker, and costs the broker nothing."""
@@ -46,13 +47,16 @@ class Settled:
 
 SETTLE_STAGE = """
 UPDATE item_stages
-   SET status = :target, reason = :reason, leased_until = NULL,
-       ended_at = iif(:target = 'pending', NULL, :now),
+   SET status = iif(status = 'in_progress' AND cancelled_by IS NOT NULL, 'skipped', :target),
+       reason = iif(status = 'in_progress' AND cancelled_by IS NOT NULL, 'cancelled by ' || cancelled_by, :reason),
+       leased_until = NULL,
+       ended_at = iif(:target = 'pending' AND (status <> 'in_progress' OR cancelled_by IS NULL), NULL, :now),
        retries = retries + :retried, crashes = crashes + :crashed,
-       retry_at = :retry_at, queued_at = NULL, resend_at = NULL, sends = 0
+       retry_at = iif(status = 'in_progress' AND cancelled_by IS NOT NULL, NULL, :retry_at),
+       queued_at = NULL, resend_at = NULL, sends = 0
  WHERE item_id = :item_id AND stage = :stage
    AND status = :source AND (attempt = :attempt OR :attempt IS NULL)
-RETURNING job_id, attempt, started_at
+RETURNING job_id, attempt, started_at, status, reason, again
 """
 
 
@@ -92,15 +96,21 @@ def settle(
         ).fetchone()
         if row is None:
             raise StaleLeaseError(item_id, stage, attempt)
+        if row[3] != ending.move.target:  # somebody asked for it to stop meanwhile: that is how it ended
+            ending = Ending.skipped(row[4])
         settled = Attempt(item_id, row[0], stage, row[1], row[2], now)
+        before = None if row[5] is None else read_before(conn, item_id, stage)
         _record(conn, settled, ending, by)
         status, countdown = ending.move.target, None
         if status is Status.PENDING:
             status = rejoin_plan(conn, settled, by)
         if status in SATISFIED:
+            if before is not None:
+                follow_rerun(conn, settled, before, ending, by)
             advance_needs(conn, item_id, stage, row[0])
         if ending.skips_rest:
             skip_rest(conn, settled, ending.reason, by)
+            release_waiting(conn, [item_id], by)
         if hand_over and ending.retry_at is not None:
             countdown = _hand_to_broker(conn, settled, ending)
     return Settled(item_id, row[0], stage, row[1], status, countdown)
@@ -152,11 +162,14 @@ def _put_result(conn: Connection, attempt: Attempt, ending: Ending) -> None:
 
 
 PUT_FAILURE = """
-INSERT INTO failures (item_id, stage, attempt, job_id, failed_at, error_type, message, signature, traceback)
-VALUES (:item_id, :stage, :attempt, :job_id, :now, :error_type, :message, :signature, :traceback)
+INSERT INTO failures (item_id, stage, attempt, job_id, failed_at, error_type, message, signature, traceback, host,
+                      handler_version)
+VALUES (:item_id, :stage, :attempt, :job_id, :now, :error_type, :message, :signature, :traceback, :host,
+        :handler_version)
     ON CONFLICT DO UPDATE
    SET failed_at = excluded.failed_at, error_type = excluded.error_type, message = excluded.message,
-       signature = excluded.signature, traceback = excluded.traceback
+       signature = excluded.signature, traceback = excluded.traceback, host = excluded.host,
+       handler_version = excluded.handler_version
 """
 
 
@@ -173,6 +186,8 @@ def _put_failure(conn: Connection, attempt: Attempt, failure: Failure) -> None:
             "message": failure.message,
             "signature": failure.signature,
             "traceback": failure.traceback,
+            "host": failure.host,
+            "handler_version": failure.handler_version,
         },
     )
 

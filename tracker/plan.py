@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from tracker.clock import now_ms
+from tracker.connection import write
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
+
+KEEP_DEFAULT = 3
+"""How many older results of a stage are kept unless jobs.yaml says otherwise."""
 
 SWITCHED_OFF = "switched off in jobs.yaml"
 """The reason of a stage that was skipped because jobs.yaml no longer has it, or has it disabled."""
@@ -31,6 +35,10 @@ class StageLike(Protocol):
     def enabled(self) -> bool:
         """Whether it is switched on."""
 
+    @property
+    def keep(self) -> int:
+        """How many of its older results are kept."""
+
 
 Stages = Sequence["str | StageLike"]
 """A job's stages in order: bare names, each of which needs the one before it, or specifications."""
@@ -38,11 +46,18 @@ Stages = Sequence["str | StageLike"]
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """A job's stages in order, what each needs, and which are switched on."""
+    """
+    A job's stages in order, what each needs, and which are switched on.
+
+    `made_of` is a hash of each stage's handler and parameters, by which it is known again under another name; a stage
+    of which that is not known is absent. `keep` says how many older results of a stage are kept; 3 unless it does.
+    """
 
     names: tuple[str, ...]
     needs: Mapping[str, tuple[str, ...]]
     switched_on: frozenset[str]
+    made_of: Mapping[str, str] = field(default_factory=dict, compare=False)
+    keep: Mapping[str, int] = field(default_factory=dict, compare=False)
 
     @property
     def root(self) -> str | None:
@@ -77,7 +92,8 @@ def make_plan(stages: Stages | StagePlan) -> StagePlan:
     on = frozenset(
         name for name, stage in zip(names, stages, strict=True) if isinstance(stage, str) or stage.enabled
     )
-    return StagePlan(tuple(names), needs, on)
+    keep = {stage.name: stage.keep for stage in stages if not isinstance(stage, str)}
+    return StagePlan(tuple(names), needs, on, keep=keep)
 
 
 READ_STAGES = "SELECT stage, position, switched_on FROM job_stages WHERE job_id = :job_id ORDER BY position"
@@ -85,8 +101,29 @@ READ_STAGES = "SELECT stage, position, switched_on FROM job_stages WHERE job_id 
 READ_NEEDS = "SELECT need, stage FROM stage_needs WHERE job_id = :job_id ORDER BY need, stage"
 
 
+MADE_OF = "SELECT stage, made_of FROM job_stages WHERE job_id = :job_id AND made_of IS NOT NULL"
+
+
+def find_plan(conn: Connection, job_id: str) -> StagePlan | None:
+    """Find the plan of a job that the tracker knows: the one that its items follow. None if it knows none yet."""
+    asked = {"job_id": job_id}
+    rows = conn.execute(READ_STAGES, asked).fetchall()
+    if not rows:
+        return None
+    needs: dict[str, list[str]] = {stage: [] for stage, _, _ in rows}
+    for need, stage in conn.execute(READ_NEEDS, asked):
+        needs.setdefault(stage, []).append(need)
+    return StagePlan(
+        names=tuple(stage for stage, _, _ in rows),
+        needs={stage: tuple(needed) for stage, needed in needs.items()},
+        switched_on=frozenset(stage for stage, _, is_on in rows if is_on),
+        made_of={row[0]: row[1] for row in conn.execute(MADE_OF, asked)},
+        keep={row[0]: row[1] for row in conn.execute(KEPT, asked)},
+    )
+
+
 def is_remembered(conn: Connection, job_id: str, plan: StagePlan) -> bool:
-    """Tell whether the tracker knows just this plan of the job."""
+    """Tell whether the tracker knows just this plan of the job, whatever its stages are made of."""
     asked = {"job_id": job_id}
     return [tuple(row) for row in conn.execute(READ_STAGES, asked)] == plan.as_rows() and [
         tuple(row) for row in conn.execute(READ_NEEDS, asked)
@@ -98,8 +135,8 @@ FORGET_STAGES = "DELETE FROM job_stages WHERE job_id = :job_id"
 FORGET_NEEDS = "DELETE FROM stage_needs WHERE job_id = :job_id"
 
 REMEMBER_STAGE = """
-INSERT INTO job_stages (job_id, stage, position, switched_on)
-VALUES (:job_id, :stage, :position, :switched_on)
+INSERT INTO job_stages (job_id, stage, position, switched_on, made_of, keep)
+VALUES (:job_id, :stage, :position, :switched_on, :made_of, :keep)
 """
 
 REMEMBER_NEED = "INSERT INTO stage_needs (job_id, need, stage) VALUES (:job_id, :need, :stage)"
@@ -114,7 +151,14 @@ def remember_plan(conn: Connection, job_id: str, plan: StagePlan) -> bool:
     conn.executemany(
         REMEMBER_STAGE,
         [
-            {"job_id": job_id, "stage": stage, "position": position, "switched_on": on}
+            {
+                "job_id": job_id,
+                "stage": stage,
+                "position": position,
+                "switched_on": on,
+                "made_of": plan.made_of.get(stage),
+                "keep": plan.keep.get(stage, KEEP_DEFAULT),
+            }
             for stage, position, on in plan.as_rows()
         ],
     )
@@ -122,6 +166,43 @@ def remember_plan(conn: Connection, job_id: str, plan: StagePlan) -> bool:
         REMEMBER_NEED, [{"job_id": job_id, "need": need, "stage": stage} for need, stage in plan.as_edges()]
     )
     return True
+
+
+KEPT = "SELECT stage, keep FROM job_stages WHERE job_id = :job_id"
+
+REMEMBER_KEEP = "UPDATE job_stages SET keep = :keep WHERE job_id = :job_id AND stage = :stage"
+
+
+def remember_keep(conn: Connection, job_id: str, plan: StagePlan) -> None:
+    """Store how many older results of the known stages are kept now, if it is another number. Commits, if it writes."""
+    known = {row[0]: row[1] for row in conn.execute(KEPT, {"job_id": job_id})}
+    changed = {stage: keep for stage, keep in plan.keep.items() if known.get(stage, keep) != keep}
+    if changed:
+        with write(conn):
+            conn.executemany(
+                REMEMBER_KEEP,
+                [{"job_id": job_id, "stage": stage, "keep": keep} for stage, keep in changed.items()],
+            )
+
+
+REMEMBER_MADE_OF = """
+UPDATE job_stages SET made_of = :made_of WHERE job_id = :job_id AND stage = :stage AND made_of IS NOT :made_of
+"""
+
+
+def remember_made_of(conn: Connection, job_id: str, plan: StagePlan) -> None:
+    """Store what the known stages of a job are made of now, if it is something else. Commits, if it writes."""
+    known = {row[0]: row[1] for row in conn.execute(MADE_OF, {"job_id": job_id})}
+    if plan.made_of.items() <= known.items():
+        return
+    with write(conn):
+        conn.executemany(
+            REMEMBER_MADE_OF,
+            [
+                {"job_id": job_id, "stage": stage, "made_of": made_of}
+                for stage, made_of in plan.made_of.items()
+            ],
+        )
 
 
 # CROSS JOIN keeps SQLite to this order: the few chosen items first, not all that were never opened.
@@ -153,10 +234,15 @@ def open_items(conn: Connection, job_id: str, item_ids: Sequence[int], plan: Sta
     Give the items of one job their stage rows, in the caller's transaction; the open ones stay as they are.
 
     They get the stages that the tracker knows of the job, and `plan` only if it knows none yet: a changed
-    plan is for `tracker.recovery.apply_plan`, which brings all the job's items to it.
+    plan is for `tracker.applying`, which brings all the job's items to it.
     """
     if conn.execute(READ_STAGES, {"job_id": job_id}).fetchone() is None:
         remember_plan(conn, job_id, plan)
+    open_known(conn, job_id, item_ids)
+
+
+def open_known(conn: Connection, job_id: str, item_ids: Sequence[int]) -> None:
+    """Give items the stages that the tracker knows of their job, like `open_items`, in the caller's transaction."""
     asked = {"job_id": job_id, "item_ids": json.dumps(list(item_ids)), "now": now_ms()}
     conn.execute(OPEN_STAGES, asked | {"switched_off": SWITCHED_OFF})
     conn.execute(MARK_OPENED, asked)

@@ -6,18 +6,18 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotFoundError
-from pipeline.lifecycle import REOPEN as REOPEN_MOVE
-from pipeline.lifecycle import RESET, Move
-from pipeline.lifecycle import SKIP as SKIP_MOVE
+from pipeline.lifecycle import REOPEN, RESET, SKIP, Move
+from tracker.applying import move_all
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
-from tracker.events import LOG_EVENT, append_event
-from tracker.moves import settle
-from tracker.plan import SWITCHED_OFF, StagePlan, Stages, make_plan, remember_plan
+from tracker.events import LOG_EVENT
+from tracker.moves import Settled, settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from tracker.plan import StagePlan, Stages
 
 # -- after a crash ----------------------------------------------------------------------------------------
 
@@ -81,104 +81,35 @@ def read_attempt(conn: Connection, item_id: int, stage: str) -> tuple[str, int]:
     return row[0], row[1]
 
 
-def release_lost_worker(conn: Connection, item_id: int, stage: str, attempt: int, reason: str) -> None:
+def release_lost_worker(
+    conn: Connection, item_id: int, stage: str, attempt: int, reason: str
+) -> tuple[Settled, Ending]:
     """
-    Give back the claim of a worker process that died, at once, without waiting for its lease.
+    Give back the claim of a worker process that died, at once, without waiting for its lease; what that came to.
 
     Raises `StaleLeaseError` when the attempt owns the stage no longer. Commits.
     """
     with write(conn):
         row = conn.execute(READ_ATTEMPT, {"item_id": item_id, "stage": stage}).fetchone()
-        settle(conn, item_id, stage, attempt, Ending.worker_lost(reason, row[2] if row else 0))
+        ending = Ending.worker_lost(reason, row[2] if row else 0)
+        return settle(conn, item_id, stage, attempt, ending), ending
 
 
 # -- after jobs.yaml changed ------------------------------------------------------------------------------
-
-ADD_STAGES = """
-INSERT INTO item_stages (item_id, stage, job_id, position, priority, needs_left, status)
-SELECT i.item_id, p.stage, i.job_id, p.position, i.priority, 0, 'pending'
-  FROM work_items i
-  JOIN job_stages p ON p.job_id = i.job_id AND p.switched_on
- WHERE i.job_id = :job_id AND i.opened_at IS NOT NULL
-   AND NOT EXISTS (SELECT 1 FROM item_stages s WHERE s.item_id = i.item_id AND s.stage = p.stage)
-RETURNING item_id, stage, 0
-"""
-
-SWITCH_ON = """
-UPDATE item_stages
-   SET status = 'pending', ended_at = NULL, reason = NULL, retries = 0, crashes = 0
- WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
-   AND stage IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
-   AND status = 'skipped' AND reason = :switched_off
-RETURNING item_id, stage, attempt
-"""
-
-
-RECOUNT_JOB = """
-UPDATE item_stages
-   SET needs_left = (SELECT count(*)
-                       FROM stage_needs n
-                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
-                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
-                        AND needed.status NOT IN ('done', 'skipped')),
-       position = coalesce((SELECT p.position FROM job_stages p
-                             WHERE p.job_id = item_stages.job_id AND p.stage = item_stages.stage), 1000)
- WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
-"""
 
 
 def reopen_items_for_new_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
     """
     Give the opened items of a job the stages that jobs.yaml gained or switched on again; how many items.
 
-    A finished item is pending again until they are done. Commits.
+    A finished item is pending again until they are done. One transaction: for many items, see `applying`. Commits.
     """
-    with write(conn):
-        is_new = remember_plan(conn, job_id, make_plan(stages))
-        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF}
-        touched = [*conn.execute(ADD_STAGES, asked).fetchall(), *conn.execute(SWITCH_ON, asked).fetchall()]
-        if is_new:
-            conn.execute(RECOUNT_JOB, asked)
-        return _finish_bulk(conn, job_id, touched, REOPEN_MOVE, "its stage is new in jobs.yaml")
-
-
-SWITCH_OFF = """
-UPDATE item_stages
-   SET status = 'skipped', ended_at = :now, reason = :switched_off, queued_at = NULL, resend_at = NULL,
-       retry_at = NULL
- WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
-   AND stage NOT IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
-   AND status = 'pending'
-RETURNING item_id, stage, attempt
-"""
+    return move_all(conn, job_id, stages, REOPEN)
 
 
 def skip_disabled_stages(conn: Connection, job_id: str, stages: Stages | StagePlan) -> int:
     """Skip the pending stages that jobs.yaml has disabled or no longer has; how many items. Commits."""
-    with write(conn):
-        is_new = remember_plan(conn, job_id, make_plan(stages))
-        asked = {"job_id": job_id, "switched_off": SWITCHED_OFF, "now": now_ms()}
-        touched = conn.execute(SWITCH_OFF, asked).fetchall()
-        if is_new:
-            conn.execute(RECOUNT_JOB, asked)
-        return _finish_bulk(conn, job_id, touched, SKIP_MOVE, SWITCHED_OFF)
-
-
-def apply_plan(conn: Connection, job_id: str, stages: Stages | StagePlan) -> bool:
-    """
-    Bring a job's items to a changed list of stages: reopen, skip, recount. False if nothing had changed.
-
-    One transaction. Commits.
-    """
-    plan = make_plan(stages)
-    with write(conn):
-        if not remember_plan(conn, job_id, plan):
-            return False
-        reopen_items_for_new_stages(conn, job_id, plan)
-        skip_disabled_stages(conn, job_id, plan)
-        conn.execute(RECOUNT_JOB, {"job_id": job_id})
-        append_event(conn, job_id, "apply_plan", None, None, None, None, {"stages": list(plan.names)})
-    return True
+    return move_all(conn, job_id, stages, SKIP)
 
 
 # -- because somebody asks --------------------------------------------------------------------------------
@@ -190,7 +121,8 @@ WITH RECURSIVE rest (stage) AS (
     SELECT n.stage FROM rest JOIN stage_needs n ON n.job_id = :job_id AND n.need = rest.stage
 )
 UPDATE item_stages
-   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
+   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0,
+       backfill = 1
  WHERE item_id IN (SELECT item_id FROM work_items WHERE job_id = :job_id)
    AND stage IN (SELECT p.stage FROM rest JOIN job_stages p ON p.job_id = :job_id AND p.stage = rest.stage
                   WHERE p.switched_on)
@@ -205,7 +137,8 @@ WITH RECURSIVE rest (stage) AS (
     SELECT n.stage FROM rest JOIN stage_needs n ON n.job_id = :job_id AND n.need = rest.stage
 )
 UPDATE item_stages
-   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0
+   SET status = 'pending', ended_at = NULL, leased_until = NULL, reason = NULL, retries = 0, crashes = 0,
+       backfill = 1
  WHERE item_id IN (SELECT i.item_id
                      FROM json_each(:keys) asked
                     CROSS JOIN work_items i ON i.job_id = :job_id AND i.key = asked.value)

@@ -14,10 +14,13 @@ from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from tracker import events, items, results
+from tracker.budgets import BudgetReport, describe
 from tracker.clock import now_ms
 from tracker.costs import sum_spent
 from tracker.held import count_held
-from tracker.jobs import get_all_job_paused
+from tracker.history import PastResult, list_history
+from tracker.lanes import find_oldest_fresh
+from tracker.pauses import Pause, find_pause_of, list_stage_pauses
 from tracker.progress import Told, list_progress_of_item
 from tracker.runs import RunReport, find_last_run
 from tracker.stats import (
@@ -37,20 +40,18 @@ DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
-class PauseReport:
-    """A pause in force."""
-
-    reason: str
-    by: str
-    since_at: int
-    until_at: int | None
-
-
-@dataclass(frozen=True, slots=True)
 class JobReport:
-    """One job: its items by status, its pause, its last discovery, and what it spent since midnight UTC."""
+    """
+    One job: its items by status, its last discovery, and what it spent since midnight UTC.
+
+    `pause` is its own, or that of everything. `paused_stages` are the pauses of single stages.
+
+    `oldest_fresh_at` is when the oldest item was found that is neither through nor asked for again. `budget` is the
+    one that matters to the job now, if any bounds what it spends.
+    """
 
     job: str
+    oldest_fresh_at: int | None
     total: int
     pending: int
     in_progress: int
@@ -58,11 +59,13 @@ class JobReport:
     failed: int
     skipped: int
     next_retry_at: int | None
-    pause: PauseReport | None
+    pause: Pause | None
+    paused_stages: tuple[Pause, ...]
     held: int
     discovery: RunReport | None
     spent_today_usd: float
     unknown_costs_today: int
+    budget: BudgetReport | None
 
 
 LIST_JOBS = """
@@ -92,29 +95,29 @@ def list_job_names(conn: Connection) -> list[str]:
 def list_job_reports(conn: Connection) -> list[JobReport]:
     """Report on every job that the tracker knows, by name."""
     known, counted = list_job_names(conn), all_job_stats(conn)
-    pauses = get_all_job_paused(conn)
-    return [_report_job(conn, job_id, counted.get(job_id), pauses.get(job_id)) for job_id in known]
+    return [_report_job(conn, job_id, counted.get(job_id)) for job_id in known]
 
 
 def get_job_report(conn: Connection, job_id: str) -> JobReport:
     """Report on one job, which the tracker need not have seen yet."""
-    return _report_job(conn, job_id, get_job_stats(conn, job_id), get_all_job_paused(conn).get(job_id))
+    return _report_job(conn, job_id, get_job_stats(conn, job_id))
 
 
-def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None, pause: Any) -> JobReport:
+def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None) -> JobReport:
     counts = counts or get_job_stats(conn, job_id)
     spent_usd, unknown = sum_spent(conn, job_id, now_ms() // DAY_MS * DAY_MS)
     return JobReport(
         job=job_id,
+        oldest_fresh_at=find_oldest_fresh(conn, job_id),
         **{name: counts[name] for name in ("total", *Status)},
         next_retry_at=find_next_retry(conn, job_id),
-        pause=PauseReport(pause["reason"], pause["by"], pause["since_at"], pause["until_at"])
-        if pause
-        else None,
+        pause=find_pause_of(conn, job_id),
+        paused_stages=tuple(list_stage_pauses(conn, job_id)),
         held=count_held(conn, job_id),
         discovery=find_last_run(conn, job_id),
         spent_today_usd=spent_usd,
         unknown_costs_today=unknown,
+        budget=describe(conn, job_id),
     )
 
 
@@ -248,6 +251,7 @@ class WholeItemReport:
     stages: list[StageOfItem]
     progress: list[Told]
     results: dict[str, Any]
+    history: list[PastResult]
     failures: list[FailureReport]
     events: list[EventReport]
 
@@ -291,6 +295,7 @@ def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemR
         stages=[StageOfItem(*row) for row in conn.execute(STAGES_OF_ITEM, asked)],
         progress=list_progress_of_item(conn, item["item_id"]),
         results=results.get_results(conn, job_id, key),
+        history=list_history(conn, job_id, key),
         failures=[FailureReport(*row) for row in conn.execute(FAILURES_OF_ITEM, asked)],
         events=list_event_reports(conn, job_id, item_id=item["item_id"], limit=50)[::-1],
     )

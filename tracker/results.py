@@ -153,10 +153,7 @@ def stage_version_hash(handler: type, params: Mapping[str, Any] | None = None) -
 
 
 COUNT_VERSIONS = """
-SELECT stage, handler_version, count(*)
-  FROM results INDEXED BY idx_results_job_stage_version
- WHERE job_id = :job_id
- GROUP BY stage, handler_version
+SELECT stage, nullif(handler_version, ''), results FROM result_versions WHERE job_id = :job_id
 """
 
 
@@ -169,14 +166,14 @@ class VersionCount(NamedTuple):
 
 
 def count_versions(conn: Connection, job_id: str) -> list[VersionCount]:
-    """Count the results of a job by stage and version."""
+    """Count the results of a job by stage and version, from a counter."""
     return [VersionCount(*row) for row in conn.execute(COUNT_VERSIONS, {"job_id": job_id})]
 
 
 STALE_COUNT = """
-SELECT count(*)
-  FROM results
- WHERE job_id = :job_id AND stage = :stage AND handler_version IS NOT :version
+SELECT coalesce(sum(results), 0)
+  FROM result_versions
+ WHERE job_id = :job_id AND stage = :stage AND handler_version <> :version
 """
 
 

@@ -177,7 +177,7 @@ class _State:
         """List what has just become remarkable at this source, judged by what it used to bring."""
         found: list[tuple[str, dict[str, Any]]] = []
         usual = median(count for count, _ in self.yields) if self.yields else 0
-        if after.empty_looks == SILENT_AFTER > self.empty_looks and self._used_to_find():
+        if after.empty_looks == SILENT_AFTER > self.empty_looks and self.used_to_find():
             found.append(("source_silent", {"empty_looks": after.empty_looks, "median_found": usual}))
         news = [new for _, new in self.yields if new]
         if (
@@ -188,7 +188,8 @@ class _State:
             found.append(("source_surged", {"new": look.new, "median_new": median(news)}))
         return found
 
-    def _used_to_find(self) -> bool:
+    def used_to_find(self) -> bool:
+        """Tell whether it had something before it had nothing."""
         before = self.yields[: len(self.yields) - self.empty_looks]
         return bool(before) and median(count for count, _ in before) > 0
 
@@ -215,6 +216,21 @@ class SourceHealth:
     median_found: float | None
     median_new: float | None
     share_new: float | None
+
+
+LIST_EMPTY = """
+SELECT source, etag, last_modified, looked_at, success_at, changed_at, error, failures, empty_looks, yields
+  FROM source_state
+ WHERE job_id = :job_id AND empty_looks >= :silent_after
+ ORDER BY source
+ LIMIT 1000
+"""
+
+
+def list_silent(conn: Connection, job_id: str) -> list[tuple[str, int]]:
+    """List the sources of a job that have gone silent, at most 1,000, each with how many looks in a row were empty."""
+    rows = conn.execute(LIST_EMPTY, {"job_id": job_id, "silent_after": SILENT_AFTER}).fetchall()
+    return [(row["source"], row["empty_looks"]) for row in rows if _State.read(row).used_to_find()]
 
 
 _AS_STORED = ("source", "looked_at", "success_at", "changed_at", "error", "failures", "empty_looks")

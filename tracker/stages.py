@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
 from pipeline.versions import hash_result
+from tracker.applying import apply_plan
 from tracker.claims import claim
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending, Failure
 from tracker.moves import settle
+from tracker.pauses import find_pause_of
 from tracker.plan import Stages, make_plan, open_items
-from tracker.recovery import apply_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -151,11 +152,10 @@ def _opened(conn: Connection, item_id: int, stage: str, stages: Stages) -> Row:
 
 NEEDING_STAGE = """
 SELECT s.item_id, s.job_id, i.key, i.data, s.stage, s.attempt, s.priority
-  FROM item_stages s
+  FROM item_stages s INDEXED BY idx_item_stages_ready
   JOIN work_items i ON i.item_id = s.item_id
- WHERE s.job_id = :job_id AND s.stage = :stage AND s.status = 'pending' AND s.needs_left = 0
-   AND s.queued_at IS NULL AND s.retry_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.job_id = :job_id)
+ WHERE s.job_id = :job_id AND s.stage = :stage AND s.over_budget = 0 AND s.backfill = :backfill
+   AND s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
  ORDER BY s.priority DESC, s.item_id
  LIMIT :limit
 """
@@ -166,7 +166,6 @@ SELECT s.item_id, s.job_id, i.key, i.data, s.stage, s.attempt, s.priority
   JOIN work_items i ON i.item_id = s.item_id
  WHERE s.job_id = :job_id AND s.stage = :stage AND s.status = 'pending' AND s.needs_left = 0
    AND s.retry_at <= :now
-   AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.job_id = :job_id)
  ORDER BY s.priority DESC, s.item_id
  LIMIT :limit
 """
@@ -176,7 +175,6 @@ SELECT i.item_id, i.job_id, i.key, i.data, :stage AS stage, 0 AS attempt, i.prio
   FROM work_items i INDEXED BY idx_work_items_unopened
  WHERE i.job_id = :job_id AND i.opened_at IS NULL
    AND NOT EXISTS (SELECT 1 FROM stage_needs n WHERE n.job_id = :job_id AND n.stage = :stage)
-   AND NOT EXISTS (SELECT 1 FROM pauses WHERE pauses.job_id = :job_id)
  ORDER BY i.priority DESC, i.item_id
  LIMIT :limit
 """
@@ -189,11 +187,18 @@ def get_items_needing_stage(conn: Connection, job_id: str, stage: str, limit: in
     An item that was never opened needs the stages that need nothing; as long as the tracker has not seen
     the job's stages, it takes any stage for one of those.
     """
+    if find_pause_of(conn, job_id, stage) is not None:
+        return []
     asked = {"job_id": job_id, "stage": stage, "limit": limit, "now": now_ms()}
     found = [
         row
-        for sql in (NEEDING_STAGE, NEEDING_STAGE_PARKED, NEEDING_STAGE_UNOPENED)
-        for row in conn.execute(sql, asked).fetchall()
+        for sql, lane in (
+            (NEEDING_STAGE, {"backfill": False}),
+            (NEEDING_STAGE, {"backfill": True}),
+            (NEEDING_STAGE_PARKED, {}),
+            (NEEDING_STAGE_UNOPENED, {}),
+        )
+        for row in conn.execute(sql, asked | lane).fetchall()
     ]
     return sorted(found, key=lambda row: (-row["priority"], row["item_id"]))[:limit]
 

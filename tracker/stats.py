@@ -48,6 +48,19 @@ SELECT c.stage, c.pending, c.in_progress, c.done, c.failed, c.skipped, c.queued,
 """
 
 
+STAGE_NAMES = """
+SELECT stage FROM stage_counts
+ UNION
+SELECT stage FROM job_stages
+ ORDER BY stage
+"""
+
+
+def list_stage_names(conn: Connection) -> list[str]:
+    """List the names of all stages that any job has or had."""
+    return [row[0] for row in conn.execute(STAGE_NAMES)]
+
+
 def stage_stats(conn: Connection, job_id: str) -> dict[str, dict[str, int]]:
     """
     Count a job's stages, by stage in the job's order.
@@ -134,9 +147,16 @@ DELETE FROM stage_minutes
 """
 
 
+PRUNE_ITEM_MINUTES = """
+DELETE FROM item_minutes WHERE minute < :before AND job_id IN (SELECT job_id FROM item_counts)
+"""
+
+
 def prune_minutes(conn: Connection, keep_days: int = 7) -> None:
     """Forget the per-minute counts older than `keep_days`. The caller's transaction."""
-    conn.execute(PRUNE_MINUTES, {"before": now_ms() // 60_000 - keep_days * 1440})
+    asked = {"before": now_ms() // 60_000 - keep_days * 1440}
+    conn.execute(PRUNE_MINUTES, asked)
+    conn.execute(PRUNE_ITEM_MINUTES, asked)
 
 
 def show_status(conn: Connection) -> str:

@@ -137,7 +137,7 @@ def test_the_completion_script_is_for_celeriac(call, shell_name):
 def test_commands_and_options_are_completed():
     completion = BashComplete(cli, {}, "celeriac", "_CELERIAC_COMPLETE")
     assert [one.value for one in completion.get_completions([], "stat")] == ["status"]
-    assert [one.value for one in completion.get_completions(["items"], "--st")] == ["--status"]
+    assert [one.value for one in completion.get_completions(["items"], "--st")] == ["--status", "--stage"]
 
 
 def test_a_command_may_have_two_words(call):

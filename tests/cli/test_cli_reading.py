@@ -9,7 +9,10 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from pipeline.jobs_file import load_jobs_file
 from pipeline.lifecycle import Status
+from pipeline.settings import load_settings
+from runner.explain import explain_item, explain_job, find_job
 from tracker import backlog, reports
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
@@ -17,15 +20,31 @@ from tracker.jobs import SWEPT_AT, set_note
 
 REFUSED = "version: 1\njobs:\n  notes:\n    discovery: {strategy: nothing_like_it}\n    stages: [read_file]\n"
 
+
+def find_notes():
+    return find_job(load_jobs_file(load_settings().jobs), "notes")
+
+
+def why_it_is_stuck(conn):
+    return explain_job(conn, find_notes(), "notes").cause
+
+
 READING = {
     "status": lambda conn: {
         "jobs": [reports.get_job_report(conn, "hand"), reports.get_job_report(conn, "notes")],
+        "stuck": {"notes": why_it_is_stuck(conn)},
+        "plans": [],
+        "notices": [],
+        "unsent": [],
+        "chores": [],
         "jobs_file_refused": None,
     },
     "status notes": lambda conn: {
         "job": reports.get_job_report(conn, "notes"),
         "stages": reports.list_stage_reports(conn, "notes"),
         "progress": [],
+        "stuck": {"notes": why_it_is_stuck(conn)},
+        "plans": [],
         "jobs_file_refused": None,
     },
     "items notes": lambda conn: reports.list_item_reports(conn, "notes"),
@@ -39,6 +58,8 @@ READING = {
     "events": lambda conn: reports.list_event_reports(conn, None)[::-1],
     "events notes --limit 2": lambda conn: reports.list_event_reports(conn, "notes", limit=2)[::-1],
     "health": lambda conn: backlog.read_health(conn, 180),
+    "explain notes": lambda conn: explain_job(conn, find_notes(), "notes"),
+    "explain notes b.txt": lambda conn: explain_item(conn, find_notes(), "notes", "b.txt"),
 }
 
 
@@ -65,7 +86,7 @@ def test_reading_changes_nothing(call, tracked, folder):
 
 
 @pytest.mark.parametrize(
-    "line", ["status nots", "items nots", "show nots a.txt", "results nots", "events nots"]
+    "line", ["status nots", "items nots", "show nots a.txt", "results nots", "events nots", "explain nots"]
 )
 def test_an_unknown_job_names_the_nearest(call, tracked, line):
     ended = call(*line.split())
@@ -81,6 +102,7 @@ def test_an_unknown_stage_names_the_nearest(call, tracked):
 
 @pytest.mark.parametrize(("key", "meant"), [("a.tx", "a.txt"), ("z.txt", "c.txt"), ("b", "b.txt")])
 def test_an_unknown_key_names_the_nearest(call, tracked, key, meant):
+    assert f"did you mean {meant!r}?" in call("explain", "notes", key).err
     ended = call("show", "notes", key)
     assert ended.code == exit_codes.NOT_FOUND
     assert f"did you mean {meant!r}?" in ended.err

@@ -82,12 +82,7 @@ def test_a_sandbox_shows_what_would_change_and_leaves_the_tracker_as_it_is_to_th
     before = read_digest(soup)
     ended = shell("replay", "soup", "leek", "count", "--sandbox")
     assert ended.code == exit_codes.OK
-    assert [
-        line for line in ended.out.splitlines() if line[:1] in "+-" and line[:3] not in {"+++", "---"}
-    ] == [
-        '-  "how": "hot",',
-        '+  "how": "cold",',
-    ]
+    assert [line.split() for line in ended.out.splitlines()][1:2] == [["how", "hot", "cold", "words"]]
     assert "the result changes, from version v1 to" in ended.err
     assert "nothing was recorded" in ended.err
     assert read_digest(soup) == before
@@ -104,7 +99,7 @@ def test_without_a_sandbox_the_result_is_replaced_and_what_needs_it_is_done_agai
     (soup / "how.txt").write_text("cold")
     ended = shell("replay", "soup", "leek", "count")
     assert ended.code == exit_codes.OK
-    assert '+  "how": "cold",' in ended.out.splitlines()
+    assert ["how", "hot", "cold", "words"] in [line.split() for line in ended.out.splitlines()]
     assert "count is done; beside it: read done, serve done" in ended.err
     assert results_of(shell, "serve") == {"leek": {"served": "cold"}, "pea": {"served": "hot"}}
     kinds = [event["kind"] for event in json.loads(shell("events", "soup", "--json").out)]

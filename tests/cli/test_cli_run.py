@@ -8,6 +8,8 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from handlers.desk import write_pointer
+from tracker.blobs import BlobStore
 
 STAGES = ["read_file", "summarise_text"]
 SLOW = """
@@ -19,9 +21,18 @@ class Slow(Handler):
     def run(self, context):
         time.sleep(0.1)
         return {"read": True}
+
+
+class Open(Handler):
+    def run(self, context):
+        context.artifact("mine.html", b"mine")
+        return {"read": context.open_artifact(context.data["page"]).read_text()}
 """
 
 MORE_JOBS = """
+  opens:
+    discovery: {strategy: manual, items: []}
+    stages: [{name: open, handler: "handlers_of_mine:Open"}]
   broken:
     discovery: {strategy: manual, items: [a, b]}
     stages: [{name: read_file, retries: 0}]
@@ -143,6 +154,51 @@ def test_a_dry_run_prints_what_each_stage_gives_and_writes_nothing(shell, tracke
 def test_a_dry_run_needs_no_tracker_and_makes_none(shell, folder):
     assert shell("run", "broken", "--dry-run").out.count("read_file: gave_up: no path") == 2
     assert not (folder / "data").exists()
+
+
+def test_a_test_run_works_on_a_copy_and_leaves_the_tracker_as_it_was(shell, tracked, folder):
+    tracked.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+    before = (folder / "data" / "tracker.db").read_bytes()
+    ended = shell("run", "notes", "--test", "--single-pass")
+    assert ended.code == exit_codes.FAILED  # the copy has the real one's failure
+    assert "notes: 1 done, 1 pending, 1 failed" in ended.out or "2 found" in ended.err
+    assert "on a copy of the tracker, which is gone now" in ended.out
+    assert (folder / "data" / "tracker.db").read_bytes() == before
+    assert tracker.get_stages_dict(tracked, "notes").keys() == {"a.txt", "b.txt", "c.txt"}
+    assert tracker.get_pending_count(tracked, "notes") == 1
+
+
+def test_a_test_run_needs_no_tracker_and_makes_none(shell, folder):
+    ended = shell("run", "notes", "--test", "--json")
+    assert (ended.code, json.loads(ended.out)["items"]["done"]) == (exit_codes.OK, 2)
+    assert not (folder / "data").exists()
+
+
+def test_a_test_run_has_the_real_artifacts_and_keeps_none_beside_them(shell, conn, folder):
+    store = BlobStore(folder / "data" / "artifacts")
+    blob = store.put(b"real")
+    page = write_pointer(blob.sha256, "page.html", blob.size, None)
+    conn.execute(
+        "INSERT INTO artifacts (sha256, bytes, name, first_kept_at, last_kept_at, uses) VALUES (?, 4, 'page', 1, 1, 0)",
+        (blob.sha256,),
+    )
+    tracker.upsert_items(conn, "opens", [{"key": "x", "data": {"page": page}}])
+    ended = shell("run", "opens", "--test", "--json")
+    assert json.loads(ended.out)["items"]["done"] == 1, ended
+    assert [one.sha256 for one in store.list_placed()] == [blob.sha256]
+
+
+def test_a_run_is_either_dry_or_on_a_copy(call):
+    assert call("run", "notes", "--dry-run", "--test").code == exit_codes.INVALID
+
+
+def test_a_single_pass_waits_for_no_retry(shell, conn):
+    tracker.upsert_items(conn, "hand", [{"key": "x"}])
+    item_id = conn.execute("SELECT item_id FROM work_items").fetchone()[0]
+    tracker.mark_stage_in_progress(conn, item_id, "read_file", STAGES)
+    tracker.mark_stage_retry_later(conn, item_id, "read_file", STAGES, delay=50, reason="not yet")
+    ended = shell("run", "hand", "--single-pass")
+    assert (ended.code, "hand: 1 pending" in ended.out) == (exit_codes.WAITING, True)
 
 
 def test_a_run_that_is_stopped_in_the_middle_loses_nothing(start, eventually, conn, list_processes, shell):

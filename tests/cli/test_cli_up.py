@@ -12,7 +12,7 @@ import pytest
 
 from cli import exit_codes
 
-UP = ("up", "--concurrency", "2")
+UP = ("up", "--concurrency", "2", "--port", "0")
 DELAY = "from tasks import discover; print(discover.delay('notes'))"
 
 

@@ -14,7 +14,7 @@ import pytest
 import handlers.article  # noqa: F401 - in sys.modules
 from handlers.python import Python
 from handlers.read_file import ReadFile
-from handlers.running import handler_version
+from handlers.versions import handler_version
 from pipeline.sources import spell_sources
 from pipeline.versions import hash_version
 
@@ -53,7 +53,7 @@ def test_a_read_only_mapping_counts_as_the_dict_it_shows():
 def test_another_process_finds_the_same_version():
     code = (
         "from handlers.read_file import ReadFile\n"
-        "from handlers.running import handler_version\n"
+        "from handlers.versions import handler_version\n"
         "print(handler_version(ReadFile, {'a': 1}))"
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -19,7 +19,8 @@ from structlog.testing import capture_logs
 
 from handlers.base import Handler, HandlerParams
 from handlers.contract import find_json_fault
-from handlers.running import handler_version, run_handler
+from handlers.running import run_handler
+from handlers.versions import handler_version
 from pipeline.catalog import HANDLER, HANDLERS, OFFLINE, load
 from pipeline.docstrings import read_docstring
 from pipeline.fields import Seconds

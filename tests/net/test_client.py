@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from net.client import PoliteClient
-from pipeline.errors import BlockedAddressError, OperatorError, SourceRejectedError, SourceUnavailableError
+from pipeline.errors import (
+    BlockedAddressError,
+    OperatorError,
+    SourceError,
+    SourceRejectedError,
+    SourceUnavailableError,
+)
 
 
 def test_an_answer_comes_back_whole(client, httpserver):
@@ -46,6 +52,13 @@ def test_a_proxy_in_the_environment_is_not_used(client, httpserver, monkeypatch)
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     httpserver.expect_request("/").respond_with_data("direct")
     assert client.fetch_now(httpserver.url_for("/")).body == b"direct"
+
+
+def test_an_error_names_the_host_that_was_asked_last(client, httpserver):
+    httpserver.expect_request("/").respond_with_data(status=302, headers={"Location": "http://localhost:9/"})
+    with pytest.raises(SourceError) as caught:
+        client.fetch_now(httpserver.url_for("/"))
+    assert caught.value.host == "localhost"
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504, 599])

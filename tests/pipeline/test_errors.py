@@ -25,6 +25,8 @@ SAMPLES = {
     "item_id": 7,
     "attempt": 2,
     "run_id": 3,
+    "at": 4,
+    "seconds": 5.0,
 }
 
 

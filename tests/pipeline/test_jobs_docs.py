@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.breaker import BreakerSpec
+from pipeline.budget import BudgetSpec
 from pipeline.durations import parse_duration
 from pipeline.jobspec import Defaults, HostSpec, JobEntry, JobsDocument, StageSpec
+from pipeline.maintenance import ArtifactsSpec, BackupSpec, CompactSpec, MaintenanceSpec, RetentionSpec
+from pipeline.notify import ChannelSpec, NotifySpec, TroubleKind
 from pipeline.plugin_pages import PAGES
 from pipeline.settings import describe_settings
 from pipeline.variables import BUILT_IN
@@ -18,12 +22,21 @@ MODELS = {
     "A stage": StageSpec,
     "defaults": Defaults,
     "hosts": HostSpec,
+    "breaker": BreakerSpec,
+    "budget": BudgetSpec,
+    "maintenance": MaintenanceSpec,
+    "backup": BackupSpec,
+    "retention": RetentionSpec,
+    "artifacts": ArtifactsSpec,
+    "compact": CompactSpec,
+    "notify": NotifySpec,
+    "channel": ChannelSpec,
 }
 EXAMPLES = re.findall(r"```yaml\n(version:.*?)```", TEXT, re.DOTALL)
 
 
 def rows_under(heading):
-    section = TEXT.split(f"\n## {heading}\n")[1].split("\n#")[0]
+    section = re.split(rf"\n###? {heading}\n", TEXT)[1].split("\n#")[0]
     cells = (line.strip("| ").split(" | ") for line in section.splitlines() if line.startswith("| `"))
     return {row[0].strip("`"): row[1].strip("`") for row in cells}
 
@@ -32,10 +45,14 @@ def means(field, written):
     """Tell whether what the page gives as a default is the field's own."""
     if field.is_required():
         return written in {"required", "the name", "the handler"}
+    if written == str(field.default):
+        return True
     if isinstance(field.default, float):
         return parse_duration(written) == field.default
     if isinstance(field.default, bool):
         return written == str(field.default).lower()
+    if field.default == tuple(TroubleKind):
+        return written == "all"
     words = {None: {"none", "the strategy's"}, (): {"the stage before"}, "": {'""'}}
     return written in ({"{}"} if field.default_factory else words.get(field.default, {str(field.default)}))
 
@@ -69,4 +86,4 @@ def test_every_example_is_in_order(load_jobs, example):
 
 
 def test_there_are_examples():
-    assert len(EXAMPLES) == 4
+    assert len(EXAMPLES) >= 4

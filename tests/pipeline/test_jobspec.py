@@ -35,7 +35,7 @@ def test_a_stage_has_the_documented_defaults():
     given = stage.model_dump(exclude={"name", "handler"})
     assert given == {
         "needs": (), "params": {}, "retries": 3, "backoff": 30.0, "timeout": 600.0, "concurrency": None,
-        "rate": None, "batch": None, "queue": "celery", "enabled": True, "remote": False,
+        "rate": None, "batch": None, "keep": 3, "queue": "celery", "enabled": True, "remote": False,
     }  # fmt: skip
 
 

@@ -24,7 +24,7 @@ def migrated_tracker(tmp_path_factory):
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(jobs=tmp_path / "jobs.yaml", data=tmp_path, allow_hosts=("127.0.0.1",), _env_file=None)
+    return Settings(jobs=tmp_path / "jobs.yaml", data=tmp_path, allow_hosts=("127.0.0.1",))
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from workshop import job, step
 
 from pipeline.errors import SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater, Skip
+from runner.candidates import SHORT_LOAD_WAITS_MS
 from runner.context import RunContext
-from runner.dispatch import SHORT_LOAD_WAITS_MS
 from runner.dry_run import rehearse
 from runner.loads import list_loads
 from tracker import claims

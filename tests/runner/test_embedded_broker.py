@@ -36,7 +36,7 @@ def test_without_a_note_there_is_no_embedded_broker(settings):
 
 
 def test_a_configured_broker_goes_before_all_others(tmp_path):
-    settings = Settings(data=tmp_path, broker_url="redis://:secret@elsewhere:6379/1", _env_file=None)
+    settings = Settings(data=tmp_path, broker_url="redis://:secret@elsewhere:6379/1")
     assert find_broker_url(settings) == "redis://:secret@elsewhere:6379/1"
 
 

@@ -94,7 +94,7 @@ def test_found_items_wait_for_room(open_workshop, full_disk):
 
 def test_a_sweep_that_cannot_write_says_so_and_the_next_one_goes_on(shop, full_disk):
     shop.add(*(f"{number}-{'k' * 200}" for number in range(200)))
-    full_disk(shop.conn)
+    full_disk(shop.conn, after_waits=1000)
     with structlog.testing.capture_logs() as logs:
         assert sweep(shop.runtime) == Swept()
     assert logs[-1]["event"] == "the sweep could not write"

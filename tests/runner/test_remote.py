@@ -127,6 +127,7 @@ def test_a_remote_failure_is_retried_by_the_stages_policy_with_its_traceback(sho
     row, (failure,) = shop.row("a", "model"), shop.failures()
     assert (row["status"], row["retries"]) == ("pending", 1)
     assert failure["traceback"]
+    assert failure["handler_version"] == "1"
 
 
 def test_a_remote_timeout_is_a_timeout(shop):

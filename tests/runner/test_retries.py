@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 import time_machine
 from workshop import job, step
 
+from pipeline.errors import SourceRejectedError
+from pipeline.outcomes import GiveUp
 from runner.judge import LONGEST_BACKOFF_SECONDS, backoff_seconds
 
 
@@ -41,6 +43,24 @@ def test_a_failure_has_its_traceback_and_a_signature_that_groups_it(open_worksho
     assert first["error_type"] == "ValueError"
     assert "test_retries.py" in first["traceback"]
     assert first["signature"] == second["signature"] == "ValueError: no page <n> at <url>"
+
+
+def test_a_failure_has_the_version_of_its_handler_and_the_host_that_was_asked(open_workshop):
+    shop = open_workshop(papers=job(step("fetch", retries=0)))
+
+    def act(context):
+        if context.key == "a":
+            return GiveUp("not today")
+        error = SourceRejectedError("it is gone")
+        error.host = "cdn.example.org"
+        raise error
+
+    shop.acts["fetch"] = act
+    shop.run("a", "b")
+    assert [(one["handler_version"], one["host"]) for one in shop.failures()] == [
+        ("1", None),
+        ("1", "cdn.example.org"),
+    ]
 
 
 def test_a_stage_that_succeeds_in_the_end_is_done(open_workshop):

@@ -29,7 +29,7 @@ def found(shop, *keys):
 
 def pass_over(shop, run=None, *, cold=True, looks=500):
     """Make a pass with one worker in the same process; what it came to."""
-    prepare_pass(shop.runtime, "papers", run or RunContext(single_pass=True), cold=cold)
+    prepare_pass(shop.runtime, "papers", run or RunContext(), cold=cold)
     for number, _ in enumerate(work_until_nothing_is_due(shop.runtime, "papers", shop.work)):
         assert number < looks, "the pass does not end"
     return finish_pass(shop.runtime, "papers")
@@ -216,3 +216,13 @@ def test_a_failed_item_is_not_done(shop):
     shop.acts["fetch"] = lambda _: GiveUp("no")
     finished = pass_over(shop)
     assert (finished.statuses["failed"], finished.all_done) == (1, False)
+
+
+@pytest.mark.parametrize("budget", [{"usd_total": 1.0}, {"usd_per_item": 0.7}])
+def test_a_pass_whose_budget_is_reached_does_what_costs_nothing_and_ends(open_workshop, budget):
+    shop = open_workshop(papers=job(step("fetch"), step("model"), step("again"), budget=budget))
+    shop.acts["model"] = shop.acts["again"] = lambda context: context.cost(0.4, "openai") or {}
+    found(shop, *(f"k{number}" for number in range(12)))
+    finished = pass_over(shop)
+    assert not finished.all_done
+    assert tracker.stage_stats(shop.conn, "papers")["fetch"]["done"] == 12

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import copy
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
 import time_machine
 
 from beat_schedule import SWEEP_SECONDS, SlotSchedule, make_beat_schedule
+from pipeline.maintenance import LOOK_SECONDS
 from pipeline.schedule import Schedule
 from tasks.app import get_runtime
+from tasks.work import maintain
+from tracker.chores import find_last_chore
 
 BERLIN = "Europe/Berlin"
 
@@ -32,6 +36,17 @@ def test_each_enabled_job_with_a_schedule_has_one_entry_and_there_is_one_sweep(h
 def test_no_jobs_leave_the_sweep(home, write_jobs):
     write_jobs()
     assert list(make_beat_schedule(get_runtime().jobs)) == ["sweep"]
+
+
+def test_chores_are_looked_at_if_there_are_any(home, write_jobs):
+    write_jobs(papers={})
+    text = (home / "jobs.yaml").read_text()
+    (home / "jobs.yaml").write_text(json.dumps({**json.loads(text), "maintenance": {"compact": {}}}))
+    get_runtime().watch._looked_at = float("-inf")
+    entry = make_beat_schedule(get_runtime().jobs)["maintenance"]
+    assert (entry["task"], entry["schedule"]) == ("tasks.maintain", LOOK_SECONDS)
+    maintain()
+    assert find_last_chore(get_runtime().tracker, "compact").outcome == "done"
 
 
 def at(text):

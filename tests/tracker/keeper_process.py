@@ -32,6 +32,7 @@ def keep_again_and_again(item_ids):
         gone += _is_gone(blob.sha256)
         with write(conn):
             conn.execute("UPDATE results SET result = '{}' WHERE item_id = ?", (item_id,))
+            conn.execute("DELETE FROM results_history WHERE item_id = ?", (item_id,))
     return gone
 
 

@@ -121,7 +121,7 @@ class LifeMachine(RuleBasedStateMachine):
             return True
         text = f'{{"attempt": {attempt}, "at": {now_ms()}}}'
         settled = moves.settle(self.conn, item_id, stage, attempt, make_ending(how, text))
-        if how == "finished":
+        if how == "finished" and settled.status is Status.DONE:  # it may have been cancelled
             self.results[item_id, stage] = (attempt, text)
         if settled.countdown_seconds is not None:
             self.messages.append(Message(item_id, JOB, stage, attempt + 1, ""))

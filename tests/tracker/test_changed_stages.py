@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import tracker
 from pipeline.lifecycle import Status
-from tracker import claims, recovery
+from tracker import applying, claims
 from tracker.plan import is_remembered, make_plan, open_items
 
 STAGES = ["fetch", "extract", "store"]
@@ -19,19 +19,20 @@ class Stage:
     name: str
     needs: tuple[str, ...] = ()
     enabled: bool = True
+    keep: int = 3
 
 
 def test_apply_plan_reopens_skips_and_tells_whether_anything_had_changed(
     conn, finished_id, add_opened, stage_statuses
 ):
     add_opened("b")
-    assert not recovery.apply_plan(conn, "papers", STAGES)
-    assert recovery.apply_plan(conn, "papers", ["fetch", "print"])
+    assert not applying.apply_plan(conn, "papers", STAGES)
+    assert applying.apply_plan(conn, "papers", ["fetch", "print"])
     assert tracker.get_stages_dict(conn, "papers") == {
         "b": {"fetch": "pending", "print": "pending", "extract": "skipped", "store": "skipped"},
         "a": {"fetch": "done", "print": "pending", "extract": "done", "store": "done"},
     }
-    assert not recovery.apply_plan(conn, "papers", ["fetch", "print"])
+    assert not applying.apply_plan(conn, "papers", ["fetch", "print"])
 
 
 def test_an_item_opened_before_the_sweep_comes_by_does_not_hide_a_changed_plan_from_it(
@@ -41,7 +42,7 @@ def test_an_item_opened_before_the_sweep_comes_by_does_not_hide_a_changed_plan_f
     with tracker.write(conn):
         open_items(conn, "papers", add_items("b"), changed)
     assert not is_remembered(conn, "papers", changed)
-    assert recovery.apply_plan(conn, "papers", changed)
+    assert applying.apply_plan(conn, "papers", changed)
     assert {key: row["print"] for key, row in tracker.get_stages_dict(conn, "papers").items()} == {
         "a": "pending",
         "b": "pending",
@@ -50,7 +51,7 @@ def test_an_item_opened_before_the_sweep_comes_by_does_not_hide_a_changed_plan_f
 
 def test_changing_the_stages_of_one_job_leaves_the_others_alone(conn, opened_id, add_opened):
     add_opened("a", job_id="talks")
-    recovery.apply_plan(conn, "papers", ["print"])
+    applying.apply_plan(conn, "papers", ["print"])
     assert tracker.get_stages_dict(conn, "talks") == {"a": dict.fromkeys(STAGES, "pending")}
 
 
@@ -74,7 +75,7 @@ def test_a_new_stage_in_the_middle_is_waited_for(conn, opened_id, read_stage, st
 def test_a_stage_that_runs_while_jobs_yaml_puts_one_before_it_waits_for_that_when_it_is_to_run_again(
     conn, claimed_id, read_stage
 ):
-    recovery.apply_plan(conn, "papers", ["look", *STAGES])
+    applying.apply_plan(conn, "papers", ["look", *STAGES])
     tracker.mark_stage_retry_later(conn, claimed_id, "fetch", STAGES, delay=0)
     assert read_stage(claimed_id, "fetch")["needs_left"] == 1
 
@@ -82,7 +83,7 @@ def test_a_stage_that_runs_while_jobs_yaml_puts_one_before_it_waits_for_that_whe
 def test_a_stage_that_runs_while_the_new_one_before_it_ends_need_not_wait_for_it(
     conn, claimed_id, read_stage
 ):
-    recovery.apply_plan(conn, "papers", ["look", *STAGES])
+    applying.apply_plan(conn, "papers", ["look", *STAGES])
     tracker.mark_stage_done(conn, claimed_id, "look", STAGES)
     tracker.mark_stage_retry_later(conn, claimed_id, "fetch", STAGES, delay=0)
     assert read_stage(claimed_id, "fetch")["needs_left"] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 import tracker
-from tracker import backlog, claims, dispatch, messages, moves, recovery, reports
+from tracker import backlog, budgets, claims, dispatch, lanes, messages, moves, recovery, reports, spending
 from tracker.endings import Ending
 from tracker.plan import make_plan, open_items
 
@@ -56,7 +56,10 @@ def sweep(conn):
 
 
 def look(conn):
-    """Read what people see of a job as a whole."""
+    """Read what people see of a job as a whole, and what a budget asks."""
+    lanes.find_oldest_fresh(conn, "papers")
+    budgets.count_waiting(conn, "papers")
+    spending.read_spending(conn, "papers", spending.QUARTER_MS)
     tracker.get_job_stats(conn, "papers")
     tracker.stage_stats(conn, "papers")
     tracker.stage_timing_stats(conn, "papers")
@@ -66,15 +69,24 @@ def look(conn):
     backlog.read_health(conn, 60)
 
 
+HOLD_BACK = {
+    "backfill": "UPDATE item_stages SET backfill = 1 WHERE item_id > :few",
+    "over budget": "UPDATE item_stages SET over_budget = 1 WHERE item_id > :few",
+}
+"""What makes nearly all that waits wait behind something."""
+
+
 @pytest.fixture
 def measure(migrated_file, tmp_path):
     """Measure sending, working, sweeping and looking, with so many items waiting in every place."""
 
-    def measure(waiting):
+    def measure(waiting, held_back=""):
         path = tmp_path / f"{waiting}.db"
         path.write_bytes(migrated_file.read_bytes())
         with tracker.open_db(path) as conn:
             fill(conn, waiting)
+            if held_back:
+                conn.execute(HOLD_BACK[held_back], {"few": waiting // 100})
             messages = []
             costs = {"send": count_steps(conn, lambda: messages.extend(send(conn)))}
             assert len(messages) == BATCH
@@ -102,3 +114,12 @@ def test_the_cost_of_a_stage_does_not_grow_with_what_waits(measure):
     for act, steps in few.items():
         assert steps > 0
         assert many[act] <= 1.2 * steps, f"{act}: {steps} steps with 200 waiting, {many[act]} with 20,000"
+
+
+@pytest.mark.parametrize("held_back", sorted(HOLD_BACK))
+def test_nor_does_it_when_nearly_all_of_it_is_held_back(measure, held_back):
+    few, many = measure(2_000), measure(20_000, held_back)
+    for act, steps in few.items():
+        assert many[act] <= 1.2 * steps, (
+            f"{act}: {steps} steps with nothing held back, {many[act]} with {held_back}"
+        )

@@ -8,10 +8,13 @@ from hypothesis.stateful import initialize, precondition, rule, run_state_machin
 from life_machine import ENDINGS, JOB, PLANS, LifeMachine
 
 import tracker
+from pipeline.errors import NotUndoableError
 from pipeline.lifecycle import Status
-from tracker import dispatch, messages, recovery
+from tracker import action_batches, actions, applying, dispatch, messages, recovery, undoing
+from tracker.acts import ACTS
 from tracker.clock import now_ms
 from tracker.plan import open_items
+from tracker.reservations import reserve
 
 KEYS = st.sampled_from(["k1", "k2", "k3"])
 STAGES = st.sampled_from("abcdx")
@@ -42,6 +45,7 @@ class LifeOfAStage(LifeMachine):
             for stage in self.plan.names:
                 found += dispatch.list_ready(self.conn, JOB, stage, count)
             sent = dispatch.stamp(self.conn, sorted(found)[:count])
+            reserve(self.conn, sent, dict.fromkeys(self.plan.names, 0.5))
         if not is_published:
             with tracker.write(self.conn):
                 dispatch.take_back_stamps(self.conn, sent)
@@ -110,7 +114,7 @@ class LifeOfAStage(LifeMachine):
     @rule(seconds=st.sampled_from([1, 31, 100, 4000]))
     def sweep(self, seconds):
         self.hands.shift(seconds)
-        recovery.apply_plan(self.conn, JOB, self.plan)
+        applying.apply_plan(self.conn, JOB, self.plan)
         for job_id in tracker.get_jobs_due_unpause(self.conn):
             tracker.increment_auto_unpause(self.conn, job_id)
         recovery.reclaim_stuck_stages(self.conn)
@@ -147,6 +151,32 @@ class LifeOfAStage(LifeMachine):
     @rule(stage=st.none() | STAGES, keys=st.none() | st.lists(KEYS))
     def retry_failed(self, stage, keys):
         tracker.retry_failed(self.conn, JOB, stage, keys)
+
+    @precondition(lambda self: self.places)
+    @rule(
+        act=st.sampled_from(sorted(ACTS.keys() - {"inject"})),
+        stage=st.none() | STAGES,
+        batches=st.integers(1, 4),
+    )
+    def act_on_all(self, act, stage, batches):
+        """Carry out an action, or begin one that is cut off: the next that is alike goes on with it."""
+        detail = {"priority": batches} if act == "priority" else {}
+        how = {"by": "failed" if act == "retry" else "job"}
+        action = actions.begin(self.conn, act, JOB, stage, how, by="me", total=1, reason="why", detail=detail)
+        for _ in range(batches):
+            page = action_batches.next_page(self.conn, action, 1)
+            action = action_batches.do_batch(self.conn, action, page)
+
+    @rule(batches=st.integers(1, 4))
+    def undo(self, batches):
+        action = actions.find_newest(self.conn)
+        if action is None or action.act != actions.UNDO or action.finished_at is not None:
+            try:
+                action = undoing.begin_undo(self.conn, undoing.find_undoable(self.conn), "me")
+            except NotUndoableError:
+                return
+        for _ in range(batches):
+            action = undoing.undo_batch(self.conn, action, 1)
 
     @precondition(lambda self: self.places)
     @rule(data=st.data(), mark=MARKS)

@@ -193,13 +193,13 @@ def test_a_file_is_held_by_the_attempt_that_keeps_it_and_then_by_its_result(conn
     assert artifacts.list_uses(conn, sha256, 1)[0] == artifacts.Use("result", "papers", "a", "fetch")
 
 
-def test_a_result_that_is_replaced_lets_go_of_its_files(conn, keep, claimed_id):
+def test_a_result_that_is_replaced_hands_its_files_over_to_history(conn, keep, claimed_id):
     old, new = keep(b"old"), keep(b"new")
     tracker.mark_stage_done(conn, claimed_id, "fetch", STAGES, {"file": pointer(old)})
     tracker.store_result(conn, "papers", "a", "fetch", {"file": pointer(new), "again": pointer(new)})
-    assert (uses_of(conn, old), uses_of(conn, new)) == ([], ["result"])
+    assert (uses_of(conn, old), uses_of(conn, new)) == (["history"], ["result"])
     tracker.store_result(conn, "papers", "a", "fetch", {"file": None})
-    assert uses_of(conn, new) == []
+    assert uses_of(conn, new) == ["history"]
 
 
 def test_an_item_that_is_deleted_lets_go_of_its_files(conn, keep, claimed_id):
@@ -272,6 +272,7 @@ def test_what_a_running_attempt_kept_or_opened_stays(conn, store, keep, claimed_
     tracker.store_result(conn, "papers", "a", "extract", {"file": pointer(opened)})
     artifacts.hold(conn, Holder(claimed_id, "fetch", 1), opened)
     tracker.store_result(conn, "papers", "a", "extract", {"file": None})
+    conn.execute("DELETE FROM results_history")
     assert collect(conn, store) == Collected()
     assert files_in(store) == sorted([kept, opened])
     tracker.mark_stage_failed(conn, claimed_id, "fetch", STAGES, "broke off")

@@ -90,12 +90,13 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, below):
 
 
 OPEN_AS_NOBODY = """
-import os, sys, tracker
+import os, sys
+from tracker import open_raw_db
 from pipeline.errors import TrackerUnusableError
 if os.getuid() == 0:  # root may write anywhere
     os.setuid(65534)
 try:
-    tracker.open_raw_db(sys.argv[1])
+    open_raw_db(sys.argv[1])
 except TrackerUnusableError as error:
     print(error)
 """

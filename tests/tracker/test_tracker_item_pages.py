@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 import tracker
+from tracker.applying import apply_plan
 from tracker.item_pages import read_item_page
 from tracker.plan import make_plan
-from tracker.recovery import apply_plan
 
 STAGES = ["fetch", "extract", "store"]
 

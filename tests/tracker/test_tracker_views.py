@@ -104,7 +104,8 @@ def test_an_item_marked_as_failed_by_hand_is_among_the_failures(conn, add_items)
 def test_every_view_can_be_read_of_an_empty_tracker(conn):
     views = conn.execute("SELECT name FROM sqlite_schema WHERE type = 'view' ORDER BY name").fetchall()
     assert views == [(name,) for name in (
-        "item_derived_status", "v_artifacts", "v_costs", "v_failures", "v_items", "v_results", "v_stages"
+        "item_derived_status", "v_artifacts", "v_costs", "v_failure_groups", "v_failures", "v_history", "v_items",
+        "v_results", "v_stages"
     )]  # fmt: skip
     for (name,) in views:
         assert conn.execute(f"SELECT * FROM {name}").fetchall() == []  # noqa: S608 - our own names

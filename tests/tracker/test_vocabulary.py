@@ -84,3 +84,15 @@ def test_a_known_table_view_or_index_is_there(conn, thing):
 def test_the_derived_status_has_its_known_columns(conn):
     columns = conn.execute("SELECT name FROM pragma_table_info('item_derived_status')").fetchall()
     assert columns == [("item_id",), ("job_id",), ("derived_status",)]
+
+
+def test_what_a_reader_of_types_sees_is_what_is_imported():
+    tree = ast.parse(Path(tracker.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    seen = {
+        node.module: tuple(alias.name for alias in node.names)
+        for node in imports
+        if node.module.startswith("tracker.")
+    }
+    assert seen == tracker._HOMES
+    assert sorted(tracker._MODULES) == tracker.__all__

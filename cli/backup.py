@@ -1,0 +1,181 @@
+"""`celeriac backup` and `celeriac restore`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import exit_codes
+from cli.options import json_option
+
+if TYPE_CHECKING:
+    from runner.backup import BackedUp
+    from runner.backup_check import Verified
+    from runner.restore import Restored
+
+
+@click.command("backup")
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option(
+    "--keep",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Then remove this tracker's older backups in the folder, all but the newest N.",
+)
+@json_option
+def backup_command(target: Path, keep: int | None, *, as_json: bool) -> None:
+    r"""
+    Back up the tracker and its files, while all runs.
+
+    TARGET is a folder, in which a new one is made for this backup; or a file, if its name ends in .db, .sqlite or
+    .sqlite3, with its artifacts beside it. The copy is of one moment, and is checked before it gets its name.
+
+    \b
+    Examples:
+      celeriac backup /mnt/backups --keep 7
+      celeriac backup before-the-upgrade.db
+    """
+    from cli.acting import who
+    from cli.long_work import telling_how_far
+    from cli.reading import reading
+    from cli.render import write_json
+    from pipeline.settings import load_settings
+    from runner.backup import back_up
+
+    with reading():  # where there is no tracker none is made
+        pass
+    with telling_how_far() as tell:
+        done = back_up(load_settings(), target, who(), keep=keep, tell=tell)
+    if as_json:
+        write_json(done)
+    else:
+        _say_backed_up(done)
+    if done.missing:
+        raise click.exceptions.Exit(exit_codes.FAILED)
+
+
+def _say_backed_up(done: BackedUp) -> None:
+    from cli.artifacts import say_bytes, say_files
+    from pipeline.durations import format_duration
+
+    click.echo(
+        f"{done.path}: {done.items:,} items, {done.results:,} results, {say_bytes(done.bytes)}, checked; "
+        f"{say_files(done.artifacts)} kept beside, {done.copied} of them copied; {format_duration(done.seconds)}",
+        err=True,
+    )
+    for path in done.removed:
+        click.echo(f"removed the older {path}", err=True)
+    if done.missing:
+        click.echo(
+            f"{say_files(len(done.missing))} that results refer to are gone or changed: celeriac artifacts verify",
+            err=True,
+        )
+
+
+@click.command("restore")
+@click.argument("backup", type=click.Path(path_type=Path, exists=True))
+@click.option(
+    "--verify", "only_verify", is_flag=True, help="Restore nothing; read all of it, and say what it holds."
+)
+@click.option(
+    "--to",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="DIR",
+    help="The data folder to restore into; without it, the one in the settings.",
+)
+@click.option("--yes", is_flag=True, help="Put aside the tracker that is there, and the backup in its place.")
+@json_option
+def restore_command(backup: Path, to: Path | None, *, only_verify: bool, yes: bool, as_json: bool) -> None:
+    r"""
+    Put a backup in the tracker's place, or verify it.
+
+    BACKUP is what `celeriac backup` made, or a folder of such: then it is the newest. What workers had claimed, and
+    the messages that were on their way, are taken back, so that the next `celeriac up` goes on from there. The workers
+    must not run; the tracker that was there is kept aside.
+
+    \b
+    Examples:
+      celeriac restore /mnt/backups --verify
+      celeriac restore /mnt/backups/celeriac-20261125T031500Z --yes
+      celeriac restore before-the-upgrade.db --to /srv/celeriac-data
+    """
+    from cli.long_work import telling_how_far
+    from cli.render import write_json
+    from runner.backup_check import verify
+
+    if only_verify:
+        with telling_how_far() as tell:
+            verified = verify(backup, tell)
+        if as_json:
+            write_json(verified)
+        else:
+            _show_verified(verified)
+        if verified.faults:
+            raise click.exceptions.Exit(exit_codes.FAILED)
+        return
+    restored = _restore(backup, to, yes=yes)
+    if as_json:
+        write_json(restored)
+    else:
+        _say_restored(restored)
+
+
+def _restore(backup: Path, to: Path | None, *, yes: bool) -> Restored:
+    from cli.acting import who
+    from cli.long_work import telling_how_far
+    from pipeline.settings import load_settings
+    from runner.restore import restore
+
+    settings = load_settings()
+    database = settings.db_path if to is None else to / "tracker.db"
+    artifacts = settings.artifacts_path if to is None else to / "artifacts"
+    with telling_how_far() as tell:
+        return restore(backup, database, artifacts, who(), replace=yes, tell=tell)
+
+
+def _show_verified(verified: Verified) -> None:
+    from cli.artifacts import say_bytes, say_files
+    from cli.render import say_when, write_table
+
+    made = f", made {say_when(verified.at)}" if verified.at else ""
+    click.echo(f"{verified.path}{made}: schema {verified.schema}, {say_bytes(verified.bytes)}")
+    click.echo(
+        f"{verified.items:,} items, {verified.results:,} results; {say_files(verified.artifacts)}, "
+        f"{say_bytes(verified.artifact_bytes)}"
+    )
+    if verified.jobs:
+        write_table(
+            [
+                "job",
+                "#items",
+                "#done",
+                "#failed",
+                "#claims taken back",
+                "#messages sent again",
+                "#discoveries",
+            ],
+            [
+                (one.job, one.items, one.done, one.failed, one.claims, one.messages, one.discoveries)
+                for one in verified.jobs
+            ],
+        )
+    for fault in verified.faults:
+        click.echo(f"fault: {fault}", err=True)
+    if not verified.faults:
+        click.echo("it is whole", err=True)
+
+
+def _say_restored(restored: Restored) -> None:
+    taken = restored.taken_back
+    click.echo(f"{restored.database} is {restored.path} again", err=True)
+    click.echo(
+        f"taken back: {taken.claims} claims, {taken.messages} messages, {taken.discoveries} discoveries; "
+        "celeriac up goes on from there",
+        err=True,
+    )
+    if restored.aside:
+        click.echo(
+            f"the tracker that was there is {restored.aside}; remove it when you need it no more", err=True
+        )

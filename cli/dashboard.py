@@ -1,0 +1,100 @@
+"""`celeriac dashboard`: the pages, the JSON API and the metrics, in one process."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from pipeline.errors import OperatorError
+
+if TYPE_CHECKING:
+    from dashboard.house import House
+
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@click.command("dashboard")
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", type=click.IntRange(1, 65535), default=8765, show_default=True, help="The port.")
+@click.option(
+    "--host-name",
+    "host_names",
+    metavar="NAME",
+    multiple=True,
+    help="A name by which browsers reach it, besides localhost; may be given several times.",
+)
+@click.option("--prefix", default="", metavar="/PATH", help="The path below which a proxy serves it.")
+@click.option("--https", is_flag=True, help="A proxy serves it by HTTPS: cookies go over nothing else.")
+@click.option(
+    "--user-header", metavar="NAME", help="The header in which a proxy names who asks, by an account's name."
+)
+@click.option(
+    "--proxy", "proxies", metavar="ADDRESS", multiple=True, help="A proxy whose --user-header is believed."
+)
+@click.option("--flower-url", metavar="URL", help="Where Flower is, for the link to it.")
+def dashboard_command(
+    host: str,
+    port: int,
+    host_names: tuple[str, ...],
+    prefix: str,
+    user_header: str | None,
+    proxies: tuple[str, ...],
+    flower_url: str | None,
+    *,
+    https: bool,
+) -> None:
+    r"""
+    Serve the dashboard until Ctrl-C.
+
+    Other machines can reach it only once there is an account or a token: see `celeriac access`.
+
+    \b
+    Examples:
+      celeriac dashboard
+      celeriac dashboard --host 0.0.0.0 --host-name celeriac.example.org --https
+    """
+    from pipeline.errors import MissingExtraError
+
+    try:
+        from dashboard.app import make_app
+        from dashboard.serving import serve
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the command", "dashboard", "web", error.name or "") from error
+    from cli.acting import get_acting_runtime
+    from dashboard.house import House, Served
+    from pipeline.settings import load_settings
+    from tracker.connection import open_db
+
+    if bool(user_header) != bool(proxies):
+        raise click.UsageError("--user-header and --proxy belong together: whose word about a name is taken")
+    served = Served(
+        hosts=Served().hosts | {name.lower() for name in host_names},
+        prefix=_clean_prefix(prefix),
+        https=https,
+        user_header=user_header,
+        proxies=frozenset(proxies),
+        flower_url=flower_url,
+    )
+    settings = load_settings()
+    with open_db(settings.db_path):
+        pass  # made and migrated, and refused here if it cannot be used
+    house = House(settings, served, get_acting_runtime)
+    _refuse_open_door(house, host)
+    click.echo(f"the dashboard is at http://{host}:{port}{served.prefix}/", err=True)
+    serve(make_app(house), host, port)
+
+
+def _clean_prefix(prefix: str) -> str:
+    if prefix and not prefix.startswith("/"):
+        raise click.UsageError(f"--prefix begins with a slash: /{prefix}")
+    return prefix.rstrip("/")
+
+
+def _refuse_open_door(house: House, host: str) -> None:
+    from tracker.access import is_open
+
+    if host not in LOOPBACK and is_open(house.reader):
+        raise OperatorError(
+            f"on {host} others could reach the dashboard: first add an account (celeriac access add NAME)"
+        )

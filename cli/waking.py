@@ -1,0 +1,49 @@
+"""`celeriac wake`: look for items now, or try now what waits for a later time."""
+
+from __future__ import annotations
+
+import click
+
+from cli.acting import get_acting_runtime, report, who
+from cli.bulk import Words, act_on_many, require_one_choice, yes_option
+from cli.filtering import filter_option
+from cli.options import json_option
+
+
+@click.command("wake")
+@click.argument("job")
+@click.argument("keys", nargs=-1)
+@filter_option
+@yes_option
+@json_option
+def wake_command(
+    job: str, keys: tuple[str, ...], filter_text: str | None, *, yes: bool, as_json: bool
+) -> None:
+    r"""
+    Ask that JOB look for items now.
+
+    Workers do so at the next sweep, whatever the job's schedule says. With KEYS or a filter, wake these items
+    instead: what waits for a later time in them is tried now.
+
+    \b
+    Examples:
+      celeriac wake hacker-news
+      celeriac wake hacker-news 4242
+      celeriac wake hacker-news --filter 'host:example.org' --yes
+    """
+    from runner import choices, operate
+    from runner.actions import Order
+
+    runtime = get_acting_runtime()
+    if not keys and filter_text is None:
+        acted = operate.wake(runtime, job, who())
+        report(acted, f"{job} looks for items at the next sweep", as_json=as_json)
+        return
+    require_one_choice(KEYS=keys, filter=filter_text)
+    how = (
+        choices.choose_keys(runtime, job, keys)
+        if keys
+        else choices.choose_filter(runtime, filter_text, job_id=job)
+    )
+    words = Words("wake", "waiting stage", "are tried now")
+    act_on_many(runtime, Order("wake", job, who(), how=how), words, yes=yes, as_json=as_json)

@@ -1,0 +1,70 @@
+"""One action: how far it is, what it changed; and putting it back."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse
+
+from dashboard import deeds
+from dashboard.asking import Question, ask
+from dashboard.rendering import render
+from dashboard.visitors import Needs, Visitor
+from runner import actions
+from tracker.actions import get_action
+from tracker.acts import ACTS
+from tracker.undoing import find_undoable
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from tracker.actions import Action
+
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/actions/{action_id}", dependencies=[Depends(Needs("view"))], response_model=None)
+def show_action(request: Request, action_id: int) -> Response:
+    """Show one action."""
+    action = get_action(request.app.state.house.reader, action_id)
+    return render(request, "action.html", action=action, done=deeds.describe(action))
+
+
+@router.get("/undo", dependencies=[Depends(Needs("undo"))], response_model=None)
+def ask_undo(request: Request, action: int | None = None) -> Response:
+    """Ask before an action is put back: the one named, or the last."""
+    found = find_undoable(request.app.state.house.reader, action)
+    return ask(
+        request,
+        Question(
+            title=f"Undo the {found.act}{_of(found)}",
+            number=found.done,
+            words=f"{ACTS[found.act].counts} were changed by {found.by}. They become what they were, but for items "
+            "in which something has run since.",
+            do="Undo it",
+            to="/undo",
+            back=_page_of(found),
+            hidden={"action": str(found.action_id)},
+        ),
+    )
+
+
+@router.post("/undo", response_model=None)
+def undo(
+    request: Request, action: Annotated[int, Form()], visitor: Annotated[Visitor, Depends(Needs("undo"))]
+) -> Response:
+    """Put an action back."""
+    house = request.app.state.house
+    found = actions.find_undoable(house.runtime, action)
+    query = deeds.undo(house, found, visitor.name)
+    return RedirectResponse(f"{house.served.prefix}{_page_of(found)}?{query}", 303)
+
+
+def _of(action: Action) -> str:
+    return f" of {action.job_id}" if action.job_id else ""
+
+
+def _page_of(action: Action) -> str:
+    return f"/jobs/{quote(action.job_id, safe='')}" if action.job_id else "/"

@@ -1,0 +1,92 @@
+// Draws each [data-chart]: its numbers come from that address, as {"at": [seconds], "lines": [{"name", "values"}]},
+// or from one part of what comes. Drag to look closer, double click for all; arrow keys move along when it has focus.
+"use strict";
+
+(() => {
+  const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 4 });
+  const fetched = new Map();
+  const drawn = [];
+
+  const read = (url) => {
+    if (!fetched.has(url)) {
+      fetched.set(url, fetch(url, { headers: { accept: "application/json" } }).then((answer) => {
+        if (!answer.ok) throw new Error(`${answer.status} ${answer.statusText}`);
+        return answer.json();
+      }));
+    }
+    return fetched.get(url);
+  };
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+
+  function say(element, text) {
+    const words = document.createElement("p");
+    words.className = "muted";
+    words.textContent = text;
+    element.append(words);
+  }
+
+  // 24 hours a day, and the date where a day begins.
+  function sayTimes(_, times, __, ___, step) {
+    return times.map((seconds, index) => {
+      const iso = new Date(seconds * 1000).toISOString();
+      if (step >= 86400) return iso.slice(5, 10);
+      return index === 0 || seconds % 86400 === 0 ? `${iso.slice(11, 16)}\n${iso.slice(5, 10)}` : iso.slice(11, 16);
+    });
+  }
+
+  function optionsOf(element, chart) {
+    const ink = colour("--pico-muted-color"), rule = colour("--pico-muted-border-color");
+    const axis = { stroke: ink, grid: { stroke: rule, width: 1 }, ticks: { stroke: rule, width: 1 } };
+    const show = (value) => (value == null ? "" : (chart.is_usd ? "$" : "") + number.format(value));
+    return {
+      width: element.clientWidth,
+      height: 220,
+      tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "Etc/UTC"),
+      axes: [{ ...axis, values: sayTimes }, { ...axis, size: 60, values: (_, values) => values.map(show) }],
+      scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.05 : 1] } },
+      series: [
+        { label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" },
+        ...chart.lines.map((line, index) => {
+          const stroke = colour(line.is_failed ? "--failed" : `--line-${(index % 6) + 1}`);
+          const dash = line.is_failed ? [4, 3] : undefined;
+          return { label: line.name, stroke, dash, width: 1.5, value: (_, value) => show(value), points: { show: false } };
+        }),
+      ],
+    };
+  }
+
+  function draw(element, whole) {
+    const chart = element.dataset.part ? whole[element.dataset.part] : whole;
+    if (!chart.lines.some((line) => line.values.some((value) => value > 0))) {
+      say(element, "Nothing in this time.");
+      return;
+    }
+    const data = [chart.at, ...chart.lines.map((line) => line.values)];
+    const plot = new uPlot(optionsOf(element, chart), data, element);
+    drawn.push([element, plot]);
+    move(element, plot, chart.at.length);
+  }
+
+  function move(element, plot, length) {
+    element.tabIndex = 0;
+    element.addEventListener("keydown", (event) => {
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (event.key === "Escape") plot.setScale("x", { min: plot.data[0][0], max: plot.data[0][length - 1] });
+      if (!step) return;
+      const index = Math.min(length - 1, Math.max(0, (plot.cursor.idx ?? length) + step));
+      plot.setCursor({ left: plot.valToPos(plot.data[0][index], "x"), top: 0 });
+      event.preventDefault();
+    });
+  }
+
+  for (const element of document.querySelectorAll("[data-chart]")) {
+    read(element.dataset.chart).then(
+      (whole) => draw(element, whole),
+      (error) => say(element, `The numbers could not be had: ${error.message}`),
+    );
+  }
+  window.addEventListener("resize", () => {
+    for (const [element, plot] of drawn) plot.setSize({ width: element.clientWidth, height: 220 });
+  });
+})();

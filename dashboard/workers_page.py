@@ -1,0 +1,69 @@
+"""Who works: the workers, what each runs for how long, the queues they serve, and whether beat and the sweep go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Depends, Request
+
+from dashboard.rendering import render
+from dashboard.visitors import Needs
+from runner.code_version import read_code_version
+from tracker.jobs import SWEPT_AT, get_note
+from tracker.stats import stage_stats
+from tracker.workers import count_serving, find_beat, list_workers
+
+if TYPE_CHECKING:
+    from starlette.responses import Response
+
+    from dashboard.house import House
+
+router = APIRouter(include_in_schema=False)
+
+
+@dataclass(slots=True)
+class QueueReport:
+    """A queue: how many living workers serve it, and of the stages that go to it how many are sent and run."""
+
+    name: str
+    workers: int = 0
+    sent: int = 0
+    running: int = 0
+    waiting: int = 0
+
+
+@router.get("/workers", dependencies=[Depends(Needs("view"))], response_model=None)
+def show_workers(request: Request) -> Response:
+    """Show the workers, the longest running attempts first."""
+    house = request.app.state.house
+    workers = list_workers(house.reader)
+    running = [(worker, one) for worker in workers for one in worker.running]
+    swept = get_note(house.reader, SWEPT_AT)
+    return render(
+        request,
+        "workers.html",
+        workers=workers,
+        running=sorted(running, key=lambda each: each[1].started_at),
+        queues=_list_queues(house),
+        ours=read_code_version(),
+        beat_at=find_beat(house.reader),
+        swept_at=None if swept is None else int(swept),
+    )
+
+
+def _list_queues(house: House) -> list[QueueReport]:
+    jobs, _ = house.read_jobs()
+    found: dict[str, QueueReport] = {}
+    for job in jobs.jobs.values() if jobs else ():
+        counted = stage_stats(house.reader, job.name)
+        for stage in job.stages:
+            queue = found.setdefault(stage.queue, QueueReport(stage.queue))
+            counts = counted.get(stage.name)
+            if counts:
+                queue.sent += counts["queued"]
+                queue.running += counts["in_progress"]
+                queue.waiting += counts["pending"]
+    for name, workers in count_serving(house.reader).items():
+        found.setdefault(name, QueueReport(name)).workers = workers
+    return sorted(found.values(), key=lambda queue: queue.name)

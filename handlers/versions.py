@@ -1,0 +1,24 @@
+"""The version of what a handler makes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pipeline.versions import hash_version
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from handlers.base import Handler
+
+
+def handler_version(handler_class: type[Handler], params: Mapping[str, Any]) -> str:
+    """
+    Tell the version of what a handler makes with these parameters of jobs.yaml, variables unresolved.
+
+    The declared `VERSION`, else a hash of the class's name, the source of the modules that it is written in,
+    and the parameters; see `pipeline.versions`.
+    """
+    if handler_class.VERSION is not None:
+        return handler_class.VERSION
+    return hash_version(handler_class.__qualname__, handler_class.list_source_modules(params), params)

@@ -1,0 +1,36 @@
+"""A time to come as people write it: `18:00`, `2026-12-01T08:00`, or for how long, `2h`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from pipeline.durations import parse_duration
+
+
+def parse_until(text: str, present: datetime) -> datetime:
+    """
+    Read a time to come: `18:00` (today, or tomorrow if it has passed), an ISO date and time, or a duration.
+
+    A time without a zone is in that of `present`. Raises ValueError for anything else, or the past.
+    """
+    try:
+        return _in_future(text, present + timedelta(seconds=parse_duration(text)), present)
+    except (ValueError, OverflowError):
+        pass  # not a duration: a time, then
+    try:
+        clock = datetime.strptime(text, "%H:%M").time()  # noqa: DTZ007 - only its hour and minute are used
+        found = present.replace(hour=clock.hour, minute=clock.minute, second=0, microsecond=0)
+        return found if found > present else found + timedelta(days=1)
+    except ValueError:
+        pass  # not a time of day: a date and time, then
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r}: write 18:00, 2026-12-01T08:00 or 2h") from None
+    return _in_future(text, found if found.tzinfo else found.replace(tzinfo=present.tzinfo), present)
+
+
+def _in_future(text: str, found: datetime, present: datetime) -> datetime:
+    if found <= present:
+        raise ValueError(f"{text!r} is not in the future")
+    return found

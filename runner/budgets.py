@@ -1,0 +1,189 @@
+"""
+Keep to budgets: set aside what a stage is expected to cost before it is sent, and hold what would go beyond.
+
+What runs is finished, what costs nothing goes on, and a stage that never ran goes on a few at a time until it is
+known what it costs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from runner.loads import size_of_load
+from tracker import holds, over_budget
+from tracker.budgets import find_day
+from tracker.reservations import reserve
+from tracker.spending import (
+    EVERYTHING,
+    StageCost,
+    count_finished,
+    read_spending,
+    read_spent_on_items,
+    read_stage_costs,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.budget import BudgetSpec, Cap
+    from pipeline.jobspec import JobSpec, StageSpec
+    from runner.lanes import Load
+    from runner.runtime import Runtime
+    from tracker.connection import Connection
+    from tracker.dispatch import Candidate, Message, Runway
+
+FIRST_ATTEMPTS = 4
+"""Of a stage that never ran, under a budget, at most so many are out at once; of one with `batch`, one load."""
+
+ROUNDING = 1e-9
+
+
+def has_budget(runtime: Runtime, job: JobSpec) -> bool:
+    """Tell whether anything bounds what a job spends."""
+    return job.budget is not None or runtime.jobs.budget is not None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One cap of one budget: what was spent of it, and what of it is set aside; in US dollars."""
+
+    job_id: str
+    cap: Cap
+    usd: float
+    spent_usd: float
+    reserved_usd: float
+    until_at: int | None
+
+    @property
+    def left_usd(self) -> float:
+        """What may still be set aside."""
+        return self.usd - self.spent_usd - self.reserved_usd
+
+    def is_reached_for(self, expected_usd: float) -> bool:
+        """Tell whether one more attempt would go beyond, even when all that is set aside came back."""
+        return self.spent_usd + expected_usd > self.usd + ROUNDING
+
+
+@dataclass(slots=True)
+class Purse:
+    """What one job may spend at this moment. Lives for one refill, in the transaction that stamps."""
+
+    conn: Connection
+    job: JobSpec
+    costs: dict[str, StageCost]
+    limits: list[Limit]
+    usd_per_item: float | None
+    left_usd: float = field(init=False)
+    _refused: dict[str, float] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.left_usd = min((limit.left_usd for limit in self.limits), default=float("inf"))
+
+    def price(self, stage: str) -> float:
+        """Tell what an attempt of a stage is expected to cost, in US dollars; 0 while that is not known."""
+        known = self.costs.get(stage)
+        return known.usd or 0.0 if known else 0.0
+
+    def count_allowed(self, stage: StageSpec, runway: Runway, room: int) -> int:
+        """Count how many loads of a stage may go, at most `room`."""
+        if price := self.price(stage.name):
+            affordable = self._count_affordable(price)
+            return room if affordable is None else min(room, -(-affordable // size_of_load(stage)))
+        if stage.name in self.costs:
+            return room  # it costs nothing, or nobody knows what: no budget can bound it
+        first = FIRST_ATTEMPTS if stage.batch is None else 1
+        if count_finished(self.conn, self.job.name, stage.name) >= first:
+            return room
+        return max(0, min(room, first - runway.outstanding))
+
+    def _count_affordable(self, price: float) -> int | None:
+        if self.left_usd == float("inf"):
+            return None
+        return max(0, int((self.left_usd + ROUNDING) / price))
+
+    def take(self, load: Load) -> Load:
+        """Set aside what a load costs; what of it can be paid for."""
+        price = self.price(load[0].stage)
+        if not price:
+            return load
+        affordable = self._count_affordable(price)
+        if affordable == 0:
+            self._refused[load[0].stage] = price
+        paid = load if affordable is None else load[:affordable]
+        self.left_usd -= price * len(paid)
+        return paid
+
+    def is_dry(self, stage: StageSpec) -> bool:
+        """Tell whether not one attempt of a stage can be paid for."""
+        price = self.price(stage.name)
+        return bool(price) and self._count_affordable(price) == 0
+
+    def mark_over_budget(self, stage: str, found: Sequence[Candidate]) -> bool:
+        """
+        Mark those whose item has spent something and would spend more than it may; True if there is any.
+
+        An item that has spent nothing yet may try, whatever its stage costs on the average.
+        """
+        price, cap = self.price(stage), self.usd_per_item
+        if cap is None or not price:
+            return False
+        spent = read_spent_on_items(self.conn, [one.item_id for one in found if not one.unopened])
+        over = {item_id: usd for item_id, usd in spent.items() if usd and usd + price > cap + ROUNDING}
+        if not over:
+            return False
+        name = self.job.name
+        holds.note_reached(
+            self.conn,
+            name,
+            "usd_per_item",
+            cap,
+            spent_usd=max(over.values()),
+            expected_usd=price,
+            stage=stage,
+        )
+        over_budget.mark_over_budget(self.conn, name, stage, over, cap, price)
+        return True
+
+    def settle(self, messages: Sequence[Message], waiting: Sequence[str]) -> None:
+        """Set aside what was stamped; and record the caps that hold what is `waiting`, if they are reached."""
+        reserve(self.conn, messages, {name: self.price(name) for name in self.costs})
+        held = {**{name: self.price(name) for name in waiting}, **self._refused}
+        if not held:
+            return
+        cheapest = min(held.values())
+        for limit in self.limits:
+            if limit.is_reached_for(cheapest):
+                holds.note_reached(
+                    self.conn,
+                    limit.job_id,
+                    limit.cap,
+                    limit.usd,
+                    spent_usd=limit.spent_usd,
+                    expected_usd=cheapest,
+                    until_at=limit.until_at,
+                )
+
+
+def open_purse(runtime: Runtime, conn: Connection, job: JobSpec) -> Purse | None:
+    """Read what a job may spend now, in the caller's transaction; None when no budget bounds it."""
+    everything = runtime.jobs.budget
+    if job.budget is None and everything is None:
+        return None
+    named = [
+        (name, spec) for name, spec in ((job.name, job.budget), (EVERYTHING, everything)) if spec is not None
+    ]
+    limits = [limit for name, spec in named for limit in _read_limits(conn, name, spec)]
+    per_item = [spec.usd_per_item for _, spec in named if spec.usd_per_item is not None]
+    return Purse(conn, job, read_stage_costs(conn, job.name), limits, min(per_item, default=None))
+
+
+def _read_limits(conn: Connection, job_id: str, spec: BudgetSpec) -> list[Limit]:
+    begin, end = find_day(spec.timezone or "UTC")
+    spent = read_spending(conn, job_id, begin)
+    limits = []
+    if spec.usd_per_day is not None:
+        limits.append(Limit(job_id, "usd_per_day", spec.usd_per_day, spent.day_usd, spent.reserved_usd, end))
+    if spec.usd_total is not None:
+        limits.append(Limit(job_id, "usd_total", spec.usd_total, spent.total_usd, spent.reserved_usd, None))
+    return limits

@@ -1,0 +1,45 @@
+"""Instants and spans as explanations and checks say them, in UTC."""
+
+from __future__ import annotations
+
+from pipeline.durations import format_duration
+from tracker.clock import format_ms
+
+
+def say_until(at: int, now: int) -> str:
+    """
+    Say a time to come and how far off it is.
+
+    >>> say_until(1_767_225_600_000, 1_767_218_400_000)
+    '2026-01-01 00:00:00 UTC (in 2 h)'
+    """
+    return f"{format_ms(at)} UTC ({say_distance(at, now)})"
+
+
+def say_distance(at: int, now: int) -> str:
+    """
+    Say how far off an instant is, or how long ago it was.
+
+    >>> say_distance(0, 5_000), say_distance(61_000, 0), say_distance(0, 0)
+    ('5 s ago', 'in 1 m 1 s', 'now')
+    """
+    if abs(at - now) < 1000:
+        return "now"
+    return f"in {say_span(at - now)}" if at > now else f"{say_span(now - at)} ago"
+
+
+def say_span(milliseconds: int) -> str:
+    """
+    Say how long a span is, to the second.
+
+    >>> say_span(400), say_span(7_250), say_span(3_600_000)
+    ('0 s', '7 s', '1 h')
+    """
+    seconds = max(0, milliseconds) // 1000
+    return format_duration(seconds) if seconds else "0 s"
+
+
+def shorten(text: str, width: int = 200) -> str:
+    """Write a text on one line of at most `width` characters."""
+    line = " ".join(text.split())
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -1,0 +1,75 @@
+"""Workers say that they live: when they start, every few seconds, and when they stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from celery import bootsteps, signals
+
+from runner.presence import Presence
+from tasks.app import app, get_runtime
+from tasks.line import PresenceLine
+from tracker.clock import now_ms
+from tracker.workers import BEAT_SECONDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+log = structlog.get_logger(__name__)
+
+STARTED_AT = now_ms()
+"""When this process began: Celery imports this at once."""
+
+
+class SaysItLives(bootsteps.StartStopStep):
+    """Has a worker's parent process say that it lives, with its processes and queues as they are then."""
+
+    requires = ("celery.worker.consumer.tasks:Tasks",)
+
+    def __init__(self, parent: Any, **kwargs: Any) -> None:
+        super().__init__(parent, **kwargs)
+        self._timer: Any = None
+
+    def start(self, parent: Any) -> None:
+        """Say so now, and go on saying it; Celery calls this at each connection to the broker."""
+        say(parent)
+        self._timer = parent.timer.call_repeatedly(BEAT_SECONDS, say, (parent,))
+
+    def stop(self, _: Any) -> None:
+        """Say no more: without a broker the worker takes nothing."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+def say(consumer: Any) -> None:
+    """Say that the worker of a consumer lives."""
+    presence = Presence(get_runtime(), PresenceLine(app), consumer.hostname, STARTED_AT)
+    queues = [queue.name for queue in consumer.task_consumer.queues]
+    _try(lambda: presence.say(list_processes(consumer.pool), queues))
+
+
+def list_processes(pool: Any) -> list[int]:
+    """List the pids of a pool's processes; none for a pool of threads, which runs stages in the parent."""
+    return sorted(
+        process.pid
+        for process in getattr(getattr(pool, "_pool", None), "_pool", ()) or ()
+        if hasattr(process, "pid")
+    )
+
+
+@signals.worker_shutdown.connect
+def leave(sender: Any, **_: Any) -> None:
+    """Say that the worker stops; Celery may tell it twice."""
+    _try(Presence(get_runtime(), PresenceLine(app), sender.hostname, STARTED_AT).leave)
+
+
+def _try(act: Callable[[], None]) -> None:
+    try:
+        act()
+    except Exception as error:  # noqa: BLE001 - a worker whose word is not heard goes on working, and says it again
+        log.warning("could not say that this worker lives", error=str(error))
+
+
+app.steps["consumer"].add(SaysItLives)

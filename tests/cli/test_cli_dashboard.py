@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import urllib.error
+import urllib.request
+
+import pytest
+
+from cli import exit_codes
+
+
+@pytest.fixture
+def port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@pytest.fixture
+def look(port):
+    """Ask the dashboard for its first page; None while it does not answer."""
+
+    def ask():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                return answer.read().decode()
+        except urllib.error.URLError:
+            return None
+
+    return ask
+
+
+def test_the_dashboard_shows_the_jobs_and_stops_when_it_is_told(start, look, port, tracked, eventually):
+    process = start("dashboard", "--port", str(port))
+    assert "notes" in eventually(look)
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=20) == 0
+
+
+def test_up_runs_the_dashboard_as_well(start, look, port, eventually, folder):
+    process = start("up", "--concurrency", "1", "--port", str(port))
+    assert "<h1>Overview</h1>" in eventually(look)
+    assert f"dashboard at http://127.0.0.1:{port}/" in (folder / "log").read_text()
+    process.send_signal(signal.SIGTERM)
+    process.wait(timeout=40)
+
+
+def test_others_can_reach_it_only_once_there_is_an_account(shell, tracked):
+    ended = shell("dashboard", "--host", "0.0.0.0", "--port", "1")  # noqa: S104 - it is refused
+    assert (ended.code, "celeriac access add" in ended.err) == (exit_codes.UNUSABLE, True)
+
+
+def test_a_header_is_believed_of_a_named_proxy_alone(shell):
+    assert shell("dashboard", "--user-header", "X-User").code == 2
+
+
+def test_accounts_and_tokens_come_and_go(shell, tracked):
+    added = shell("access", "add", "ada", "--role", "operator", given="correct horse battery\n")
+    assert (added.code, added.err) == (exit_codes.OK, "ada may log in as operator\n")
+    assert shell("access", "add", "bob", given="short\n").code == exit_codes.UNUSABLE
+    made = json.loads(shell("access", "token", "grafana", "--may", "view", "--json").out)
+    assert made["token"].startswith("celeriac_")
+    assert shell("access", "token", "x", "--may", "fly").code == 2
+    listed = shell("access", "--json")
+    assert made["token"] not in listed.out
+    known = json.loads(listed.out)
+    assert [one["name"] for one in known["accounts"]] == ["ada"]
+    assert [one["scopes"] for one in known["tokens"]] == [["view"]]
+    assert "ada" in shell("access").out
+    assert shell("access", "revoke", str(made["token_id"])).code == exit_codes.OK
+    assert shell("access", "revoke", str(made["token_id"])).code == exit_codes.NOT_FOUND
+    assert shell("access", "remove", "ada").code == exit_codes.OK
+    assert shell("access", "remove", "ada").code == exit_codes.NOT_FOUND

@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from starlette.testclient import TestClient
+
+import tracker
+from dashboard.app import make_app
+from dashboard.house import House, Served
+from pipeline.settings import Settings
+from runner.access import add_account
+from runner.runtime import Runtime
+
+JOBS = """
+version: 1
+jobs:
+  papers:
+    title: Papers to read
+    discovery: {strategy: manual, items: [{key: a}, {key: b}]}
+    stages: [{name: read, handler: read_file}, {name: note, handler: read_file}]
+"""
+PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
+ROLES = ("viewer", "operator", "admin")
+
+
+@pytest.fixture(scope="session")
+def migrated_tracker(tmp_path_factory):
+    """Make the file that every test gets its own copy of."""
+    path = tmp_path_factory.mktemp("template") / "tracker.db"
+    with tracker.open_db(path):
+        pass
+    return path
+
+
+@pytest.fixture
+def settings(tmp_path, migrated_tracker):
+    made = Settings(jobs=tmp_path / "jobs.yaml", data=tmp_path)
+    made.jobs.write_text(JOBS)
+    shutil.copy(migrated_tracker, made.db_path)
+    return made
+
+
+@pytest.fixture
+def conn(settings):
+    with tracker.open_db(settings.db_path) as opened:
+        yield opened
+
+
+@pytest.fixture
+def open_house(settings):
+    """Open the dashboard of the tracker, served in some way."""
+
+    def make(served=None):
+        return make_app(House(settings, served or Served(), lambda: Runtime(settings, publisher=None)))
+
+    return make
+
+
+@pytest.fixture
+def app(open_house):
+    return open_house()
+
+
+@pytest.fixture
+def visit(app):
+    """Visit from this machine, as a browser whose page is the dashboard's own."""
+
+    def make(of=app, client=("127.0.0.1", 50000), **headers):
+        own_page = {"sec-fetch-site": "same-origin"} | headers
+        return TestClient(of, "http://localhost", client=client, headers=own_page, follow_redirects=False)
+
+    return make
+
+
+@pytest.fixture
+def accounts(conn):
+    """Give each role somebody with a password."""
+    for role in ROLES:
+        add_account(conn, f"the {role}", role, PASSWORD, "test")
+
+
+@pytest.fixture
+def log_in(visit, accounts):
+    """Log in as whoever has a role."""
+
+    def make(role):
+        browser = visit()
+        answer = browser.post("/login", data={"name": f"the {role}", "password": PASSWORD})
+        assert answer.status_code == 303
+        return browser
+
+    return make

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+from filled import fill
+
+import tracker
+from tracker.event_pages import LOOK_AT
+
+
+def rows_of(page):
+    """List the events that a page shows, as (kind, by)."""
+    rows = re.findall(r"<tr>\s*(<td>.*?)</tr>", page, re.DOTALL)
+    cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
+    return [(row[3], row[4]) for row in cells if len(row) == 6]
+
+
+@pytest.fixture
+def acts(conn):
+    for number in range(120):
+        tracker.log_event(conn, "papers", "wake", by=f"person {number}")
+
+
+def test_the_newest_come_first_with_who_did_it(visit, acts):
+    shown = rows_of(visit().get("/events").text)
+    assert shown[0] == ("wake", "person 119")
+    assert len(shown) == 50
+
+
+def test_older_ones_are_reached_page_by_page_by_a_link(visit, acts):
+    seen, url = [], "/events"
+    while url:
+        page = visit().get(url).text
+        seen += [by for _, by in rows_of(page)]
+        found = re.search(r'href="(/events\?before=\d+)">Older events', page)
+        url = found[1] if found else None
+    assert seen == [f"person {number}" for number in reversed(range(120))]
+
+
+@pytest.mark.parametrize(
+    ("query", "kinds"),
+    [
+        ("job=talks", {"discover"}),
+        ("kind=pause", {"pause"}),
+        ("by=ann", {"pause"}),
+        ("acts=true", {"apply_plan", "pause", "discover"}),
+        ("job=papers&acts=true", {"apply_plan", "pause"}),
+        ("job=papers&kind=fail", {"fail"}),
+        ("kind=nothing", set()),
+    ],
+)
+def test_it_is_narrowed_by_job_kind_and_person(visit, conn, query, kinds):
+    fill(conn)
+    tracker.pause_job(conn, "papers", "site is down", by="ann")
+    tracker.upsert_items(conn, "talks", [{"key": "t"}])
+    tracker.log_event(conn, "talks", "discover", by="beat")
+    assert {kind for kind, _ in rows_of(visit().get(f"/events?{query}").text)} == kinds
+
+
+def test_an_unknown_job_is_said(visit):
+    assert visit().get("/events?job=nope").status_code == 404
+
+
+def test_what_came_since_is_given_as_rows_with_the_place_to_go_on_from(visit, conn):
+    tracker.log_event(conn, "papers", "wake", by="ann")
+    page = visit().get("/events").text
+    place = re.search(r'hx-get="(/events/new\?after=\d+)"', page)[1]
+    assert visit().get(place).status_code == 204
+    tracker.log_event(conn, "papers", "pause", by="bob")
+    news = visit().get(place).text
+    assert rows_of(news) == [("pause", "bob")]
+    assert visit().get(re.search(r'hx-get="(/events/new\?after=\d+)"', news)[1]).status_code == 204
+
+
+def test_what_came_since_is_narrowed_as_the_page_is(visit, conn):
+    page = visit().get("/events?kind=wake&by=ann").text
+    place = re.search(r'hx-get="(/events/new[^"]+)"', page)[1].replace("&amp;", "&")
+    tracker.log_event(conn, "papers", "wake", by="bob")
+    tracker.log_event(conn, "papers", "wake", by="ann")
+    assert rows_of(visit().get(place).text) == [("wake", "ann")]
+
+
+def test_more_than_a_page_at_once_are_the_newest_with_a_link_to_the_rest(visit, acts):
+    news = visit().get("/events/new?after=0").text
+    assert len(rows_of(news)) == 50
+    assert "More happened in between" in news
+
+
+def test_a_page_that_is_held_still_asks_for_nothing_new(visit, acts):
+    assert "hx-get" not in visit().get("/events?live=false").text
+    assert "hx-get" not in visit().get("/events?before=50").text
+
+
+def test_an_action_leads_to_its_page(visit, conn):
+    fill(conn)
+    visit().post("/api/jobs/papers/retry", json={"all": True})
+    assert re.search(r'href="/actions/\d+"', visit().get("/events?acts=true").text)
+
+
+def test_details_are_texts_and_cut(visit, conn):
+    hostile = "<script>alert(1)</script>"
+    tracker.log_event(conn, "papers", hostile, by=hostile, detail={hostile: hostile, "long": "x" * 1_000_000})
+    page = visit().get("/events").text
+    assert hostile not in page
+    assert len(page) < 50_000
+
+
+def test_one_page_looks_at_so_many_and_says_so(visit, conn):
+    rows = [(1, "papers", 7, "claim")] * (LOOK_AT + 10)
+    tracker.log_event(conn, "papers", "rare", item_id=7)
+    conn.execute("BEGIN")
+    conn.executemany("INSERT INTO events (at, job_id, item_id, kind) VALUES (?, ?, ?, ?)", rows)
+    conn.execute("COMMIT")
+    page = visit().get("/events?kind=rare").text
+    assert rows_of(page) == []
+    assert f"Look further back: {LOOK_AT:,} were looked at" in page
+    further = re.search(r'href="(/events\?kind=rare[^"]+before=\d+)"', page)[1].replace("&amp;", "&")
+    assert rows_of(visit().get(further).text) == [("rare", "")]

@@ -1,0 +1,104 @@
+"""Compacting gives back room, says how much, and holds up nobody for long."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import tracker
+from pipeline.errors import TrackerFullError
+from tracker import compacting
+from tracker.compacting import compact
+from tracker.connection import write
+from tracker.retention import AT_ONCE, EVENTS, find_end, forget_events
+
+HOLD_OPEN = """
+import sys, tracker
+with tracker.open_db(sys.argv[1]) as conn:
+    conn.execute("SELECT 1 FROM meta").fetchall()
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def emptied(conn, db_path):
+    """Give the path of a tracker that nobody has open, from which much was removed."""
+    for number in range(3000):
+        tracker.log_event(conn, "papers", "ballast", detail={"text": f"{number}" * 200})
+    with write(conn):
+        conn.execute("DELETE FROM events")
+    conn.close()
+    return db_path
+
+
+@pytest.fixture
+def holder(emptied):
+    """Let another process have it open."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD_OPEN, str(emptied)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout.readline() == "open\n"
+        yield process
+
+
+def test_a_file_that_nobody_has_open_is_rewritten_and_it_is_told_what_that_gave_back(emptied):
+    done = compact(emptied)
+    assert done.rewritten
+    assert done.emptied
+    assert done.after < done.before / 2
+    assert emptied.stat().st_size == done.after
+    with tracker.open_db(emptied) as conn:
+        assert conn.pragma("quick_check") == "ok"
+        assert conn.pragma("freelist_count") == 0
+
+
+def test_a_small_file_is_rewritten_among_others(emptied, holder):
+    done = compact(emptied)
+    assert (done.rewritten, done.why_not) == (True, None)
+    assert done.after < done.before / 2
+
+
+def test_a_large_file_is_not_while_others_have_it_open_and_that_is_told(emptied, holder, monkeypatch):
+    monkeypatch.setattr(compacting, "MOST_BYTES_AMONG_OTHERS", 1000)
+    done = compact(emptied)
+    assert not done.rewritten
+    assert "stop them" in done.why_not
+    assert done.free > 100_000
+    assert done.emptied
+
+
+def test_too_little_room_is_told_before_anything_is_written(emptied, monkeypatch):
+    before = emptied.stat().st_size
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    with pytest.raises(TrackerFullError, match="no room to rewrite"):
+        compact(emptied)
+    assert emptied.stat().st_size == before
+
+
+def test_compacting_leaves_no_statistics_by_which_statements_would_find_their_rows_otherwise(emptied):
+    compact(emptied)
+    with tracker.open_db(emptied) as conn:
+        assert (
+            conn.execute("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'sqlite_stat%'").fetchone()[0]
+            == 0
+        )
+
+
+def test_events_are_forgotten_in_small_batches_up_to_an_instant(conn):
+    for number in range(AT_ONCE * 2 + 10):
+        tracker.log_event(conn, "papers", "old", detail={"n": number})
+    with write(conn):
+        conn.execute("UPDATE events SET at = event_id")
+    assert find_end(conn, EVENTS, 0) in {0, 1}
+    assert find_end(conn, EVENTS, AT_ONCE + 1) == AT_ONCE + 1
+    assert find_end(conn, EVENTS, 10**15) == AT_ONCE * 2 + 11
+    assert forget_events(conn, AT_ONCE + 6) == AT_ONCE + 5
+    assert conn.execute("SELECT min(at) FROM events").fetchone()[0] == AT_ONCE + 6
+    assert forget_events(conn, AT_ONCE + 6) == 0

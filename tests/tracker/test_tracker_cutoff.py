@@ -1,0 +1,276 @@
+"""Early cutoff: what needs a stage that is done again follows only if its result is another one."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tracker_life import check_now
+
+import tracker
+from pipeline.errors import StaleLeaseError
+from pipeline.lifecycle import Status
+from pipeline.versions import hash_result
+from tracker import bulk, claims, moves
+from tracker.acts import ACTS
+from tracker.bulk import Asked
+from tracker.endings import Ending, Failure
+from tracker.plan import StagePlan, make_plan, open_items
+
+CHAIN = make_plan(["fetch", "extract", "store"])
+FORK = StagePlan(
+    ("a", "b", "c", "d", "e"),
+    {"a": (), "b": ("a",), "c": ("a",), "d": ("b", "c"), "e": ("d",)},
+    frozenset("abcde"),
+)
+
+
+class Works:
+    """Workers for one item of the job `papers`: each stage gives what the test says, or what it gave before."""
+
+    def __init__(self, conn, plan, key="a"):
+        self.conn, self.plan, self.ran = conn, plan, []
+        tracker.upsert_items(conn, "papers", [{"key": key}])
+        (self.item_id,) = conn.execute("SELECT item_id FROM work_items WHERE key = ?", (key,)).fetchone()
+        with tracker.write(conn):
+            open_items(conn, "papers", [self.item_id], plan)
+        self.gives = {name: {"made by": name} for name in plan.names}
+
+    def list_ready(self):
+        sql = "SELECT stage, attempt FROM item_stages WHERE item_id = ? AND status = 'pending' AND needs_left = 0"
+        return self.conn.execute(sql, (self.item_id,)).fetchall()
+
+    def claim(self, stage):
+        attempt = self.row(stage)["attempt"] + 1
+        assert claims.claim(self.conn, self.item_id, stage, attempt, worker="w")
+        self.ran.append(stage)
+        return attempt
+
+    def end(self, stage, attempt, ending=None):
+        return moves.settle(self.conn, self.item_id, stage, attempt, ending or self.finish(stage))
+
+    def finish(self, stage):
+        result = self.gives[stage]
+        return Ending.finished(json.dumps(result), "v", output_hash=hash_result(result))
+
+    def run(self, stage, ending=None):
+        return self.end(stage, self.claim(stage), ending)
+
+    def work(self):
+        """Work until nothing is ready; which stages ran, in their order."""
+        self.ran = []
+        while ready := self.list_ready():
+            self.run(ready[0][0])
+        return self.ran
+
+    def reprocess(self, *stages):
+        asked = Asked(1, ACTS["reprocess"], "papers", [self.item_id], None, [(self.item_id, s) for s in stages],
+                      None, "ann", None, 0)  # fmt: skip
+        with tracker.write(self.conn):
+            touched = bulk.change_stages(self.conn, asked)
+            self.conn.execute("DELETE FROM action_stages")
+        return touched.stages
+
+    def row(self, stage):
+        sql = "SELECT * FROM item_stages WHERE item_id = ? AND stage = ?"
+        return dict(self.conn.execute(sql, (self.item_id, stage)).fetchone())
+
+    def statuses(self):
+        return {stage: self.row(stage)["status"] for stage in self.plan.names}
+
+    def marks(self):
+        return {stage: mark for stage in self.plan.names if (mark := self.row(stage)["again"])}
+
+    def spared(self):
+        rows = tracker.get_events(self.conn, "papers", limit=1000)[::-1]
+        return [json.loads(row["detail"])["spared"] for row in rows if row["kind"] == "cutoff"]
+
+
+@pytest.fixture
+def chain(conn):
+    works = Works(conn, CHAIN)
+    works.work()
+    return works
+
+
+@pytest.fixture
+def fork(conn):
+    works = Works(conn, FORK)
+    works.work()
+    return works
+
+
+def test_the_same_result_spares_all_that_follows(chain):
+    chain.reprocess("fetch")
+    assert chain.statuses() == {"fetch": "pending", "extract": "done", "store": "done"}
+    assert chain.work() == ["fetch"]
+    assert chain.spared() == [["extract", "store"]]
+    assert set(chain.statuses().values()) == {"done"}
+
+
+def test_another_result_is_followed_as_far_as_results_are_others(chain):
+    chain.gives["fetch"] = {"n": 2}
+    chain.reprocess("fetch")
+    assert chain.work() == ["fetch", "extract"]
+    assert chain.spared() == [["store"]]
+    chain.gives["fetch"], chain.gives["extract"] = {"n": 3}, {"n": 3}
+    chain.reprocess("fetch")
+    assert chain.work() == ["fetch", "extract", "store"]
+
+
+def test_a_result_whose_hash_nobody_knows_counts_as_another(conn, chain):
+    conn.execute("UPDATE results SET output_hash = NULL")
+    chain.reprocess("fetch")
+    assert chain.work() == ["fetch", "extract", "store"]
+
+
+def test_a_first_run_is_followed_by_all_and_notes_nothing(conn):
+    works = Works(conn, CHAIN)
+    assert works.work() == ["fetch", "extract", "store"]
+    assert works.spared() == []
+
+
+def test_a_later_stage_waits_for_an_earlier_one_and_runs_once(chain):
+    chain.gives["fetch"], chain.gives["extract"] = {"n": 2}, {"n": 2}
+    assert chain.reprocess("fetch", "store") == 2
+    assert chain.marks() == {"fetch": "runs", "store": "waits"}
+    assert chain.row("store")["status"] == "done"
+    assert chain.work() == ["fetch", "extract", "store"]
+    assert chain.marks() == {}
+
+
+def test_a_stage_that_was_chosen_runs_though_what_it_needs_came_out_the_same(chain):
+    chain.reprocess("fetch", "store")
+    assert chain.work() == ["fetch", "store"]
+    assert chain.spared() == [["extract"]]
+
+
+def test_where_branches_meet_a_stage_waits_for_both_and_runs_once(fork):
+    fork.gives |= {"a": {"n": 2}, "c": {"n": 2}}
+    fork.reprocess("a")
+    assert fork.work() == ["a", "b", "c", "d"]
+    assert fork.spared() == [["e"]]
+
+
+def test_branches_that_both_come_out_the_same_spare_where_they_meet(fork):
+    fork.gives["a"] = {"n": 2}
+    fork.reprocess("a")
+    assert fork.work() == ["a", "b", "c"]
+    assert fork.spared() == [["d", "e"]]
+
+
+def test_an_attempt_that_runs_on_an_old_result_is_fenced_off(chain):
+    chain.reprocess("extract")
+    running = chain.claim("extract")
+    chain.gives["fetch"] = {"n": 2}
+    chain.reprocess("fetch")
+    chain.run("fetch")
+    with pytest.raises(StaleLeaseError):
+        chain.end("extract", running)
+    assert chain.work() == ["extract"]
+
+
+def test_a_stage_that_fails_leaves_what_follows_until_it_is_tried_again(chain):
+    chain.gives["fetch"] = {"n": 2}
+    chain.reprocess("fetch")
+    chain.run("fetch", Ending.failed(Failure.named("ValueError", "broken")))
+    assert chain.statuses() == {"fetch": "failed", "extract": "done", "store": "done"}
+    tracker.retry_failed(chain.conn, "papers")
+    assert chain.work() == ["fetch", "extract"]
+
+
+def test_a_stage_that_is_now_left_out_with_the_rest_leaves_out_all_that_follows(chain):
+    chain.reprocess("fetch")
+    chain.run("fetch", Ending.skipped("empty", rest=True))
+    assert chain.statuses() == {"fetch": "skipped", "extract": "skipped", "store": "skipped"}
+    assert chain.marks() == {}
+
+
+def test_a_stage_that_is_now_left_out_has_what_needs_it_done_again(chain):
+    chain.reprocess("fetch")
+    chain.run("fetch", Ending.skipped("empty"))
+    assert chain.statuses() == {"fetch": "skipped", "extract": "pending", "store": "done"}
+
+
+def test_who_waits_goes_on_when_a_person_leaves_out_what_it_waits_for(chain):
+    chain.reprocess("fetch", "store")
+    asked = Asked(2, ACTS["skip"], "papers", [chain.item_id], "fetch", None, None, "ann", "no", 2**62)
+    with tracker.write(chain.conn):
+        bulk.change_stages(chain.conn, asked)
+    assert chain.work() == ["store"]
+
+
+def test_a_reset_still_runs_that_stage_and_all_after_it(chain):
+    chain.reprocess("fetch")
+    tracker.reset_stage(chain.conn, "papers", "fetch")
+    assert chain.work() == ["fetch", "extract", "store"]
+    assert chain.marks() == {}
+
+
+# -- whatever the plan, the versions and the order --------------------------------------------------------
+
+PLANS = [
+    CHAIN,
+    FORK,
+    StagePlan(
+        tuple("abcdef"),
+        {"a": (), "b": (), "c": ("a", "b"), "d": ("a",), "e": ("c", "d"), "f": ("b",)},
+        frozenset("abcdef"),
+    ),
+]
+
+
+def compute(plan, versions, made):
+    """Compute what each stage gives, from its version and what it needs; few values, so that many stay the same."""
+    for name in plan.names:
+        made[name] = give(plan, versions, made, name)
+    return made
+
+
+def give(plan, versions, made, name):
+    return {"n": (versions[name] + sum(made[need]["n"] for need in plan.needs[name])) % 2}
+
+
+@given(data=st.data(), plan=st.sampled_from(PLANS))
+@settings(max_examples=40, deadline=None)
+def test_an_item_done_again_in_any_order_ends_as_if_all_of_it_had_been(migrated_file, data, plan):
+    with tempfile.TemporaryDirectory() as folder, tracker.open_db(shutil.copy(migrated_file, folder)) as conn:
+        works = Works(conn, plan)
+        versions = dict.fromkeys(plan.names, 0)
+        works.gives = compute(plan, versions, {})
+        works.work()
+        for _ in range(data.draw(st.integers(1, 3))):
+            newer = data.draw(st.sets(st.sampled_from(plan.names), min_size=1))
+            versions |= {name: data.draw(st.integers(0, 3)) for name in newer}
+            works.ran = []
+            works.reprocess(*newer)
+            work_in_any_order(works, data, plan, versions)
+            assert {name: tracker.get_result(conn, "papers", "a", name) for name in plan.names} == compute(
+                plan, versions, {}
+            )
+            assert newer <= set(works.ran)
+            assert len(works.ran) == len(set(works.ran)), "a stage ran twice"
+            assert works.marks() == {}
+            assert set(works.statuses().values()) == {Status.DONE}
+
+
+def work_in_any_order(works, data, plan, versions):
+    running = {}
+    while True:
+        ready = [row[0] for row in works.list_ready()]
+        if not ready and not running:
+            return
+        if ready and (not running or data.draw(st.booleans())):
+            stage = data.draw(st.sampled_from(sorted(ready)))
+            attempt = works.claim(stage)
+            needed = {need: tracker.get_result(works.conn, "papers", "a", need) for need in plan.needs[stage]}
+            running[stage] = attempt, give(plan, versions, needed, stage)
+        else:
+            stage = data.draw(st.sampled_from(sorted(running)))
+            attempt, works.gives[stage] = running.pop(stage)
+            works.end(stage, attempt)
+        check_now(works.conn)

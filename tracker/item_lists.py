@@ -1,0 +1,111 @@
+"""Lists of a job's items in other orders than their ids', each by the index that has it; and the stages of a list."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tracker.selected import Selected
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tracker.connection import Connection
+
+LIST_BY_KEY = """
+SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, source, NULL
+  FROM work_items INDEXED BY sqlite_autoindex_work_items_1
+ WHERE job_id = :job_id AND key > :after
+ ORDER BY key
+ LIMIT :limit
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """Some items; `next_after` is where the next page begins, as text, None when that was all."""
+
+    rows: list[Selected]
+    next_after: str | None
+
+
+def list_by_key(conn: Connection, job_id: str, after: str | None, limit: int) -> ListPage:
+    """List a job's items in the order of their keys, behind the key `after`."""
+    asked = {"job_id": job_id, "after": after or "", "limit": limit + 1}
+    rows = [Selected(*row) for row in conn.execute(LIST_BY_KEY, asked)]
+    return ListPage(rows[:limit], rows[limit - 1].key if len(rows) > limit else None)
+
+
+LIST_BY_PRIORITY = """
+SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, source, NULL
+  FROM work_items INDEXED BY idx_work_items_job_status
+ WHERE job_id = :job_id AND status = :status AND priority = :priority AND item_id > :after
+ ORDER BY item_id
+ LIMIT :limit
+"""
+
+NEXT_LOWER_PRIORITY = """
+SELECT max(priority)
+  FROM work_items INDEXED BY idx_work_items_job_status
+ WHERE job_id = :job_id AND status = :status AND priority < :before
+"""
+
+ABOVE_ALL = 2**62
+
+
+def list_by_priority(conn: Connection, job_id: str, status: str, after: str | None, limit: int) -> ListPage:
+    """
+    List a job's items of one status, the highest priority first and of one priority the oldest, behind `after`.
+
+    `after` is as a page before named it: "priority:item". Raises ValueError for anything else.
+    """
+    asked: dict[str, object] = {"job_id": job_id, "status": status}
+    rows: list[Selected] = []
+    if after is None:
+        priority, item_id = _find_lower(conn, asked, ABOVE_ALL), 0
+    else:
+        priority, item_id = (int(number) for number in after.split(":"))
+    while priority is not None and len(rows) <= limit:
+        place = {"priority": priority, "after": item_id, "limit": limit + 1 - len(rows)}
+        rows += [Selected(*row) for row in conn.execute(LIST_BY_PRIORITY, {**asked, **place})]
+        priority, item_id = _find_lower(conn, asked, priority), 0
+    last = rows[limit - 1] if len(rows) > limit else None
+    return ListPage(rows[:limit], f"{last.priority}:{last.item_id}" if last else None)
+
+
+def _find_lower(conn: Connection, asked: dict[str, object], before: int) -> int | None:
+    found = conn.execute(NEXT_LOWER_PRIORITY, {**asked, "before": before}).fetchone()[0]
+    return None if found is None else int(found)
+
+
+STAGES_OF_LIST = """
+SELECT s.item_id, s.stage, s.status
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN item_stages s ON s.item_id = chosen.value
+ ORDER BY s.item_id, s.position
+"""
+
+
+def list_stages_of(conn: Connection, item_ids: Sequence[int]) -> dict[int, list[tuple[str, str]]]:
+    """List the stages of some items in their job's order, each with its status, by item."""
+    found: dict[int, list[tuple[str, str]]] = {item_id: [] for item_id in item_ids}
+    for item_id, stage, status in conn.execute(STAGES_OF_LIST, {"item_ids": json.dumps(list(found))}):
+        found[item_id].append((stage, status))
+    return found
+
+
+OF_THE_JOB = """
+SELECT i.item_id, i.key
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN work_items i ON i.item_id = chosen.value
+ WHERE i.job_id = :job_id
+ ORDER BY i.item_id
+"""
+
+
+def list_keys_of(conn: Connection, job_id: str, item_ids: Sequence[int]) -> dict[int, str]:
+    """List the keys of those of some items that are of a job, by item."""
+    asked = {"job_id": job_id, "item_ids": json.dumps(list(item_ids))}
+    rows = conn.execute(OF_THE_JOB, asked)
+    return {row[0]: row[1] for row in rows}

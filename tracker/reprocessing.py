@@ -1,0 +1,145 @@
+"""Results that are made again: how many are meant, and those of a canary, which count once they are approved."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from tracker.choosing import Choice, choose_page
+from tracker.claims import READ_ITEM, claim
+from tracker.clock import now_ms
+from tracker.connection import Connection, write
+from tracker.cutoff import release_waiting
+from tracker.endings import Ending
+from tracker.moves import settle
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from typing import Any
+
+PAGE_ITEMS = 1000
+
+LIST_DONE = """
+SELECT s.item_id, s.stage
+  FROM json_each(:places) place
+ CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
+ WHERE s.status = 'done'
+ ORDER BY s.item_id, s.position
+"""
+
+
+def _list_pages(conn: Connection, choice: Choice, size: int) -> Iterator[list[tuple[int, str]]]:
+    cursor = None
+    while page := choose_page(conn, choice, cursor, size):
+        cursor = page.cursor
+        rows = conn.execute(LIST_DONE, {"places": json.dumps([list(place) for place in page.places or ()])})
+        yield [(item_id, stage) for item_id, stage in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """How many items are meant, and how many results of each stage."""
+
+    items: int
+    stages: dict[str, int]
+
+
+def count_meant(conn: Connection, job_id: str, how: Mapping[str, Any]) -> Meant:
+    """Count what a choice of results means, by going through it: what is done now. It reads only."""
+    items, stages = set[int](), Counter[str]()
+    for places in _list_pages(conn, Choice(job_id, None, how, now_ms()), PAGE_ITEMS):
+        items.update(item_id for item_id, _ in places)
+        stages.update(stage for _, stage in places)
+    return Meant(len(items), dict(stages))
+
+
+@dataclass(frozen=True, slots=True)
+class MeantItem:
+    """An item of which results are meant, its data as the tracker holds it, and the stages in their order."""
+
+    item_id: int
+    key: str
+    data_json: str
+    stages: tuple[str, ...]
+
+
+def list_first(conn: Connection, job_id: str, how: Mapping[str, Any], limit: int) -> list[MeantItem]:
+    """List the first `limit` items that a choice of results means."""
+    found: dict[int, list[str]] = {}
+    for places in _list_pages(conn, Choice(job_id, None, how, now_ms()), max(limit, 1)):
+        for item_id, stage in places:
+            if item_id in found or len(found) < limit:
+                found.setdefault(item_id, []).append(stage)
+        if len(found) >= limit:
+            break
+    return [_read_meant(conn, item_id, stages) for item_id, stages in found.items()]
+
+
+def _read_meant(conn: Connection, item_id: int, stages: Sequence[str]) -> MeantItem:
+    key, data_json = conn.execute(READ_ITEM, {"item_id": item_id}).fetchone()
+    return MeantItem(item_id, key, data_json, tuple(stages))
+
+
+# -- a canary's results, once they are approved -----------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A result that was made aside, and how long that took."""
+
+    result_json: str
+    version: str
+    input_hash: str
+    output_hash: str
+    seconds: float
+
+
+MARK_MEANT = """
+UPDATE item_stages
+   SET again = 'waits'
+ WHERE item_id = :item_id AND status = 'done' AND stage IN (SELECT value FROM json_each(:stages))
+"""
+
+LIST_TO_RUN = """
+SELECT stage, attempt
+  FROM item_stages
+ WHERE item_id = :item_id AND status = 'pending' AND needs_left = 0 AND again = 'runs'
+ ORDER BY position
+"""
+
+BACKDATE = "UPDATE item_stages SET started_at = started_at - :ms WHERE item_id = :item_id AND stage = :stage"
+
+
+def count_as_done(
+    conn: Connection, item_id: int, stages: Sequence[str], made: Mapping[str, Made], *, by: str, worker: str
+) -> list[str]:
+    """
+    Have some stages of an item done again, those of which there is a result with that; which these were. Commits.
+
+    The others, and all that follows from another result, are left for workers, as is everything while it is paused.
+    """
+    with write(conn):
+        conn.execute(MARK_MEANT, {"item_id": item_id, "stages": json.dumps(list(stages))})
+        release_waiting(conn, [item_id], by)
+        settled: list[str] = []
+        while found := _find_made(conn, item_id, made, settled):
+            stage, attempt = found
+            if claim(conn, item_id, stage, attempt, worker=worker) is None:
+                break
+            one = made[stage]
+            conn.execute(BACKDATE, {"item_id": item_id, "stage": stage, "ms": round(one.seconds * 1000)})
+            ending = Ending.finished(
+                one.result_json, one.version, input_hash=one.input_hash, output_hash=one.output_hash
+            )
+            settle(conn, item_id, stage, attempt, ending, by=by)
+            settled.append(stage)
+    return settled
+
+
+def _find_made(
+    conn: Connection, item_id: int, made: Mapping[str, Made], settled: Sequence[str]
+) -> tuple[str, int] | None:
+    rows = conn.execute(LIST_TO_RUN, {"item_id": item_id}).fetchall()
+    return next(((stage, last + 1) for stage, last in rows if stage in made and stage not in settled), None)

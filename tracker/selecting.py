@@ -1,0 +1,250 @@
+"""
+What a filter selects: items, or stages of items, page by page in the order of their jobs and ids.
+
+Each page is read by the indexes that the filter's terms allow, so that it does not depend on how many items there
+are; what no index answers (a text, a cost) is asked of the rows that the others leave.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from heapq import merge
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from tracker.clock import now_ms
+from tracker.filter_conditions import Where, as_sql
+from tracker.filter_routes import WHOLE_JOB, Branch, Way, write_count, write_page, write_probe, write_span
+from tracker.filter_ways import fits_names, list_ways
+from tracker.items import count_items
+from tracker.selected import Count, Cursor, Page, Selected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.filters import Filter
+    from tracker.connection import Connection
+
+__all__ = [
+    "Count",
+    "Cursor",
+    "Page",
+    "Selected",
+    "as_sql",
+    "count_matching",
+    "select_batches",
+    "select_page",
+]
+
+WALK_AT_MOST = 100_000
+"""A count that would look at more rows than this is told as "at least", unless asked exactly."""
+
+LAST = 2**62
+"""Above every id."""
+
+PROBE_AT_MOST = 20_000
+"""A way to fewer rows than this is taken at once, and its rows are sorted if need be."""
+
+
+def select_page(
+    conn: Connection,
+    wanted: Filter,
+    *,
+    after: Cursor | None = None,
+    limit: int,
+    newest_first: bool = False,
+) -> Page:
+    """
+    Select at most `limit` items, or stages, in the order of job, item and stage's name; from `after` on.
+
+    The order is stable: what is added later comes later in its job. With `newest_first` it is the other way round.
+    Reads only.
+    """
+    return _Selection(conn, wanted, newest_first=newest_first).read_page(after, limit)
+
+
+def select_batches(conn: Connection, wanted: Filter, size: int) -> Iterator[list[Selected]]:
+    """
+    Select all, batch by batch, at most `size` at a time and each read when it is asked for.
+
+    Between two batches what was selected may be changed, by whoever asks too: nothing is given twice, and what
+    no longer fits then is left out.
+    """
+    selection, after = _Selection(conn, wanted), None
+    while True:
+        page = selection.read_page(after, size)
+        if page.rows:
+            yield page.rows
+        after = page.next_after
+        if after is None:
+            return
+
+
+def count_matching(conn: Connection, wanted: Filter, at_most: int | None = WALK_AT_MOST) -> Count:
+    """
+    Count what a filter selects: from counters where they say it.
+
+    Else no more than `at_most` rows are looked at, and then it is "at least"; None counts to the end.
+    """
+    return _Selection(conn, wanted).count(at_most)
+
+
+LIST_JOBS = "SELECT job_id FROM item_counts ORDER BY job_id"
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a job's rows are found: by which way, and between which ids they can only be."""
+
+    way: Way
+    low: int = 0
+    high: int = LAST
+
+
+class _Selection:
+    """One filter over one tracker at one moment, with its plan for each job."""
+
+    def __init__(self, conn: Connection, wanted: Filter, *, newest_first: bool = False) -> None:
+        self._conn, self._wanted, self._now = conn, wanted, now_ms()
+        self._newest_first = newest_first
+        self._plans: dict[str, _Plan] = {}
+
+    @cached_property
+    def _job_ids(self) -> list[str]:
+        jobs = self._wanted.list_terms("job")
+        return [row[0] for row in self._conn.execute(LIST_JOBS) if fits_names(jobs, row[0])]
+
+    def read_page(self, after: Cursor | None, limit: int) -> Page:
+        rows: list[Selected] = []
+        for job_id in reversed(self._job_ids) if self._newest_first else self._job_ids:
+            if after is None or job_id == after.job_id or (job_id < after.job_id) is self._newest_first:
+                place = after if after and after.job_id == job_id else self._begin(job_id)
+                rows += islice(self._read_job(place, limit + 1 - len(rows)), limit + 1 - len(rows))
+            if len(rows) > limit:
+                return Page(rows[:limit], rows[limit - 1].cursor)
+        return Page(rows, None)
+
+    def _begin(self, job_id: str) -> Cursor:
+        return Cursor(job_id, LAST if self._newest_first else 0)
+
+    def _read_job(self, after: Cursor, limit: int) -> Iterator[Selected]:
+        plan = self._plan(after.job_id)
+        chunk = limit if len(plan.way.branches) == 1 else max(16, 2 * limit // max(1, len(plan.way.branches)))
+        streams = [self._stream(plan, branch, after, chunk) for branch in plan.way.branches]
+        yield from merge(*streams, key=lambda row: row.cursor, reverse=self._newest_first)
+
+    def _stream(self, plan: _Plan, branch: Branch, after: Cursor, chunk: int) -> Iterator[Selected]:
+        sql, bindings = self._write_page(branch)
+        while True:
+            low, high = self._find_bounds(plan, after)
+            place = {"low": low, "high": high, "after_item": after.item_id, "after_stage": after.stage}
+            rows = self._conn.execute(sql, bindings | place | {"limit": chunk}).fetchall()
+            yield from (Selected(*row) for row in rows)
+            if len(rows) < chunk:
+                return
+            after = Cursor(after.job_id, rows[-1]["item_id"], rows[-1]["stage"] or "")
+
+    def _find_bounds(self, plan: _Plan, after: Cursor) -> tuple[int, int]:
+        step = 0 if self._wanted.selects_stages else 1  # other stages of the same item may follow
+        if self._newest_first:
+            return plan.low, min(plan.high, after.item_id - step)
+        return max(plan.low, after.item_id + step), plan.high
+
+    def _write_page(self, branch: Branch) -> tuple[str, dict[str, Any]]:
+        where = self._rest(branch)
+        sql = write_page(
+            branch.route,
+            where.sql,
+            of_stages=self._wanted.selects_stages,
+            newest_first=self._newest_first,
+        )
+        return sql, branch.bindings | where.bindings
+
+    def _rest(self, branch: Branch) -> Where:
+        # the jobs are chosen one by one; what the branch answers need not be asked of each row
+        answered = {*branch.answers, *self._wanted.list_terms("job")}
+        return as_sql(self._wanted, self._now, without=answered)
+
+    # -- how many ---------------------------------------------------------------------------------------
+
+    def count(self, at_most: int | None) -> Count:
+        number, left, is_exact = 0, at_most, True
+        for job_id in self._job_ids:
+            _, way = self._list_sized(job_id)[0]  # a count needs no order
+            if self._is_counted(way):
+                number += way.size or 0
+                continue
+            for branch in way.branches:
+                if left is not None and left <= 0:
+                    return Count(number, is_exact=False)
+                found, walked = self._count_branch(branch, left)
+                number += found
+                if left is not None:
+                    is_exact = is_exact and walked <= left
+                    left -= walked
+        return Count(number, is_exact)
+
+    def _is_counted(self, way: Way) -> bool:
+        answered = set(self._wanted.list_terms("job"))
+        return way.size is not None and all(
+            answered | branch.answers >= set(self._wanted.terms) for branch in way.branches
+        )
+
+    def _count_branch(self, branch: Branch, left: int | None) -> tuple[int, int]:
+        where = self._rest(branch)
+        span = branch.bindings | {"low": 0, "high": LAST}
+        walked = 0
+        if left is not None:
+            walked = self._conn.execute(write_probe(branch.route), span | {"most": left + 1}).fetchone()[0]
+        sql = write_count(branch.route, where.sql, of_stages=self._wanted.selects_stages)
+        asked = span | where.bindings | {"most": -1 if left is None else left}
+        return int(self._conn.execute(sql, asked).fetchone()[0]), walked
+
+    # -- which way --------------------------------------------------------------------------------------
+
+    def _plan(self, job_id: str) -> _Plan:
+        if job_id not in self._plans:
+            self._plans[job_id] = self._make_plan(job_id)
+        return self._plans[job_id]
+
+    def _make_plan(self, job_id: str) -> _Plan:
+        sized = self._list_sized(job_id)
+        least, best = sized[0]
+        if least < PROBE_AT_MOST:
+            return _Plan(best)
+        # Too many to sort: in order, then, and no further than the others reach.
+        best = next(way for _, way in sized if way.is_ordered)
+        spans = [
+            self._find_span(way.branches[0])
+            for _, way in sized
+            if not way.is_ordered and len(way.branches) == 1
+        ]
+        return _Plan(
+            best, max((low for low, _ in spans), default=0), min((high for _, high in spans), default=LAST)
+        )
+
+    def _list_sized(self, job_id: str) -> list[tuple[int, Way]]:
+        items = None if self._wanted.selects_stages else count_items(self._conn, job_id)
+        through_all = Way([Branch(WHOLE_JOB, {"job_id": job_id})], items)
+        ways = list_ways(self._conn, self._wanted, job_id, self._now)
+        sized = [(self._measure(way), way) for way in ways]
+        return [*sorted(sized, key=lambda one: one[0]), (LAST, through_all)]
+
+    def _measure(self, way: Way) -> int:
+        if way.size is not None:
+            return way.size
+        found = 0
+        for branch in way.branches:
+            if found < PROBE_AT_MOST:
+                found += self._probe(branch, PROBE_AT_MOST - found)
+        return found
+
+    def _probe(self, branch: Branch, most: int) -> int:
+        asked = branch.bindings | {"low": 0, "high": LAST, "most": most}
+        return int(self._conn.execute(write_probe(branch.route), asked).fetchone()[0])
+
+    def _find_span(self, branch: Branch) -> tuple[int, int]:
+        asked = branch.bindings | {"low": 0, "high": LAST}
+        low, high = self._conn.execute(write_span(branch.route), asked).fetchone()
+        return (1, 0) if low is None else (low, high)

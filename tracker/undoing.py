@@ -1,0 +1,286 @@
+"""
+Put back what an action changed, in the items in which nothing has run since.
+
+An undo is an action itself: on record, in batches, with one event. Where a stage was claimed since, or was moved by
+somebody else, the whole item is left as it is now.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from pipeline.errors import NotUndoableError
+from pipeline.lifecycle import MARK_DONE, MARK_FAILED, RESET, SKIP, Status
+from tracker.actions import UNDO, Action, add_done, begin, find_newest, finish, get_action, take_turn
+from tracker.acts import ACTS
+from tracker.bulk import log_moves, recount_needs
+from tracker.clock import now_ms
+from tracker.connection import Connection, write
+from tracker.cutoff import release_waiting
+from tracker.injecting import take_back_injected
+from tracker.priorities import restore_priorities
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.lifecycle import Move
+
+DAY_MS = 86_400_000
+
+SET_UNDONE = "UPDATE actions SET undone_by = :undone_by WHERE action_id = :action_id"
+
+HAS_MEMORY = "SELECT 1 FROM action_stages WHERE action_id = :action_id LIMIT 1"
+
+
+def find_undoable(conn: Connection, action_id: int | None = None) -> Action:
+    """
+    Find the action that an undo would put back: the one named, or the last of all.
+
+    Raises `NotUndoableError`, which says why not: none, undone already, an undo itself, or too long ago.
+    """
+    action = find_newest(conn) if action_id is None else get_action(conn, action_id)
+    if action is None:
+        raise NotUndoableError("nothing was done yet that could be undone")
+    if action.act == UNDO:
+        raise NotUndoableError(
+            f"action {action.action_id} is itself an undo, by {action.by}; "
+            "name an earlier one to put that back: celeriac undo ACTION"
+        )
+    if action.undone_by is not None:
+        by = get_action(conn, action.undone_by).by
+        raise NotUndoableError(f"action {action.action_id} ({action.act}) was undone already, by {by}")
+    if action.done and conn.execute(HAS_MEMORY, {"action_id": action.action_id}).fetchone() is None:
+        raise NotUndoableError(
+            f"action {action.action_id} ({action.act}) is too long ago: what it changed is forgotten"
+        )
+    return action
+
+
+def find_unfinished_undo(conn: Connection, action: Action) -> Action | None:
+    """Find the undo of an action that was begun and cut off, or None."""
+    if action.undone_by is None:
+        return None
+    undo = get_action(conn, action.undone_by)
+    return undo if undo.finished_at is None else None
+
+
+def begin_undo(conn: Connection, action: Action, by: str) -> Action:
+    """
+    Put the undoing of an action on record; an action that is not finished ends with that. Commits.
+
+    Raises `NotUndoableError` when somebody else was quicker.
+    """
+    how = {"by": UNDO, "action": action.action_id}
+    with write(conn):
+        action = find_undoable(conn, action.action_id)
+        finish(conn, action)
+        detail = {"undone": action.action_id, "act": action.act}
+        if action.act == "priority":
+            detail["priority"] = action.detail["priority"]
+        undo = begin(conn, UNDO, action.job_id, action.stage, how, by=by, total=action.done, detail=detail)
+        conn.execute(SET_UNDONE, {"undone_by": undo.action_id, "action_id": action.action_id})
+    return undo
+
+
+# -- batch by batch ---------------------------------------------------------------------------------------
+
+NEXT_CHANGED = """
+SELECT DISTINCT item_id
+  FROM action_stages
+ WHERE action_id = :action_id AND item_id > :after
+ ORDER BY item_id
+ LIMIT :limit
+"""
+
+# Of what ran when a reset took it back, the attempt is fenced off: that cannot be put back.
+LIST_UNTOUCHED = """
+SELECT a.item_id
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value AND a.stage <> ''
+  LEFT JOIN item_stages s ON s.item_id = a.item_id AND s.stage = a.stage
+  LEFT JOIN job_stages p ON p.job_id = s.job_id AND p.stage = s.stage
+ GROUP BY a.item_id
+HAVING min(s.status IS a.made)
+   AND min(a.status <> 'in_progress' OR a.made = 'in_progress')
+   AND min(a.status <> 'pending' OR a.made = 'pending' OR coalesce(p.switched_on, 0))
+   AND max(a.attempts) = (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = a.item_id)
+"""
+
+LIST_CHANGES = """
+SELECT json_array(a.item_id, a.stage)
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value AND a.stage <> ''
+ WHERE (a.made = :made OR (:made IS NULL AND a.made <> a.status)) AND (a.status = :status OR :status IS NULL)
+"""
+
+COUNT_CHANGES = """
+SELECT count(*)
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
+"""
+
+TO_PENDING_AGAIN = """
+UPDATE item_stages
+   SET status = 'pending', ended_at = NULL, reason = a.reason, retries = a.retries, crashes = a.crashes,
+       retry_at = iif(a.status = 'pending', a.retry_at, NULL)
+  FROM json_each(:places) place
+ CROSS JOIN action_stages a
+         ON a.action_id = :action_id AND a.item_id = place.value ->> 0 AND a.stage = place.value ->> 1
+ WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage
+"""
+
+TO_ENDED_AGAIN = """
+UPDATE item_stages
+   SET status = a.status, ended_at = a.ended_at, reason = a.reason, retries = a.retries, crashes = a.crashes,
+       queued_at = NULL, resend_at = NULL, retry_at = NULL
+  FROM json_each(:places) place
+ CROSS JOIN action_stages a
+         ON a.action_id = :action_id AND a.item_id = place.value ->> 0 AND a.stage = place.value ->> 1
+ WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage
+"""
+
+PARK_AGAIN = """
+UPDATE item_stages
+   SET retry_at = a.retry_at, queued_at = NULL, resend_at = NULL
+  FROM json_each(:places) place
+ CROSS JOIN action_stages a
+         ON a.action_id = :action_id AND a.item_id = place.value ->> 0 AND a.stage = place.value ->> 1
+ WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage
+"""
+
+LET_RUN_ON = """
+UPDATE item_stages
+   SET cancelled_by = NULL
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1 AND :action_id IS NOT NULL
+"""
+
+STEPS = (
+    (Status.SKIPPED, None, RESET, TO_PENDING_AGAIN),
+    (None, Status.DONE, MARK_DONE, TO_ENDED_AGAIN),
+    (None, Status.FAILED, MARK_FAILED, TO_ENDED_AGAIN),
+    (None, Status.SKIPPED, SKIP, TO_ENDED_AGAIN),
+    (Status.PENDING, Status.PENDING, None, PARK_AGAIN),
+    (Status.IN_PROGRESS, Status.IN_PROGRESS, None, LET_RUN_ON),
+)
+"""What the action made of a stage, what it was before, the move back, and how: in this order, by legal moves only."""
+
+RESTORE_LANES = """
+UPDATE item_stages
+   SET backfill = a.backfill
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
+ WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage AND item_stages.backfill <> a.backfill
+"""
+
+RESTORE_AGAIN = """
+UPDATE item_stages
+   SET again = a.again
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
+ WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage AND item_stages.again IS NOT a.again
+"""
+
+RESTORE_FRESH = """
+UPDATE work_items
+   SET fresh = 1
+ WHERE fresh = 0 AND status IN ('pending', 'in_progress')
+   AND item_id IN (SELECT a.item_id
+                     FROM json_each(:item_ids) chosen
+                    CROSS JOIN action_stages a
+                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh = 1)
+"""
+
+
+def undo_batch(conn: Connection, undo: Action, limit: int) -> Action:
+    """Put back the next items of the action that an undo is for, or finish; how it stands then. One transaction."""
+    target = int(undo.how["action"])
+    asked = {"action_id": target, "after": undo.cursor or 0, "limit": limit}
+    item_ids = [row[0] for row in conn.execute(NEXT_CHANGED, asked)]
+    with write(conn):
+        if not item_ids:
+            finish(conn, undo)
+        elif take_turn(conn, undo, item_ids[-1]):
+            _put_back(conn, undo, target, item_ids)
+        return get_action(conn, undo.action_id)
+
+
+def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[int]) -> None:
+    asked = {"action_id": target, "item_ids": json.dumps(item_ids)}
+    changed = conn.execute(COUNT_CHANGES, asked).fetchone()[0]
+    if undo.detail["act"] == "inject":
+        back = take_back_injected(conn, target, item_ids)
+        add_done(conn, undo, back, len(item_ids) - back)
+        return
+    if undo.detail["act"] == "priority":
+        back = restore_priorities(conn, target, item_ids, undo.detail["priority"])
+        add_done(conn, undo, back, len(item_ids) - back)
+        return
+    untouched = [row[0] for row in conn.execute(LIST_UNTOUCHED, asked).fetchall()]
+    asked["item_ids"] = json.dumps(untouched)
+    for made, status, move, statement in STEPS:
+        rows = conn.execute(LIST_CHANGES, asked | {"made": made, "status": status}).fetchall()
+        if rows:
+            _step_back(conn, undo, target, f"[{','.join(row[0] for row in rows)}]", move, statement)
+    conn.execute(RESTORE_LANES, asked)
+    conn.execute(RESTORE_AGAIN, asked)
+    conn.execute(RESTORE_FRESH, asked)
+    release_waiting(conn, untouched, undo.by)
+    recount_needs(conn, set(untouched))
+    if ACTS[undo.detail["act"]].counts == "items":
+        add_done(conn, undo, len(untouched), len(item_ids) - len(untouched))
+    else:
+        back = conn.execute(COUNT_CHANGES, asked).fetchone()[0]
+        add_done(conn, undo, back, changed - back)
+
+
+def _step_back(
+    conn: Connection, undo: Action, target: int, places: str, move: Move | None, statement: str
+) -> None:
+    if move is not None:
+        log_moves(conn, places, move, undo.by, {"action": undo.action_id, "undone": target})
+    conn.execute(statement, {"places": places, "action_id": target})
+
+
+# -- not for ever -----------------------------------------------------------------------------------------
+
+REMEMBERED_ACTIONS = 20
+REMEMBERED_DAYS = 7
+
+FIND_FORGETTABLE = """
+SELECT a.action_id
+  FROM actions a
+ WHERE a.finished_at IS NOT NULL
+   AND (a.asked_at < :before OR a.action_id <= :last)
+   AND EXISTS (SELECT 1 FROM action_stages s WHERE s.action_id = a.action_id)
+ ORDER BY a.action_id
+ LIMIT 1
+"""
+
+NEWEST_BUT = "SELECT action_id FROM actions ORDER BY action_id DESC LIMIT 1 OFFSET :kept"
+
+FORGET_STAGES_OF = """
+DELETE FROM action_stages
+ WHERE action_id = :action_id
+   AND item_id IN (SELECT item_id FROM action_stages WHERE action_id = :action_id ORDER BY item_id LIMIT :limit)
+"""
+
+
+def forget_old_actions(
+    conn: Connection, kept: int = REMEMBERED_ACTIONS, days: float = REMEMBERED_DAYS, limit: int = 5000
+) -> int:
+    """
+    Forget what the oldest action changed, if it is beyond the last `kept` or older than `days`.
+
+    Then it cannot be undone any more; it stays on record itself. One that is not finished is left alone. At most
+    `limit` stages in one transaction; how many were forgotten: call it until that is 0. Commits.
+    """
+    last = conn.execute(NEWEST_BUT, {"kept": kept}).fetchone()
+    asked = {"before": now_ms() - int(days * DAY_MS), "last": last[0] if last else 0, "limit": limit}
+    found = conn.execute(FIND_FORGETTABLE, asked).fetchone()
+    if found is None:
+        return 0
+    with write(conn):
+        conn.execute(FORGET_STAGES_OF, {"action_id": found[0], "limit": limit})
+        return conn.changes()
