@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
-JOBS   ?= 3
+JOBS   ?= 4
 
 .PHONY: help demo test check format lint types floors docs bench bench-operating containers models lock clean
 

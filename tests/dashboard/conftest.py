@@ -8,9 +8,11 @@ from starlette.testclient import TestClient
 import tracker
 from dashboard.app import make_app
 from dashboard.house import House, Served
+from dashboard.visitors import COOKIE, make_session
 from pipeline.settings import Settings
-from runner.access import add_account
+from runner.access import hash_password
 from runner.runtime import Runtime
+from tracker.access import find_account, put_account
 
 JOBS = """
 version: 1
@@ -73,21 +75,27 @@ def visit(app):
     return make
 
 
+@pytest.fixture(scope="session")
+def hashed():
+    """Hash the password once: it takes long on purpose."""
+    return hash_password(PASSWORD)
+
+
 @pytest.fixture
-def accounts(conn):
+def accounts(conn, hashed):
     """Give each role somebody with a password."""
     for role in ROLES:
-        add_account(conn, f"the {role}", role, PASSWORD, "test")
+        put_account(conn, f"the {role}", role, hashed, "test")
 
 
 @pytest.fixture
-def log_in(visit, accounts):
-    """Log in as whoever has a role."""
+def log_in(app, visit, conn, accounts):
+    """Be logged in as whoever has a role."""
 
     def make(role):
         browser = visit()
-        answer = browser.post("/login", data={"name": f"the {role}", "password": PASSWORD})
-        assert answer.status_code == 303
+        session = make_session(app.state.house, find_account(conn, f"the {role}"))
+        browser.cookies.set(COOKIE, session, domain="localhost.local", path="/")
         return browser
 
     return make
