@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import structlog
 
 import cli
 import tracker
@@ -109,8 +110,12 @@ def call(folder, capsys):
     """Run a command in this process: one that reads, and leaves no trace in it."""
 
     def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            main(list(arguments))
+        logs = structlog.get_config()
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main(list(arguments))
+        finally:
+            structlog.configure(**logs)  # a command that logs errors alone would do so for every later test
         printed = capsys.readouterr()
         return Ended(ended.value.code, printed.out, printed.err)
 

@@ -110,6 +110,20 @@ class MailServer:
                 status, told = client.append(folder, None, None, message)
                 assert status == "OK", told
 
+    def read_validity(self):
+        """Read by which number the server knows its numbering of the inbox."""
+        with self.session() as client:
+            return client.status("INBOX", "(UIDVALIDITY)")[1][0]
+
+    def number_anew(self):
+        """Let it forget how it numbered the messages: it names a numbering by the second, so another must have come."""
+        before, until = self.read_validity(), time.monotonic() + START_SECONDS
+        while self.read_validity() == before:
+            assert time.monotonic() < until
+            for path in (self.folder / "mail").glob("dovecot*"):
+                path.unlink(missing_ok=True)
+            time.sleep(0.1)
+
     def read_flags(self):
         """Read the flags of every message in the inbox."""
         with self.session() as client:
