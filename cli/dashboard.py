@@ -9,7 +9,7 @@ import click
 from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
-    from dashboard.house import House
+    from dashboard.house import House, Served
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -54,17 +54,8 @@ def dashboard_command(
       celeriac dashboard
       celeriac dashboard --host 0.0.0.0 --host-name celeriac.example.org --https
     """
-    from pipeline.errors import MissingExtraError
-
-    try:
-        from dashboard.app import make_app
-        from dashboard.serving import serve
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("the command", "dashboard", "web", error.name or "") from error
-    from cli.acting import get_acting_runtime
-    from dashboard.house import House, Served
-    from pipeline.settings import load_settings
-    from tracker.connection import open_db
+    _require_extra()
+    from dashboard.house import Served
 
     if bool(user_header) != bool(proxies):
         raise click.UsageError("--user-header and --proxy belong together: whose word about a name is taken")
@@ -76,6 +67,27 @@ def dashboard_command(
         proxies=frozenset(proxies),
         flower_url=flower_url,
     )
+    _serve(served, host, port)
+
+
+def _require_extra() -> None:
+    from pipeline.errors import MissingExtraError
+
+    try:
+        import dashboard.app
+        import dashboard.serving  # noqa: F401 - whether it can be imported is the question
+    except ModuleNotFoundError as error:
+        raise MissingExtraError("the command", "dashboard", "web", error.name or "") from error
+
+
+def _serve(served: Served, host: str, port: int) -> None:
+    from cli.acting import get_acting_runtime
+    from dashboard.app import make_app
+    from dashboard.house import House
+    from dashboard.serving import serve
+    from pipeline.settings import load_settings
+    from tracker.connection import open_db
+
     settings = load_settings()
     with open_db(settings.db_path):
         pass  # made and migrated, and refused here if it cannot be used

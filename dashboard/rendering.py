@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
 from dashboard.addresses import item_path, write_query
@@ -111,7 +111,7 @@ def make_environment() -> Environment:
         "short_json": shorten_json,
         "bytes": say_bytes,
     }
-    environment.globals |= {"escape": escape, "item_path": item_path}
+    environment.globals["item_path"] = item_path
     return environment
 
 

@@ -39,6 +39,5 @@ ACTIONS = {
     "replay": Role.OPERATOR,
     "save_view": Role.OPERATOR,
     "apply": Role.ADMIN,
-    "access": Role.ADMIN,
 }
 """Each action, and the least role that may do it."""

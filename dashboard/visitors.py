@@ -65,7 +65,14 @@ class Needs:
 
 
 def find_visitor(request: Request) -> Visitor | None:
-    """Find out who asks; None when they do not say, or what they say is not so."""
+    """Find out who asks, once for each request; None when they do not say, or what they say is not so."""
+    if not hasattr(request.state, "visitor"):
+        request.state.visitor = _find(request)
+    visitor: Visitor | None = request.state.visitor
+    return visitor
+
+
+def _find(request: Request) -> Visitor | None:
     house: House = request.app.state.house
     token = request.headers.get("authorization", "")
     if token.lower().startswith("bearer "):

@@ -14,8 +14,8 @@ from discovery.base import (
     hash_url,
     name_source,
 )
-from discovery.links import Link, Wanted, find_link, find_links
-from discovery.pages import Pattern, WebPage
+from discovery.links import Exclude, Include, Link, SameHost, Wanted, find_link, find_links
+from discovery.pages import WebPage
 from discovery.paging import Page, collect_pages
 from net.html import Selector  # noqa: TC001  the model is built with it
 
@@ -46,15 +46,9 @@ class HtmlLinks(BaseDiscovery):
         selector: Selector = Field(
             "a[href]", description="A CSS selector of the links, or of what holds them."
         )
-        same_host: bool = Field(
-            True, description="Only links to the page's own host; `www.` makes no difference."
-        )
-        include: Pattern | None = Field(
-            None, description="Only links whose address this regular expression is found in."
-        )
-        exclude: Pattern | None = Field(
-            None, description="No links whose address this regular expression is found in."
-        )
+        same_host: SameHost = True
+        include: Include = None
+        exclude: Exclude = None
         next_page: Selector | None = Field(
             None, description="A CSS selector of the link to the next page; left out, there is none."
         )

@@ -18,7 +18,17 @@ from discovery.base import (
     name_source,
 )
 from discovery.instants import tell_instant
-from discovery.links import MAX_LINKS, Link, Wanted, find_link, find_links, read_attribute
+from discovery.links import (
+    MAX_LINKS,
+    Exclude,
+    Include,
+    Link,
+    SameHost,
+    Wanted,
+    find_link,
+    find_links,
+    read_attribute,
+)
 from discovery.pages import Pattern, WebPage
 from discovery.paging import Page, hand_over_pages
 from net.html import FieldSelector, Selector, read_node_text, split_field
@@ -68,15 +78,9 @@ class IndexPages(BaseDiscovery):
         selector: Selector = Field(
             "a[href]", description="A CSS selector of the links, in a row if there are rows."
         )
-        same_host: bool = Field(
-            True, description="Only links to the page's own host; `www.` makes no difference."
-        )
-        include: Pattern | None = Field(
-            None, description="Only links whose address this regular expression is found in."
-        )
-        exclude: Pattern | None = Field(
-            None, description="No links whose address this regular expression is found in."
-        )
+        same_host: SameHost = True
+        include: Include = None
+        exclude: Exclude = None
         key: Pattern | None = Field(
             None, description="A regular expression; its first group in the address is the key."
         )

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+from pydantic import Field
+
+from discovery.pages import Pattern
 from discovery.urls import canonical_url, join_url, name_host
 from net.html import read_node_text
 
@@ -15,6 +18,16 @@ if TYPE_CHECKING:
     from selectolax.lexbor import LexborHTMLParser, LexborNode
 
     from discovery.pages import WebPage
+
+SameHost = Annotated[
+    bool, Field(description="Only links to the page's own host; `www.` makes no difference.")
+]
+Include = Annotated[
+    Pattern | None, Field(description="Only links whose address this regular expression is found in.")
+]
+Exclude = Annotated[
+    Pattern | None, Field(description="No links whose address this regular expression is found in.")
+]
 
 MAX_LINKS = 10_000
 """How many links of one page are looked at."""

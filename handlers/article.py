@@ -9,12 +9,13 @@ import trafilatura
 from pydantic import Field
 
 from handlers.base import Handler, HandlerParams
-from handlers.inputs import TEXT_FROM, Input, find_input
+from handlers.inputs import TEXT_FROM, find_page
 from handlers.sentences import count_words
-from pipeline.outcomes import GiveUp, Skip
+from pipeline.outcomes import Skip
 
 if TYPE_CHECKING:
     from handlers.base import HandlerContext
+    from handlers.inputs import Input
     from pipeline.outcomes import Outcome
 
 _LANGUAGE = re.compile(r"<html\b[^>]{0,1000}?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
@@ -49,14 +50,10 @@ class Article(Handler):
 
     def run(self, context: HandlerContext) -> Outcome:
         """Extract, and fill the gaps from the item's data."""
-        page = find_input(context, self.params.text_from)
-        if not isinstance(page, Input):
-            return page
-        if len(page.text) > self.params.max_chars:
-            return GiveUp(
-                f"a page of {len(page.text):,} characters, more than max_chars ({self.params.max_chars:,})"
-            )
-        url = page.around.get("url") or context.data.get("url")
+        asked = find_page(context, self.params.text_from, self.params.max_chars)
+        if not isinstance(asked, tuple):
+            return asked
+        page, url = asked
         found = _extract(page, url if isinstance(url, str) else None)
         if not found["text"]:
             return Skip("no article text")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from handlers.model_costs import charge
 from handlers.model_endpoint import EndpointParams, MalformedAnswerError, name_request, post
@@ -24,13 +24,14 @@ Message = dict[str, str]
 
 CHAT_PATH = "chat/completions"
 
-_OURS = frozenset({"model", "messages", "stream", "n", "response_format", "temperature", "max_tokens"})
 _THINKING = re.compile(r"\A\s*<think>.*?</think>\s*", re.DOTALL)
 """What models that think aloud put before their answer, where the endpoint does not take it away."""
 
 
 class ChatParams(EndpointParams):
     """Which model to ask, and how."""
+
+    OURS = frozenset({"model", "messages", "stream", "n", "response_format", "temperature", "max_tokens"})
 
     system: Template | None = Field(None, description="The system prompt, a template.")
     temperature: float | None = Field(
@@ -42,13 +43,6 @@ class ChatParams(EndpointParams):
         le=1_000_000,
         description="The answer's tokens at most; one that is cut there is given up.",
     )
-
-    @field_validator("extra")
-    @classmethod
-    def _leave_ours_alone(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(extra.keys() & _OURS):
-            raise ValueError(f"cannot set {', '.join(taken)}: that is decided by the handler or a parameter")
-        return extra
 
 
 @dataclass(frozen=True, slots=True)

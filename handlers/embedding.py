@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from handlers.model_costs import charge_shares
 from handlers.model_endpoint import EndpointParams, MalformedAnswerError, name_request, post
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 EMBEDDINGS_PATH = "embeddings"
 
-_OURS = frozenset({"model", "input", "dimensions", "encoding_format"})
 
 Outcomes = dict[int, Outcome | Exception]
 """By the position of the item in its batch."""
@@ -30,16 +29,11 @@ Outcomes = dict[int, Outcome | Exception]
 class EmbeddingParams(EndpointParams):
     """Which model embeds, and into how many numbers."""
 
+    OURS = frozenset({"model", "input", "dimensions", "encoding_format"})
+
     dimensions: int | None = Field(
         None, ge=1, le=100_000, description="How many numbers, for models that let one choose."
     )
-
-    @field_validator("extra")
-    @classmethod
-    def _leave_ours_alone(cls, extra: dict[str, Any]) -> dict[str, Any]:
-        if taken := sorted(extra.keys() & _OURS):
-            raise ValueError(f"cannot set {', '.join(taken)}: that is decided by the handler or a parameter")
-        return extra
 
 
 @dataclass(frozen=True, slots=True)

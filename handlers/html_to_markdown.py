@@ -10,14 +10,15 @@ from pydantic import Field
 from trafilatura.settings import use_config
 
 from handlers.base import Handler, HandlerParams
-from handlers.inputs import TEXT_FROM, Input, find_input
+from handlers.inputs import TEXT_FROM, find_page
 from handlers.sentences import count_words
-from pipeline.outcomes import GiveUp, Skip
+from pipeline.outcomes import Skip
 
 if TYPE_CHECKING:
     from configparser import ConfigParser
 
     from handlers.base import HandlerContext
+    from handlers.inputs import Input
     from pipeline.outcomes import Outcome
 
 
@@ -54,14 +55,10 @@ class HtmlToMarkdown(Handler):
 
     def run(self, context: HandlerContext) -> Outcome:
         """Convert."""
-        page = find_input(context, self.params.text_from)
-        if not isinstance(page, Input):
-            return page
-        if len(page.text) > self.params.max_chars:
-            return GiveUp(
-                f"a page of {len(page.text):,} characters, more than max_chars ({self.params.max_chars:,})"
-            )
-        url = page.around.get("url") or context.data.get("url")
+        asked = find_page(context, self.params.text_from, self.params.max_chars)
+        if not isinstance(asked, tuple):
+            return asked
+        page, url = asked
         made = self._convert(page, url if isinstance(url, str) else None)
         if not made["text"]:
             return Skip("no text in the page")

@@ -65,6 +65,18 @@ def find_input(
     return _end_without(results, text_from, fields)
 
 
+def find_page(
+    context: HandlerContext, text_from: str | None, max_chars: int
+) -> tuple[Input, Any] | Skip | GiveUp:
+    """Find a page to work on as `find_input` does, and what is said to be its address; too large a one is given up."""
+    page = find_input(context, text_from)
+    if not isinstance(page, Input):
+        return page
+    if len(page.text) > max_chars:
+        return GiveUp(f"a page of {len(page.text):,} characters, more than max_chars ({max_chars:,})")
+    return page, page.around.get("url") or context.data.get("url")
+
+
 def _is_kept_text(pointer: Any) -> bool:
     return isinstance(pointer, Mapping) and is_text(str(pointer.get("content_type")))
 

@@ -6,10 +6,10 @@ import hashlib
 import json
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr, field_validator
 
 from handlers.base import HandlerParams
 from handlers.model_costs import charge, read_usage
@@ -57,7 +57,9 @@ def _check_key(key: SecretStr) -> SecretStr:
 
 
 class EndpointParams(HandlerParams):
-    """Which endpoint and model to ask, and what that costs."""
+    """Which endpoint and model to ask, and what that costs. `extra` cannot set the fields of a request in `OURS`."""
+
+    OURS: ClassVar[frozenset[str]] = frozenset()
 
     model: str = Field(min_length=1, description="The model, by the endpoint's own name for it.")
     base_url: Annotated[str, AfterValidator(_check_address)] = Field(
@@ -79,6 +81,13 @@ class EndpointParams(HandlerParams):
     extra: dict[str, Any] = Field(
         default_factory=dict, description="Further fields of the request, such as {seed: 7, top_p: 0.9}."
     )
+
+    @field_validator("extra")
+    @classmethod
+    def _leave_ours_alone(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        if taken := sorted(extra.keys() & cls.OURS):
+            raise ValueError(f"cannot set {', '.join(taken)}: that is decided by the handler or a parameter")
+        return extra
 
 
 def name_request(params: EndpointParams, path: str, request: Mapping[str, Any]) -> str:

@@ -17,7 +17,7 @@ from tracker.reports import (
     JobReport,
     StageReport,
     get_job_report,
-    list_job_names,
+    list_job_reports,
     list_stage_reports,
 )
 
@@ -60,11 +60,11 @@ class JobStatus:
 
 def read_house_status(conn: Connection, jobs: JobsFile | None, refusal: str | None) -> HouseStatus:
     """Tell how all jobs stand, those of jobs.yaml and those of the tracker, by name."""
-    known = sorted({*list_job_names(conn), *(jobs.jobs if jobs else ())})
+    reports = list_job_reports(conn, jobs.jobs if jobs else ())
     chores = [find_last_chore(conn, chore) for chore in (jobs.maintenance.schedules if jobs else ())]
     return HouseStatus(
-        jobs=[get_job_report(conn, name) for name in known],
-        stuck=_list_stuck(conn, jobs, known),
+        jobs=reports,
+        stuck=_list_stuck(conn, jobs, [report.job for report in reports]),
         plans=[] if jobs is None else list_held_plans(conn, jobs),
         notices=list_open_notices(conn),
         unsent=list_unsent(conn),

@@ -13,8 +13,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipeline.lifecycle import RESET, SKIP
-from tracker.clock import now_ms
-from tracker.events import LOG_EVENT, append_event
+from tracker.events import append_event, append_moves
 from tracker.followers import advance_needs
 
 if TYPE_CHECKING:
@@ -228,23 +227,7 @@ def release_waiting(
 def _record(
     conn: Connection, job_id: str, places: list[Any], by: str | None, detail: Mapping[str, Any]
 ) -> None:
-    now, text = now_ms(), json.dumps(dict(detail))
-    conn.executemany(
-        LOG_EVENT,
-        [
-            {
-                "now": now,
-                "job_id": job_id,
-                "item_id": item_id,
-                "stage": stage,
-                "attempt": attempt,
-                "kind": RESET.name,
-                "by": by,
-                "detail": text,
-            }
-            for item_id, stage, attempt in places
-        ],
-    )
+    append_moves(conn, job_id, RESET.name, places, by, detail)
 
 
 NOTE_RELEASED = """

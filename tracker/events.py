@@ -11,7 +11,7 @@ from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tracker.rows import Row
 
@@ -61,6 +61,25 @@ def append_event(
             "by": by,
             "detail": write_json(detail) if detail else None,
         },
+    )
+
+
+def append_moves(
+    conn: Connection,
+    job_id: str,
+    kind: str,
+    places: Iterable[Sequence[Any]],
+    by: str | None,
+    detail: Mapping[str, Any],
+) -> None:
+    """Record the same event for each (item, stage, attempt), in the transaction that the caller has open."""
+    asked = {"now": now_ms(), "job_id": job_id, "kind": kind, "by": by, "detail": write_json(detail)}
+    conn.executemany(
+        LOG_EVENT,
+        [
+            asked | {"item_id": item_id, "stage": stage, "attempt": attempt}
+            for item_id, stage, attempt in places
+        ],
     )
 
 

@@ -11,7 +11,7 @@ from tracker.applying import move_all
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
-from tracker.events import LOG_EVENT
+from tracker.events import append_moves
 from tracker.moves import Settled, settle
 
 if TYPE_CHECKING:
@@ -223,23 +223,7 @@ def recount_items(conn: Connection, item_ids: Iterable[int]) -> None:
 
 def _finish_bulk(conn: Connection, job_id: str, touched: list[Any], move: Move, reason: str) -> int:
     """Record one event for each (item, stage, attempt) that moved, and recount; how many items."""
-    now, detail = now_ms(), json.dumps({"reason": reason})
-    conn.executemany(
-        LOG_EVENT,
-        [
-            {
-                "now": now,
-                "job_id": job_id,
-                "item_id": item_id,
-                "stage": stage,
-                "attempt": attempt,
-                "kind": move.name,
-                "by": None,
-                "detail": detail,
-            }
-            for item_id, stage, attempt in touched
-        ],
-    )
+    append_moves(conn, job_id, move.name, touched, None, {"reason": reason})
     item_ids = {row[0] for row in touched}
     if item_ids:
         recount_items(conn, item_ids)

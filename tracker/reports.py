@@ -32,7 +32,7 @@ from tracker.stats import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tracker.connection import Connection
 
@@ -92,10 +92,10 @@ def list_job_names(conn: Connection) -> list[str]:
     return [row[0] for row in conn.execute(LIST_JOBS)]
 
 
-def list_job_reports(conn: Connection) -> list[JobReport]:
-    """Report on every job that the tracker knows, by name."""
-    known, counted = list_job_names(conn), all_job_stats(conn)
-    return [_report_job(conn, job_id, counted.get(job_id)) for job_id in known]
+def list_job_reports(conn: Connection, also: Iterable[str] = ()) -> list[JobReport]:
+    """Report on every job that the tracker knows, and on others, by name."""
+    known, counted = {*list_job_names(conn), *also}, all_job_stats(conn)
+    return [_report_job(conn, job_id, counted.get(job_id)) for job_id in sorted(known)]
 
 
 def get_job_report(conn: Connection, job_id: str) -> JobReport:
