@@ -150,6 +150,30 @@ def test_a_long_stage_holds_up_nothing_but_its_process(house: House) -> None:
     house.wait(lambda: house.settled() == 12)
 
 
+def test_nothing_waits_behind_a_long_stage_among_short_ones_not_yet_known_to_be_short(house: House) -> None:
+    house.write_module("gates", GATE)
+    keys = [*(f"before-{n}" for n in range(20)), "gate", *(f"after-{n}" for n in range(20))]
+    house.write_jobs(GATED.replace("gate, a, b, c, d, e, f, g, h, i, j, k", ", ".join(keys)))
+    house.start_worker()
+    assert house.celeriac("discover", "gated").returncode == 0
+    house.wait(lambda: house.settled() == 40, 40)  # sooner than the tracker would send again what is stuck
+    (house.directory / "open").touch()
+    house.wait(lambda: house.settled() == 41)
+
+
+def test_what_waits_behind_one_that_was_known_to_be_short_and_is_long_is_sent_again(house: House) -> None:
+    house.write_module("gates", GATE)
+    keys = [*(f"before-{n}" for n in range(150)), "gate", *(f"after-{n}" for n in range(30))]
+    house.write_jobs(GATED.replace("gate, a, b, c, d, e, f, g, h, i, j, k", ", ".join(keys)))
+    house.start_worker()
+    house.start_beat()
+    assert house.celeriac("discover", "gated").returncode == 0
+    house.wait(lambda: house.settled() == 180)
+    (house.directory / "open").touch()
+    house.wait(lambda: house.settled() == 181)
+    assert house.count("SELECT count(*) FROM results") == 181  # also what came twice is recorded once
+
+
 def test_a_prefork_worker_has_the_prompt_pool(house: House) -> None:
     small_house(house)
     house.start_worker("named", "--pool", "prefork")
