@@ -82,6 +82,7 @@ def _require_extra() -> None:
 
 def _serve(served: Served, host: str, port: int) -> None:
     from cli.acting import get_acting_runtime
+    from cli.collecting import collect_as_usual
     from dashboard.app import make_app
     from dashboard.house import House
     from dashboard.serving import serve
@@ -94,7 +95,9 @@ def _serve(served: Served, host: str, port: int) -> None:
     house = House(settings, served, get_acting_runtime)
     _refuse_open_door(house, host)
     click.echo(f"the dashboard is at http://{host}:{port}{served.prefix}/", err=True)
-    serve(make_app(house), host, port)
+    app = make_app(house)
+    collect_as_usual()
+    serve(app, host, port)
 
 
 def _clean_prefix(prefix: str) -> str:

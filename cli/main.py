@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from cli import exit_codes
+from cli.collecting import collect_seldom
 from pipeline.errors import (
     CeleriacError,
     InvalidFilterError,
@@ -171,9 +172,6 @@ def cli() -> None:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run the command line; each kind of error has its exit code."""
-    gc.set_threshold(
-        100_000
-    )  # what importing makes stays: to look for garbage in it takes a tenth of the time
     if os.getcwd() not in sys.path:  # noqa: PTH109 - sys.path holds texts
         sys.path.append(os.getcwd())  # noqa: PTH109 - a user's own handlers, as Celery's workers find them
     try:
@@ -188,7 +186,6 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except CeleriacError as error:
         click.echo(_say(error), err=True)
         code = _code_of(error)
-    gc.freeze()  # the process ends: to look through all that it holds once more takes another tenth
     sys.exit(code or exit_codes.OK)
 
 
@@ -211,5 +208,14 @@ def _code_of(error: CeleriacError) -> int:
     return exit_codes.UNUSABLE if isinstance(error, OperatorError) else exit_codes.FAILED
 
 
+def run() -> NoReturn:
+    """Be the program `celeriac`."""
+    collect_seldom()
+    try:
+        main()
+    finally:
+        gc.freeze()  # the process ends: to look through all that it holds once more takes a tenth of its time
+
+
 if __name__ == "__main__":
-    main()
+    run()

@@ -17,8 +17,10 @@ def become_celery(*arguments: str) -> None:
 
     from celery.__main__ import main
 
+    from cli.collecting import collect_as_usual
     from cli.processes import ROOT_WARNING
 
+    collect_as_usual()
     warnings.filterwarnings("ignore", ROOT_WARNING)
     sys.argv = ["celery", "-A", "tasks", "--quiet", *arguments]
     main()
