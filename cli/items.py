@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Any
 
-    from tracker.reports import StageOfItem, WholeItemReport
+    from tracker.item_attempts import AttemptFailure, AttemptOfItem
+    from tracker.reports import FailureReport, StageOfItem, WholeItemReport
 
 STATUSES = ["pending", "in_progress", "done", "failed", "skipped"]
 
@@ -104,7 +105,8 @@ def show_command(job: str, key: str, *, as_json: bool) -> None:
     r"""
     Show everything about one item.
 
-    Its data, its stages, their results, each failed attempt with its traceback, and the newest 50 events.
+    Its data, its stages, their results, its last attempts with what they logged and how they failed, and the newest
+    50 events.
 
     \b
     Example:
@@ -140,12 +142,36 @@ def show_item(report: WholeItemReport) -> None:
         out.print(f"\n{told.stage} is at {say_progress(told)}", style="cyan", markup=False)
     _show_results(report.results)
     _show_history(report)
+    shown = {(one.stage, one.attempt) for one in report.attempts}
     for failure in report.failures:
-        out.print(f"\nattempt {failure.attempt} of {failure.stage} failed:", style="bold red", markup=False)
-        out.print((failure.traceback or failure.message).rstrip(), markup=False)
+        if (failure.stage, failure.attempt) not in shown:
+            _show_failure(failure.stage, failure.attempt, failure)
+    for attempt in reversed(report.attempts):
+        _show_attempt(attempt)
     if report.events:
         out.print("\nevents:", style="bold")
         show_events(report.events, of_one_item=True)
+
+
+def _show_attempt(attempt: AttemptOfItem) -> None:
+    from cli.render import out
+    from runner.saying import say_no_log
+
+    if attempt.failure is not None:
+        _show_failure(attempt.stage, attempt.attempt, attempt.failure)
+    if attempt.log is not None:
+        out.print(f"\nattempt {attempt.attempt} of {attempt.stage} logged:", style="bold", markup=False)
+        out.print(attempt.log.text, markup=False, highlight=False)
+    elif attempt.log_is_lost:
+        said = f"\nattempt {attempt.attempt} of {attempt.stage}: {say_no_log(attempt)}"
+        out.print(said, style="dim", markup=False)
+
+
+def _show_failure(stage: str, attempt: int, failure: AttemptFailure | FailureReport) -> None:
+    from cli.render import out
+
+    out.print(f"\nattempt {attempt} of {stage} failed:", style="bold red", markup=False)
+    out.print((failure.traceback or failure.message).rstrip(), markup=False)
 
 
 def _show_results(results: Mapping[str, Any]) -> None:

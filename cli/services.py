@@ -17,6 +17,7 @@ def become_celery(*arguments: str) -> None:
 
     from celery.__main__ import main
 
+    import tasks  # noqa: F401 - what is wrong with its settings is said in our words, not in Celery's
     from cli.collecting import collect_as_usual
     from cli.processes import ROOT_WARNING
 
@@ -67,7 +68,9 @@ def worker_command(
         raise click.UsageError(
             "--remote needs --queues: the queues of remote stages, as jobs.yaml names them"
         )
-    if not remote:
+    if remote:
+        os.environ["CELERIAC_FAR"] = "1"
+    else:
         require_ready()
     arguments = ["--pool", pool, "--loglevel", loglevel, "--without-mingle", "--without-gossip"]
     if concurrency:

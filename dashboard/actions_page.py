@@ -1,4 +1,4 @@
-"""One action: how far it is, what it changed; and putting it back."""
+"""The actions: how far each is, what it changed; and putting one back."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dashboard.asking import Question, ask
 from dashboard.rendering import render
 from dashboard.visitors import Needs, Visitor
 from runner import actions
-from tracker.actions import get_action
+from tracker.actions import get_action, list_actions
 from tracker.acts import ACTS
 from tracker.undoing import find_undoable
 
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
     from tracker.actions import Action
 
 router = APIRouter(include_in_schema=False)
+
+
+SHOWN = 50
+
+
+@router.get("/actions", dependencies=[Depends(Needs("view"))], response_model=None)
+def show_actions(request: Request) -> Response:
+    """Show the last actions, the newest first."""
+    found = list_actions(request.app.state.house.reader, SHOWN)
+    return render(request, "actions.html", rows=[deeds.describe(action) for action in found])
 
 
 @router.get("/actions/{action_id}", dependencies=[Depends(Needs("view"))], response_model=None)

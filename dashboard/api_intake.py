@@ -55,7 +55,7 @@ ITEM = {
 
 BODY = {
     "requestBody": {
-        "required": True,
+        "required": False,  # none is as good as an empty list
         "description": f"One item, a list of at most {MOST_ITEMS:,}, or a line of JSON for each; at most 16 MiB.",
         "content": {
             "application/json": {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import Depends, FastAPI, Query, Request
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import Response, StreamingResponse
 
@@ -13,6 +14,7 @@ from dashboard import (
     api,
     api_acts,
     api_intake,
+    api_remote,
     costs_page,
     events_page,
     export_page,
@@ -36,10 +38,11 @@ from dashboard import (
 from dashboard.bounds import BodyBound
 from dashboard.guarding import Guard
 from dashboard.live import Live
+from dashboard.live_parts import Topic, render_topic
 from dashboard.login import Throttle
 from dashboard.places import STATIC
 from dashboard.problems import add_problem_handlers
-from dashboard.visitors import Needs
+from dashboard.visitors import Needs, Visitor
 
 if TYPE_CHECKING:
     from dashboard.house import House
@@ -65,6 +68,7 @@ PAGES = (
     api.router,
     api_acts.router,
     api_intake.router,
+    api_remote.router,
     metrics.router,
     health.router,
 )
@@ -80,21 +84,27 @@ def make_app(house: House) -> FastAPI:
         redoc_url=None,
     )
     app.state.house, app.state.throttle = house, Throttle()
-    app.state.live = Live(house.settings.db_path)
+    app.state.live = Live(house.settings.db_path, partial(render_topic, house))
     app.add_middleware(BodyBound)
     app.add_middleware(Guard, served=house.served)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
     app.include_router(login.router)
     for router in PAGES:
         app.include_router(router)
-    app.add_api_route("/live", stream, dependencies=[Depends(Needs("view"))], include_in_schema=False)
+    app.add_api_route("/live", stream, include_in_schema=False)
     add_problem_handlers(app)
     return app
 
 
-async def stream(request: Request) -> Response:
-    """Stream the numbers that change, as server-sent events."""
+async def stream(
+    request: Request,
+    visitor: Annotated[Visitor, Depends(Needs("view"))],
+    page: Literal["overview", "job", "events", "workers"] | None = None,
+    subject: Annotated[str, Query(max_length=2_000)] = "",
+) -> Response:
+    """Stream the numbers that change, and what changes of a page that is watched, as server-sent events."""
     live: Live = request.app.state.live
+    topic = None if page is None else Topic.of(page, subject, visitor)
     return StreamingResponse(
-        live.listen(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
+        live.listen(topic), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"}
     )

@@ -15,17 +15,20 @@ import structlog
 
 from pipeline.errors import CeleriacError, NotFoundError, OperatorError
 from runner import actions
+from runner.canary import approve_canary
 from runner.reprocess import reprocess
 from tracker.actions import UNDO, get_action
 from tracker.acts import ACTS
+from tracker.clock import now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fastapi import Request
 
     from dashboard.house import House
     from runner.actions import ActedOnMany, Order
+    from runner.canary import CanaryItem
     from runner.reprocess import Wish
     from tracker.actions import Action
 
@@ -37,10 +40,14 @@ PATIENCE_SECONDS = 1.0
 BEGIN_SECONDS = 60.0
 """How long the first batch may wait for its turn to write."""
 
-NOTHING = "nothing"
+LEFT_MS = 30_000
+"""An action on which nobody has worked for so long is said to be left over."""
+
+NOTHING, CANARY = "nothing", "canary"
 
 DID = {
     NOTHING: "There was nothing to do.",
+    CANARY: "The results of the canary count now. There was nothing else to do.",
     "pause": "It is paused: nothing more of it is begun. What runs ends as it would.",
     "unpause": "It may go on.",
     "wake": "It looks for items at the next sweep.",
@@ -88,9 +95,20 @@ def undo(house: House, action: Action, by: str) -> str:
     return _do_on_record(house, lambda watch: actions.undo(house.runtime, action, by, watch=watch)).query
 
 
-def make_again(house: House, wish: Wish, by: str) -> str:
-    """Make results again; give the query by which the next page says what came of it."""
-    return _do_on_record(house, lambda watch: reprocess(house.runtime, wish, by, watch=watch)).query
+def make_again(house: House, wish: Wish, by: str, canary: Sequence[CanaryItem] = ()) -> str:
+    """
+    Make results again, but for those of a canary, which count from now on.
+
+    Gives the query by which the next page says what came of it.
+    """
+    seen_to: list[int] = []
+
+    def work(watch: Callable[[Action], None]) -> ActedOnMany:
+        seen_to.extend(approve_canary(house.runtime, wish.job.name, canary, by))
+        return reprocess(house.runtime, wish, by, seen_to=seen_to, watch=watch)
+
+    begun = _do_on_record(house, work)
+    return f"did={CANARY}" if begun.action_id is None and seen_to else begun.query
 
 
 def do_behind(house: House, name: str, work: Callable[[], object]) -> str:
@@ -196,6 +214,11 @@ def describe(action: Action) -> Done:
     name = f"undo of the {act}" if action.act == UNDO else action.act
     where = f" of {action.job_id}" if action.job_id else ""
     if action.finished_at is None:
-        return Done(f"{name}{where}: {action.done:,} of {action.total:,} {counts}", action, counts)
-    left = f"; {action.passed:,} had moved on and stay as they are" if action.passed else ""
+        far = f"{action.done:,} of {action.total:,} {counts}"
+        is_left = action.worked_at < now_ms() - LEFT_MS
+        left = "; nobody works on it now, the next sweep goes on with it" if is_left else ""
+        return Done(f"{name}{where}: {far}{left}", action, counts)
+    tried = action.detail.get("canary")
+    left = f"; of the canary, {tried:,} items count" if tried else ""
+    left += f"; {action.passed:,} had moved on and stay as they are" if action.passed else ""
     return Done(f"{name}{where}: {action.done:,} {counts}{left}", action, counts)

@@ -1,13 +1,12 @@
-"""What happened, the newest first: each move of an item, and each act with who did it. New ones come by themselves."""
+"""What happened, the newest first: each move of an item, and each act with who did it."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import urlencode
+from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
-from starlette.responses import Response
 
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render
@@ -17,7 +16,9 @@ from tracker.acts import ACTS
 from tracker.event_pages import LOOK_AT, WantedEvents, find_last_event, list_events_before
 
 if TYPE_CHECKING:
-    from tracker.reports import EventReport
+    from starlette.responses import Response
+
+    from dashboard.house import House
 
 router = APIRouter(include_in_schema=False)
 
@@ -51,43 +52,41 @@ def show_events(request: Request, wanted: Wanted, before: EventId = None, live: 
     house = request.app.state.house
     if wanted.job is not None:
         require_job(house, wanted.job)
-    newest = find_last_event(house.reader)
-    page = list_events_before(house.reader, wanted, before=before or newest + 1, limit=PAGE)
     is_live = live and before is None
     return render(
         request,
         "events.html",
-        **_show(wanted, page.events),
+        **describe_events(house, wanted, before),
+        wanted=wanted,
         jobs=list_jobs(house),
         kinds=KINDS,
-        page=page,
-        look_at=LOOK_AT,
-        newest=newest,
         is_live=is_live,
         before=before,
+        asked=_query(wanted),
         to_other_live=_query(wanted, live="false" if is_live else None),
-        older=None if page.next_id is None else _query(wanted, before=page.next_id),
         first_page=_query(wanted),
     )
 
 
-@router.get("/events/new", dependencies=[Depends(Needs("view"))], response_model=None)
-def show_new_events(
-    request: Request, wanted: Wanted, after: Annotated[int, Query(ge=0, lt=2**62)]
-) -> Response:
-    """Give the rows of the events after one, for the page that is open; nothing when there are none."""
-    house = request.app.state.house
+def describe_events(house: House, wanted: WantedEvents, before: int | None = None) -> dict[str, Any]:
+    """Describe the newest events, or those before one, as the templates show them."""
     newest = find_last_event(house.reader)
-    if newest <= after:
-        return Response(status_code=204)
-    page = list_events_before(house.reader, wanted, before=newest + 1, after=after, limit=PAGE)
-    more = None if page.next_id is None else _query(wanted, before=page.next_id)
-    return render(request, "events_new.html", **_show(wanted, page.events), newest=newest, more=more)
+    page = list_events_before(house.reader, wanted, before=before or newest + 1, limit=PAGE)
+    return {
+        "page": page,
+        "events": page.events,
+        "details": {one.event_id: _shorten(one.detail) for one in page.events},
+        "look_at": LOOK_AT,
+        "older": None if page.next_id is None else _query(wanted, before=page.next_id),
+    }
 
 
-def _show(wanted: WantedEvents, events: list[EventReport]) -> dict[str, Any]:
-    details = {one.event_id: _shorten(one.detail) for one in events}
-    return {"wanted": wanted, "events": events, "details": details, "asked": _query(wanted)}
+def read_query(text: str) -> WantedEvents:
+    """Read which events a page shows from the query of its address."""
+    said = dict(parse_qsl(text))
+    return read_wanted(
+        said.get("job", ""), said.get("kind", ""), said.get("by", ""), said.get("acts") == "true"
+    )
 
 
 def _shorten(detail: dict[str, Any]) -> list[tuple[str, str]]:

@@ -61,7 +61,7 @@ class Guard:
 
     def _find_refusal(self, method: str, headers: Headers) -> tuple[int, str] | None:
         host = headers.get("host", "")
-        if _name_of(host) not in self._served.hosts:
+        if name_of(host) not in self._served.hosts:
             return 400, f"this dashboard does not answer to the host {host!r}; see --host-name"
         if method in SAFE or headers.get("authorization", "").lower().startswith("bearer "):
             return None  # a browser sends no token by itself
@@ -74,11 +74,11 @@ class Guard:
         return 403, "it does not say from which page it comes"
 
 
-def _name_of(host: str) -> str:
+def name_of(host: str) -> str:
     """
     Name the host of a Host header, without its port.
 
-    >>> _name_of("localhost:8765"), _name_of("[::1]:80"), _name_of("example.org")
+    >>> name_of("localhost:8765"), name_of("[::1]:80"), name_of("example.org")
     ('localhost', '[::1]', 'example.org')
     """
     if host.startswith("["):

@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from tracker.connection import Connection
 
 KEY_FILE = "dashboard.key"
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "[::1]"})
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """How it is served: to which hosts, below which prefix, and whose word about a visitor's name is taken."""
 
-    hosts: frozenset[str] = frozenset({"localhost", "127.0.0.1", "[::1]"})
+    hosts: frozenset[str] = LOCAL_HOSTS
     prefix: str = ""
     https: bool = False
     user_header: str | None = None

@@ -90,9 +90,9 @@ def confirm(act: str, request: Request, job: str, visitor: Visitor, sent: FormDa
     house = request.app.state.house
     require_job(house, job)
     chosen = read_chosen(job, sent)
-    number, problem = None, None
+    number, problem, missing = None, None, _find_missing(act, chosen, sent)
     try:
-        number = _count(house, make_order(house, act, chosen, visitor.name))
+        number = None if missing else _count(house, make_order(house, act, chosen, visitor.name))
     except OperatorError as error:
         problem = str(error)
     return render(
@@ -104,10 +104,20 @@ def confirm(act: str, request: Request, job: str, visitor: Visitor, sent: FormDa
         chosen=chosen,
         number=number,
         problem=problem,
+        missing=missing,
         stages=list_stage_names(house, job),
         asked=Asked(job, chosen.filter),
         back=_find_back(house, chosen),
     )
+
+
+def _find_missing(act: str, chosen: Chosen, sent: FormData) -> str | None:
+    """Say what is to be said before it can be counted, where nobody was asked for it yet."""
+    if "asked" in sent or not (chosen.is_all or chosen.places):
+        return None
+    if act == "reset" and chosen.stage is None:
+        return "From which stage on?"
+    return "Which priority? Higher goes first." if act == "priority" and chosen.priority is None else None
 
 
 def _count(house: House, order: Order) -> str:

@@ -14,23 +14,23 @@ from pipeline.filters import Filter, parse_filter
 from tracker.item_lists import ListPage, list_by_key, list_by_priority, list_stages_of
 from tracker.patience import for_at_most
 from tracker.selected import Cursor
-from tracker.selecting import count_matching, select_page
+from tracker.selecting import count_matching, look_for_page, select_page
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tracker.connection import Connection
-    from tracker.selected import Count, Selected
+    from tracker.selected import Count, Page, Selected
 
 ROWS = 50
-LOOK_SECONDS = 3.0
-"""How long a page may look for its rows: a text that no item has would be looked for in all of them."""
+LOOK_SECONDS = 0.1
+"""How long a page looks for its rows where no index has the answer: the next page goes on where it was."""
 
-COUNT_SECONDS = 0.3
-SEVERAL = ("text", "cost", "version")
-"""The words whose answer no index has: of these fewer rows are counted."""
+COUNT_SECONDS = 0.03
+LOOKED_INTO = ("text", "cost")
+"""The words whose answer no index has."""
 
-COUNT_AT_MOST, COUNT_SEVERAL_AT_MOST = 20_000, 2_000
+COUNT_AT_MOST = 20_000
 
 
 class Sort(StrEnum):
@@ -73,7 +73,8 @@ class Listed:
     """
     A page of a list: its rows, the stages of its items, and the URL of the next page, None when that was all.
 
-    `problem` says why there is none; `total` is how many the filter selects, None when that is not known soon.
+    `problem` says why there is none; `total` is how many the filter selects, None when that is not known soon. One that
+    is `looked_for` shows what was found so far: there may be more behind it, or nothing.
     """
 
     rows: list[Selected]
@@ -82,6 +83,7 @@ class Listed:
     of_stages: bool = False
     total: Count | None = None
     problem: str | None = None
+    looked_for: bool = False
 
 
 def list_sorts(wanted: Filter) -> list[Sort]:
@@ -109,24 +111,16 @@ def read_list(conn: Connection, asked: Asked, *, counts: bool) -> Listed:
         return Listed([], {}, None, problem=str(error))
     if asked.sort not in list_sorts(wanted):
         return Listed([], {}, None, problem=_say_unsorted(asked.sort))
-    try:
-        with for_at_most(conn, LOOK_SECONDS):
-            page = _read_page(conn, asked, wanted)
-    except TakesTooLongError:
-        return Listed([], {}, None, wanted.selects_stages, problem=_TOO_LONG)
+    looked_for = any(term.word in LOOKED_INTO for term in wanted.terms)
+    page = _look_for_page(conn, asked, wanted) if looked_for else _read_page(conn, asked, wanted)
     return Listed(
         page.rows,
         {} if wanted.selects_stages else list_stages_of(conn, [row.item_id for row in page.rows]),
         asked.url(after=page.next_after) if page.next_after else None,
         wanted.selects_stages,
-        count(conn, wanted) if counts else None,
+        count(conn, wanted) if counts and not looked_for else None,
+        looked_for=looked_for,
     )
-
-
-_TOO_LONG = (
-    f"Nothing was found within {LOOK_SECONDS:g} s: this filter has to look into very many items. Add a word that an "
-    "index answers, such as status:, stage:, host:, key: or age:. Words in results are found sooner by the search."
-)
 
 
 def _say_unsorted(sort: Sort) -> str:
@@ -142,18 +136,47 @@ def _read_page(conn: Connection, asked: Asked, wanted: Filter) -> ListPage:
         if asked.sort is Sort.PRIORITY:
             status = _find_only_status(wanted) or ""
             return list_by_priority(conn, asked.job, status, asked.after, ROWS)
-        after = None if asked.after is None else Cursor.parse(asked.after)
     except ValueError:
-        raise UnclearRequestError("there is no such place in this list: begin at its first page") from None
-    page = select_page(conn, wanted, after=after, limit=ROWS, newest_first=asked.sort is Sort.NEWEST)
+        raise _no_such_place() from None
+    return _as_list_page(
+        select_page(
+            conn, wanted, after=_read_place(asked), limit=ROWS, newest_first=asked.sort is Sort.NEWEST
+        )
+    )
+
+
+def _look_for_page(conn: Connection, asked: Asked, wanted: Filter) -> ListPage:
+    page = look_for_page(
+        conn,
+        wanted,
+        asked.job,
+        after=_read_place(asked),
+        limit=ROWS,
+        newest_first=asked.sort is Sort.NEWEST,
+        seconds=LOOK_SECONDS,
+    )
+    return _as_list_page(page)
+
+
+def _read_place(asked: Asked) -> Cursor | None:
+    try:
+        return None if asked.after is None else Cursor.parse(asked.after)
+    except ValueError:
+        raise _no_such_place() from None
+
+
+def _no_such_place() -> UnclearRequestError:
+    return UnclearRequestError("there is no such place in this list: begin at its first page")
+
+
+def _as_list_page(page: Page) -> ListPage:
     return ListPage(page.rows, None if page.next_after is None else str(page.next_after))
 
 
 def count(conn: Connection, wanted: Filter) -> Count | None:
     """Count what a filter selects, as far as that takes a moment; None when it would take longer."""
-    is_slow = any(term.word in SEVERAL for term in wanted.terms)
     with suppress(TakesTooLongError), for_at_most(conn, COUNT_SECONDS):
-        return count_matching(conn, wanted, COUNT_SEVERAL_AT_MOST if is_slow else COUNT_AT_MOST)
+        return count_matching(conn, wanted, COUNT_AT_MOST)
     return None
 
 

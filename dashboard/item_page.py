@@ -16,7 +16,9 @@ from pipeline.errors import NotFoundError
 from runner.apart import replay_apart
 from runner.comparing import compare_stored
 from runner.explain import explain_item, find_job
+from runner.saying import say_no_log
 from tracker import item_story
+from tracker.item_attempts import list_attempts
 from tracker.progress import list_progress_of_item
 from tracker.reports import find_near_key
 
@@ -61,7 +63,8 @@ def show_item(
             for stage, one in item_story.list_results_of(conn, item.item_id).items()
         },
         versions=item_story.list_versions(conn, item.item_id),
-        failures=item_story.list_failures(conn, item.item_id),
+        attempts=list_attempts(conn, item.item_id),
+        say_no_log=say_no_log,
         costs=item_story.list_costs(conn, item.item_id),
         events=events,
         older=events[-1].event_id if len(events) == item_story.EVENTS_AT_ONCE else None,

@@ -75,18 +75,11 @@ def show_job(request: Request, job: str, span: str = "24h") -> Response:
     house = request.app.state.house
     require_job(house, job)
     jobs, refusal = house.read_jobs()
-    conn, spec = house.reader, jobs.jobs.get(job) if jobs else None
-    card = make_card(conn, jobs, job)
-    stages = list_stage_facts(conn, job, spec)
+    conn = house.reader
     return render(
         request,
         "job.html",
-        job=job,
-        card=card,
-        one=card.report,
-        spec=spec,
-        stages=stages,
-        graph=graph.draw(stages),
+        **describe_job(house, job),
         spans=list(SPANS),
         span=get_span(span).name,
         sources=list_sources(conn, job, SHOWN_SOURCES + 1),
@@ -96,8 +89,23 @@ def show_job(request: Request, job: str, span: str = "24h") -> Response:
         text=_read_text(house, jobs, job),
         refusal=refusal,
         plan=_find_plan(house, jobs, job),
-        acts=list_acts(card),
     )
+
+
+def describe_job(house: House, job: str) -> dict[str, Any]:
+    """Describe how a job stands, and its stages, as the templates show it."""
+    jobs, _ = house.read_jobs()
+    spec = jobs.jobs.get(job) if jobs else None
+    card, stages = make_card(house.reader, jobs, job), list_stage_facts(house.reader, job, spec)
+    return {
+        "job": job,
+        "card": card,
+        "one": card.report,
+        "spec": spec,
+        "stages": stages,
+        "graph": graph.draw(stages),
+        "acts": list_acts(card),
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
+from starlette.routing import Match, Mount
 
 from dashboard.api_answers import answer, say_invalid
 from dashboard.rendering import render
@@ -18,6 +20,7 @@ from pipeline.errors import (
     HeldPlanError,
     InvalidFilterError,
     JobsFileError,
+    LostOwnershipError,
     NotFoundError,
     NotUndoableError,
     OperatorError,
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
     from dashboard.house import House
 
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
 STATUSES: tuple[tuple[type[CeleriacError], int], ...] = (
     (NotFoundError, 404),
     (InvalidFilterError, 400),
@@ -39,6 +44,7 @@ STATUSES: tuple[tuple[type[CeleriacError], int], ...] = (
     (ExportError, 400),
     (NotUndoableError, 409),
     (HeldPlanError, 409),
+    (LostOwnershipError, 409),
     (JobsFileError, 503),
     (OperatorError, 503),
     (CeleriacError, 400),
@@ -94,7 +100,21 @@ def refuse_value(request: Request, error: Exception) -> Response:
 def say_http(request: Request, error: Exception) -> Response:
     """Say what the server refuses by itself: a path that is not there, a method that is not allowed."""
     assert isinstance(error, HTTPException)  # noqa: S101 - it is registered for no other
-    return say(request, error.status_code, str(error.detail), error.headers)
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers |= _say_allowed(request)
+    return say(request, error.status_code, str(error.detail), headers)
+
+
+def _say_allowed(request: Request) -> dict[str, str]:
+    """Say which methods a path has, from all routes that have it: each knows only of its own. Nothing for files."""
+    routes = [route for route in request.app.routes if not isinstance(route, Mount)]
+    allowed = [
+        method
+        for method in METHODS
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
+    return {"Allow": ", ".join(allowed)} if allowed else {}
 
 
 def say(request: Request, status: int, problem: str, headers: Mapping[str, str] | None = None) -> Response:

@@ -17,11 +17,12 @@ from pipeline.durations import format_duration
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fastapi import Request
 
     from dashboard.house import House
+    from dashboard.visitors import Visitor
 
 ABSENT = "–"  # noqa: RUF001 - a dash, as people write it
 
@@ -42,11 +43,20 @@ def say_distance(at_ms: int | None) -> str:
 
 def show_time(at_ms: int | None) -> Markup | str:
     """Show an instant as its distance, with the instant itself in UTC on a pointer or for a screen reader."""
+    return _show_time(at_ms, say_distance)
+
+
+def show_still_time(at_ms: int | None) -> Markup | str:
+    """Show an instant in a part that is sent anew when it has changed: as it is, until the page says its distance."""
+    return _show_time(at_ms, format_ms)
+
+
+def _show_time(at_ms: int | None, say: Callable[[int], str]) -> Markup | str:
     if at_ms is None:
         return ABSENT
     written = f"{format_ms(at_ms)} UTC"
     return Markup('<time datetime="{}Z" data-at="{}" title="{}">{}</time>').format(
-        format_ms(at_ms).replace(" ", "T"), at_ms, written, say_distance(at_ms)
+        format_ms(at_ms).replace(" ", "T"), at_ms, written, say(at_ms)
     )
 
 
@@ -90,7 +100,7 @@ def show_json(value: Any) -> Markup:
     return Markup("<pre>{}</pre>").format(text)
 
 
-def make_environment() -> Environment:
+def make_environment(show_instant: Callable[[int | None], Markup | str] = show_time) -> Environment:
     """Make what the templates are rendered in."""
     environment = Environment(
         loader=PackageLoader("dashboard"),
@@ -100,7 +110,7 @@ def make_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "time": show_time,
+        "time": show_instant,
         "seconds": show_seconds,
         "usd": show_usd,
         "count": show_count,
@@ -116,6 +126,13 @@ def make_environment() -> Environment:
 
 
 TEMPLATES = make_environment()
+PARTS = make_environment(show_still_time)
+
+
+def render_part(house: House, visitor: Visitor, template: str, **values: Any) -> str:
+    """Render a part of a page for those who may do what a visitor may."""
+    part = PARTS.get_template(template).render({**house.facts(), "visitor": visitor, **values})
+    return part.encode("utf-8", "replace").decode()
 
 
 def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:

@@ -38,6 +38,7 @@ ACTIONS = {
     "export": Role.VIEWER,
     "replay": Role.OPERATOR,
     "save_view": Role.OPERATOR,
+    "remote": Role.OPERATOR,
     "apply": Role.ADMIN,
 }
 """Each action, and the least role that may do it."""

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal
 from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations
 from itsdangerous import BadSignature
 
+from dashboard.guarding import name_of
+from dashboard.house import LOCAL_HOSTS
 from dashboard.roles import ACTIONS, Role
 from runner.access import hash_token
 from tracker import access
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 COOKIE = "celeriac_session"
 SESSION_SECONDS = 7 * 86_400
+
+FORWARDED = frozenset(
+    {"forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip"}
+)
+"""With any of these headers a request comes from farther away than from whoever sent it on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +115,17 @@ def _find_by_session(house: House, request: Request) -> Visitor | None:
 
 
 def _find_local(house: House, request: Request) -> Visitor | None:
-    if request.client is None or not _is_loopback(request.client.host) or not access.is_open(house.reader):
+    if request.client is None or not _is_loopback(request.client.host) or _came_by_proxy(request):
         return None
-    return Visitor(getpass.getuser(), Role.ADMIN, "local")
+    return Visitor(getpass.getuser(), Role.ADMIN, "local") if access.is_open(house.reader) else None
+
+
+def _came_by_proxy(request: Request) -> bool:
+    """Tell whether somebody passed it on, whose address may well be this machine's, or it was asked for elsewhere."""
+    return (
+        not FORWARDED.isdisjoint(request.headers)
+        or name_of(request.headers.get("host", "")) not in LOCAL_HOSTS
+    )
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request
 
@@ -36,20 +36,22 @@ class QueueReport:
 @router.get("/workers", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_workers(request: Request) -> Response:
     """Show the workers, the longest running attempts first."""
-    house = request.app.state.house
+    return render(request, "workers.html", **describe_workers(request.app.state.house))
+
+
+def describe_workers(house: House) -> dict[str, Any]:
+    """Describe the workers, what they run, and the queues, as the templates show it."""
     workers = list_workers(house.reader)
     running = [(worker, one) for worker in workers for one in worker.running]
     swept = get_note(house.reader, SWEPT_AT)
-    return render(
-        request,
-        "workers.html",
-        workers=workers,
-        running=sorted(running, key=lambda each: each[1].started_at),
-        queues=_list_queues(house),
-        ours=read_code_version(),
-        beat_at=find_beat(house.reader),
-        swept_at=None if swept is None else int(swept),
-    )
+    return {
+        "workers": workers,
+        "running": sorted(running, key=lambda each: each[1].started_at),
+        "queues": _list_queues(house),
+        "ours": read_code_version(),
+        "beat_at": find_beat(house.reader),
+        "swept_at": None if swept is None else int(swept),
+    }
 
 
 def _list_queues(house: House) -> list[QueueReport]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from handlers.base import Handler
 from handlers.contract import check_outcome
+from handlers.time_limit import TIME_LIMIT
 from pipeline.errors import HandlerContractError, HostPausedError, SourceUnavailableError
 from pipeline.outcomes import Outcome, RetryLater, RetryLaterError
 
@@ -65,7 +66,8 @@ def _check_one(handler: Handler, ended: object) -> Outcome | Exception:
 def _run(handler: Handler, call: Callable[[], Any], deadline: datetime) -> Any:
     process = os.getpid()
     try:
-        return _run_to_the_end(call, deadline)
+        with TIME_LIMIT.applies():
+            return _run_to_the_end(call, deadline)
     except SystemExit as error:
         # Subclasses are the worker's own way to stop, and must reach it.
         if type(error) is not SystemExit:

@@ -42,7 +42,7 @@ class WaitFor(Handler):
     `until` makes no instant or one over a year off, when the condition cannot be applied, or when it did not hold
     within `at_most`.
     Idempotent: the instant of the first look is remembered, by the item's key and the results before, so that a while
-    does not begin anew; on a worker that remembers nothing, as for a remote stage, a while is given up.
+    does not begin anew; on a worker that remembers nothing a while is given up.
     Example: {handler: wait_for, params: {until: "{{ item.published_at }}", after: 2d}}
 
     Source: the JMESPath specification, jmespath.org.

@@ -28,6 +28,7 @@ from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+    from pathlib import Path
 
     from net.body import Begin, Sink
     from net.host_rates import FindRate
@@ -89,7 +90,7 @@ class PoliteClient:
         headers: Mapping[str, str] | None = None,
         method: str = "GET",
         json: Any = None,
-        content: bytes | None = None,
+        content: bytes | Path | None = None,
         redirects: bool = True,
         shown: str | None = None,
         not_modified_ok: bool = False,
@@ -102,13 +103,13 @@ class PoliteClient:
         """
         Ask one address, following redirects, unless `redirects` is off: then each is an answer like any other.
 
-        `json`, or `content` as it is, is sent as the body. `shown` stands in messages for an address that is a
-        secret. `headers` go to the origin of `url` alone, not to where it redirects. With `not_modified_ok` an
-        answer of 304 is a `Fetched` like any other, and so are those of `statuses_ok`, whose bodies say why. With
-        `robots` the site's robots.txt is heeded. `max_bytes` bounds this body, as sent and as unpacked, in place
-        of the client's own caps. `total_seconds` is for an answer that takes long to begin. With `paced` off, for
-        an API whose caller has a rate of its own, a host without a known rate is asked as often as one likes,
-        until it says to slow down.
+        `json`, or `content` as it is, is sent as the body, of a path the file there, piece by piece. `shown`
+        stands in messages for an address that is a secret. `headers` go to the origin of `url` alone, not to
+        where it redirects. With `not_modified_ok` an answer of 304 is a `Fetched` like any other, and so are
+        those of `statuses_ok`, whose bodies say why. With `robots` the site's robots.txt is heeded. `max_bytes`
+        bounds this body, as sent and as unpacked, in place of the client's own caps. `total_seconds` is for an
+        answer that takes long to begin. With `paced` off, for an API whose caller has a rate of its own, a host
+        without a known rate is asked as often as one likes, until it says to slow down.
 
         Raises `SourceUnavailableError` (no such host, no connection, too slow, 5xx, 408, 425, 429),
         `SourceRejectedError` (any other status, too large, too many redirects, not http or https, against its

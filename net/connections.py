@@ -12,7 +12,7 @@ import httpx2
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable
 
     from net.guard import Guard
 
@@ -91,7 +91,7 @@ class GuardedConnections(httpx2.AsyncBaseTransport):
                 request.method,
                 url,
                 headers=request.headers.raw,
-                content=request.content or None,
+                content=_body_of(request),
                 extensions={"timeout": timeouts},
             )
         )
@@ -100,6 +100,14 @@ class GuardedConnections(httpx2.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
+
+
+def _body_of(request: httpx2.Request) -> bytes | AsyncIterable[bytes] | None:
+    stream = request.stream
+    if isinstance(stream, httpx2.ByteStream):
+        return request.content or None
+    assert isinstance(stream, httpx2.AsyncByteStream)  # noqa: S101  tells the type checker
+    return stream
 
 
 class _Body(httpx2.AsyncByteStream):

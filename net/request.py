@@ -6,6 +6,7 @@ from base64 import b64encode
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from json import dumps
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote_to_bytes
 
@@ -15,7 +16,9 @@ from net.shown import show_url
 from pipeline.errors import SourceRejectedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+
+PIECE_BYTES = 256 * 1024
 
 _SAME_METHOD = {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
 
@@ -35,7 +38,7 @@ class Hop:
     headers: httpx2.Headers
     cookies: httpx2.Cookies
     method: str = "GET"
-    body: bytes = b""
+    body: bytes | Path = b""
     shown: str | None = None
 
     @classmethod
@@ -46,11 +49,12 @@ class Hop:
         headers: Mapping[str, str],
         method: str = "GET",
         json: Any = None,
-        content: bytes | None = None,
+        content: bytes | Path | None = None,
         shown: str | None = None,
     ) -> Hop:
         """
-        Begin at a URL; credentials in it become basic authentication. `json` or `content`, unless None, is the body.
+        Begin at a URL; credentials in it become basic authentication. `json` or `content`, unless None, is the body;
+        of a path, the file there.
 
         Raises `SourceRejectedError`.
         """
@@ -86,7 +90,11 @@ class Hop:
 
         `read_seconds` is how long the server may be silent, where that is not the usual time.
         """
-        request = httpx2.Request(self.method, self.url, headers=self.headers, content=self.body or None)
+        if isinstance(self.body, Path):
+            headers = self.headers | {"Content-Length": str(self.body.stat().st_size)}
+            request = httpx2.Request(self.method, self.url, headers=headers, content=_read_file(self.body))
+        else:
+            request = httpx2.Request(self.method, self.url, headers=self.headers, content=self.body or None)
         if read_seconds is not None:
             request.extensions["timeout"] = {"read": read_seconds}
         self.cookies.set_cookie_header(request)
@@ -99,6 +107,12 @@ class Hop:
 
     def __str__(self) -> str:
         return self.shown or show_url(str(self.url))
+
+
+async def _read_file(path: Path) -> AsyncIterator[bytes]:
+    with path.open("rb") as file:
+        while piece := file.read(PIECE_BYTES):
+            yield piece
 
 
 def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) -> httpx2.URL:

@@ -125,6 +125,10 @@ class TrackerUnusableError(OperatorError):
     """The database cannot be used as it is: newer than the code, on an unsafe file system, not writable."""
 
 
+class TrackerNewerError(TrackerUnusableError):
+    """A newer Celeriac has made or migrated the database: this one writes nothing to it any more."""
+
+
 class TrackerFullError(OperatorError):
     """The disk under the tracker is full: nothing is claimed until there is room."""
 

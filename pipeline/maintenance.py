@@ -32,7 +32,8 @@ class RetentionSpec(Spec):
 
     events: Age | None = Field(90 * 86_400.0, description="Events; null keeps all.")
     history: Age | None = Field(
-        90 * 86_400.0, description="Earlier results, failures that were got over, looks and closed notices."
+        90 * 86_400.0,
+        description="Earlier results, failures that were got over, logs of attempts, looks and closed notices.",
     )
     costs: Age | None = Field(None, description="Each cost; the sums that budgets need stay.")
     schedule: ScheduleField = Field(DAILY, description="When what is older is forgotten.")

@@ -7,15 +7,25 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Self
 
 PREFIX = "CELERIAC_"
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
@@ -47,6 +57,33 @@ class Settings(BaseModel):
         (),
         description="Hosts and networks (`wiki.corp,10.0.0.0/8`) to fetch from although they are not public.",
     )
+    dashboard_url: str | None = Field(
+        None,
+        description="Where a worker far from the tracker reaches the dashboard, such as `https://celeriac.example.org`.",
+    )
+    token: SecretStr | None = Field(
+        None,
+        description="What that worker shows there: a token of `celeriac access token` that may `remote`.",
+    )
+    cache_mb: int = Field(
+        2048,
+        ge=1,
+        description="How many MiB of artifacts that worker keeps, so that it need not fetch them again.",
+    )
+    signing_key: Path | None = Field(
+        None,
+        description="The private key (PEM, RSA) by which this process signs its messages; see scaling.md.",
+    )
+    signing_certificate: Path | None = Field(None, description="The certificate (PEM) of that key.")
+    signing_trusted: str | None = Field(
+        None,
+        description="The certificates whose messages are accepted: files, as a pattern such as `/certs/*.pem`.",
+    )
+    attempt_logs: Literal["debug", "info", "warning", "error", "off"] = Field(
+        "info",
+        description="From which level on what a handler logs is kept with its attempt: `debug`, `info`, `warning`, "
+        "`error`, or `off`.",
+    )
 
     @property
     def db_path(self) -> Path:
@@ -64,6 +101,28 @@ class Settings(BaseModel):
         if url is not None and "://" not in url.get_secret_value():
             raise ValueError("not a URL; write redis://host:6379/0 or redis+socket:///path/to/socket")
         return url
+
+    @field_validator("dashboard_url")
+    @classmethod
+    def _need_a_web_address(cls, url: str | None) -> str | None:
+        parts = urlsplit(url or "http://x")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.username:
+            raise ValueError("not the address of a dashboard; write https://celeriac.example.org")
+        return url.rstrip("/") if url else None
+
+    @model_validator(mode="after")
+    def _need_all_of_signing(self) -> Self:
+        given = (self.signing_key, self.signing_certificate, self.signing_trusted)
+        if any(given) and not all(given):
+            raise ValueError(
+                "CELERIAC_SIGNING_KEY, CELERIAC_SIGNING_CERTIFICATE and CELERIAC_SIGNING_TRUSTED belong together"
+            )
+        return self
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether messages are signed, and unsigned ones are refused."""
+        return self.signing_key is not None
 
     @field_validator("contact")
     @classmethod
@@ -119,10 +178,16 @@ def load_settings() -> Settings:
     except ValidationError as error:
         # the message only, never the input: it may be a password
         details = error.errors(include_url=False)
-        lines = [f"{variable_name(str(detail['loc'][0]))}: {_reason(detail['msg'])}" for detail in details]
+        lines = [_tell(detail["loc"], _reason(detail["msg"])) for detail in details]
         raise OperatorError("\n".join(lines)) from None
     except UnicodeDecodeError as error:
         raise OperatorError(f".env is not UTF-8 text: {error.reason} at byte {error.start}") from error
+
+
+def _tell(place: tuple[int | str, ...], reason: str) -> str:
+    return (
+        f"{variable_name(str(place[0]))}: {reason}" if place else reason
+    )  # without one, of several together
 
 
 def _reason(message: str) -> str:

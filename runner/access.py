@@ -24,11 +24,11 @@ NOBODY = "scrypt$32768$8$1$AAAAAAAAAAAAAAAAAAAAAA$" + "0" * 64
 """A password's hash that nothing has, so that an unknown name takes as long as a wrong password."""
 
 
-def add_account(conn: Connection, name: str, role: str, password: str | None, by: str) -> None:
-    """Add or change an account. Raises `OperatorError` for a password that is too short. Commits."""
+def add_account(conn: Connection, name: str, role: str, password: str | None, by: str) -> int:
+    """Add or change an account; its `changed_at`. Raises `OperatorError` for a password that is too short. Commits."""
     if password is not None and len(password) < SHORTEST_PASSWORD:
         raise OperatorError(f"a password has at least {SHORTEST_PASSWORD} characters")
-    access.put_account(conn, name, role, None if password is None else hash_password(password), by)
+    return access.put_account(conn, name, role, None if password is None else hash_password(password), by)
 
 
 def make_token(

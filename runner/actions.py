@@ -19,20 +19,21 @@ one row of `tracker.acts.ACTS`.
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import HeldPlanError
 from runner.dispatch import dispatch_job
-from tracker import action_batches, actions, choosing, undoing
+from tracker import action_batches, actions, checkpoints, choosing, undoing
 from tracker.actions import UNDO, Action
 from tracker.acts import ACTS
 from tracker.clock import now_ms
-from tracker.connection import write
+from tracker.connection import open_db, write
 from tracker.plan import find_plan, remember_plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from runner.runtime import Runtime
     from tracker.connection import Connection
@@ -41,6 +42,9 @@ FIRST_BATCH, SMALLEST_BATCH, LARGEST_BATCH = 200, 20, 2000
 
 BATCH_SECONDS = 0.03
 """How long a batch should hold the turn to write: workers that want to claim wait for no longer than that."""
+
+MANY = 10_000
+"""From so many on, a thread of its own moves to the disk what the batches have written."""
 
 YIELD_SECONDS = 0.003
 """How long whoever acts stays away after each batch, so that all who wait for their turn have it first."""
@@ -164,27 +168,37 @@ def work_off(
     Between batches it yields the turn to write. Any number of processes may do so with one action.
     """
     limit = FIRST_BATCH
-    while action.finished_at is None and time.monotonic() < until:
-        action, seconds = _work_once(conn, action, limit)
-        if watch is not None:
-            watch(action)
-        wanted = int(limit * BATCH_SECONDS / max(seconds, 1e-6))
-        limit = max(SMALLEST_BATCH, min(wanted, 2 * limit, LARGEST_BATCH))
-        time.sleep(YIELD_SECONDS)
+    with _checkpoints_beside(conn, action):
+        while action.finished_at is None and time.monotonic() < until:
+            action, seconds = _work_once(conn, action, limit)
+            if watch is not None:
+                watch(action)
+            wanted = int(limit * BATCH_SECONDS / max(seconds, 1e-6))
+            limit = max(SMALLEST_BATCH, min(wanted, 2 * limit, LARGEST_BATCH))
+            time.sleep(YIELD_SECONDS)
     return action
 
 
+@contextmanager
+def _checkpoints_beside(conn: Connection, action: Action) -> Iterator[None]:
+    if action.total - action.done < MANY:
+        yield
+        return
+    with open_db(conn.path) as other, checkpoints.beside(conn, other):
+        yield
+
+
 def _work_once(conn: Connection, action: Action, limit: int) -> tuple[Action, float]:
-    """Do one batch; how the action stands then, and how long it held the turn to write."""
-    page = None if action.act == UNDO else action_batches.next_page(conn, action, limit)
-    with write(conn):  # what a page costs to choose, nobody waits for
+    """Do one batch; how the action stands then, and for how long it kept others from writing."""
+    if action.act == UNDO:
+        with write(conn):
+            begun = time.perf_counter()
+            action = undoing.undo_batch(conn, action, limit)
+        return action, time.perf_counter() - begun
+    page = action_batches.next_page(conn, action, limit)  # what it costs to choose, nobody waits for
+    with write(conn):
         begun = time.perf_counter()
-        is_undo = action.act == UNDO
-        action = (
-            undoing.undo_batch(conn, action, limit)
-            if is_undo
-            else action_batches.do_batch(conn, action, page)
-        )
+        action = action_batches.do_batch(conn, action, page)
     return action, time.perf_counter() - begun
 
 

@@ -15,6 +15,7 @@ from runner.claimed import Claimed
 from runner.dispatch import publish, refill
 from runner.room import wait_for_room
 from tracker import claims, moves
+from tracker.attempt_logs import put_log
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.dispatch import Message
@@ -23,13 +24,19 @@ from tracker.host_waits import keep_wait
 from tracker.jobs import reset_auto_unpauses
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.runtime import Runtime
+    from tracker.attempt_logs import AttemptLog
     from tracker.claims import Claim
     from tracker.connection import Connection
     from tracker.moves import Settled
 
 log = structlog.get_logger(__name__)
+
+Low = dict[tuple[str, str], "JobSpec"]
+"""Runways that may have run low: the job of each, by its name and the queue."""
 
 
 def advance(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Settled | None:
@@ -66,7 +73,7 @@ def _work(runtime: Runtime, claimed: Claimed) -> Ending:
         return Ending.released(f"not in this worker's jobs.yaml: {error}")
     version = None
     try:
-        with runtime.leases.hold(f"{claim.job_id}.{claim.stage}", claimed.renew) as held:
+        with runtime.leases.hold(f"{claim.job_id}.{claim.stage}", claimed.renew) as held, claimed.lines:
             prepared = runtime.prepare(job, spec.name)
             version = prepared.version
             outcome = run_handler(prepared.handler, claimed.make_context(spec, held.lost.is_set))
@@ -86,7 +93,8 @@ def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | No
     job = runtime.jobs.jobs.get(claim.job_id)
     try:
         ending = move_if_big(runtime, claimed.holder, ending)
-        settled, messages = wait_for_room(lambda: _settle(runtime, job, claim, ending))
+        logged = claimed.write_log()
+        settled, messages = wait_for_room(lambda: _settle(runtime, job, claim, ending, logged))
     except StaleLeaseError as error:
         log.warning("dropped", reason=str(error), job=claim.job_id, key=claim.key)
         return None
@@ -96,8 +104,35 @@ def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | No
     return settled
 
 
+def conclude_together(
+    runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]
+) -> list[tuple[JobSpec | None, list[Message]]]:
+    """
+    Settle several attempts like `conclude`, in the caller's transaction; what is to be published after it, by job.
+
+    None of their results may be big. One whose lease was lost changes nothing.
+    """
+    conn, low, messages = runtime.tracker, Low(), []
+    for claimed, ending in ended:
+        claim = claimed.claim
+        job = runtime.jobs.jobs.get(claim.job_id)
+        try:
+            _, own = _settle(runtime, job, claim, ending, claimed.write_log(), low)
+        except StaleLeaseError as error:
+            log.warning("dropped", reason=str(error), job=claim.job_id, key=claim.key)
+            continue
+        _tell(claim, ending)
+        messages.append((job, own))
+    return messages + [(job, refill(runtime, conn, job, queue)) for (_, queue), job in sorted(low.items())]
+
+
 def _settle(
-    runtime: Runtime, job: JobSpec | None, claim: Claim, ending: Ending
+    runtime: Runtime,
+    job: JobSpec | None,
+    claim: Claim,
+    ending: Ending,
+    logged: AttemptLog | None,
+    low: Low | None = None,
 ) -> tuple[Settled, list[Message]]:
     conn = runtime.tracker
     spec = next((stage for stage in job.stages if stage.name == claim.stage), None) if job else None
@@ -113,13 +148,15 @@ def _settle(
             by=runtime.worker,
             hand_over=not limited,  # then it waits in the tracker, where dispatch counts it
         )
+        if logged is not None:
+            put_log(conn, claim.item_id, claim.stage, claim.attempt, claim.job_id, logged)
         if job is not None:
             note_ending(conn, job, settled, ending)
         if ending.waits_for_host is not None and ending.retry_at is not None:
             keep_wait(conn, ending.waits_for_host, claim.item_id, claim.stage, ending.retry_at)
         if ending.result_json is not None:
             reset_auto_unpauses(conn, claim.job_id)
-        messages = _follow_up(runtime, conn, job, spec, settled, claim)
+        messages = _follow_up(runtime, conn, job, spec, settled, claim, low)
     return settled, messages
 
 
@@ -130,8 +167,13 @@ def _follow_up(
     spec: StageSpec | None,
     settled: Settled,
     claim: Claim,
+    low: Low | None,
 ) -> list[Message]:
-    """Stamp what may be sent now that this attempt has ended: its own countdown, and what runs low."""
+    """
+    Stamp what may be sent now that this attempt has ended: its own countdown, and what runs low.
+
+    With `low`, what may run low is only noted there.
+    """
     messages = []
     if settled.countdown_seconds is not None:
         messages.append(
@@ -148,7 +190,10 @@ def _follow_up(
         runtime.pace.note(job.name, spec.queue, (now_ms() - claim.started_at) / 1000)
         next_queues = {job.stage(name).queue for name in job.children(spec.name)}
         for queue in sorted({spec.queue} | next_queues):
-            messages += refill(runtime, conn, job, queue)
+            if low is None:
+                messages += refill(runtime, conn, job, queue)
+            else:
+                low[job.name, queue] = job
     return messages
 
 

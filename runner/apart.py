@@ -1,7 +1,8 @@
 """
 Run handlers for a page in a process of their own: whatever they do to it, the process of the page goes on.
 
-A call is JSON on standard input, its answer JSON on standard output, which what runs cannot write to otherwise.
+A call is JSON on standard input, its answer a line of JSON for each thing that it gives on standard output, which what
+runs cannot write to otherwise, and one that says that it is through.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +27,7 @@ from runner.replay import replay_aside
 from runner.runtime import Runtime
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Generator, Iterator, Mapping
 
 AT_ONCE = 2
 """How many such processes one process starts at once."""
@@ -35,6 +36,8 @@ MORE_SECONDS = 30.0
 """What a process needs beside what it runs."""
 
 MOST_SECONDS = 900.0
+
+MOST_CANARY_SECONDS = 3600.0
 
 _room = threading.BoundedSemaphore(AT_ONCE)
 
@@ -45,43 +48,47 @@ def replay_apart(settings: Settings, job: str, key: str, stage: str, seconds: fl
 
     Raises `OperatorError` for what is not there, and when it takes longer than `seconds`: then it is ended.
     """
-    return _call(settings, seconds, {"call": "replay", "job": job, "key": key, "stage": stage})
+    asked = {"call": "replay", "job": job, "key": key, "stage": stage}
+    (replayed,) = _call(settings, min(seconds + MORE_SECONDS, MOST_SECONDS), asked)
+    return replayed
 
 
 def canary_apart(
     settings: Settings, job: str, how: Mapping[str, Any], count: int, seconds: float
-) -> list[dict[str, Any]]:
+) -> Generator[dict[str, Any]]:
     """
-    Run what is meant of the first `count` items aside, as `runner.canary.run_canary` does; its items as mappings.
+    Run what is meant of the first `count` items aside, as `runner.canary.run_canary` does.
 
-    Raises as `replay_apart`.
+    Gives each item, once it is done, as a mapping. Raises as `replay_apart`. Whoever reads on no more ends it.
     """
     asked = {"call": "canary", "job": job, "how": dict(how), "count": count}
-    return list(_call(settings, seconds, asked)["items"])
+    yield from _call(settings, min(seconds + MORE_SECONDS, MOST_CANARY_SECONDS), asked)
 
 
-def _call(settings: Settings, seconds: float, asked: dict[str, Any]) -> dict[str, Any]:
+def _call(settings: Settings, seconds: float, asked: dict[str, Any]) -> Generator[dict[str, Any]]:
     if not _room.acquire(blocking=False):
         raise OperatorError(f"{AT_ONCE} of these run already: wait until one has ended")
     try:
-        text = _run(
-            json.dumps({**asked, "settings": _write_settings(settings)}),
-            min(seconds + MORE_SECONDS, MOST_SECONDS),
-        )
+        with closing(_run(json.dumps({**asked, "settings": _write_settings(settings)}), seconds)) as lines:
+            for line in lines:
+                answer = json.loads(line)
+                if "refused" in answer:
+                    raise OperatorError(answer["refused"])
+                if "gave" not in answer:
+                    return
+                yield answer["gave"]
     finally:
         _room.release()
-    answer: dict[str, Any] = json.loads(text)
-    if "refused" in answer:
-        raise OperatorError(answer["refused"])
-    return answer
 
 
 def _write_settings(settings: Settings) -> dict[str, Any]:
-    said = settings.model_dump(mode="json", exclude={"broker_url"}, exclude_none=True)
+    said = settings.model_dump(mode="json", exclude={"broker_url", "token"}, exclude_none=True)
     return said | {"allow_hosts": ",".join(settings.allow_hosts)}  # as the environment has it
 
 
-def _run(text: str, seconds: float) -> str:
+def _run(text: str, seconds: float) -> Generator[str]:
+    """Give each line that is answered. Raises `OperatorError` when the last one never comes."""
+    is_late = threading.Event()
     with subprocess.Popen(
         [sys.executable, "-m", "runner.apart"],
         stdin=subprocess.PIPE,
@@ -89,33 +96,46 @@ def _run(text: str, seconds: float) -> str:
         text=True,
         start_new_session=True,  # what it starts ends with it
     ) as process:
-        try:
-            answer, _ = process.communicate(text, seconds)
-        except subprocess.TimeoutExpired:
-            raise OperatorError(f"it was still running after {seconds:g} s, and was ended") from None
-        finally:
+
+        def end(reason: threading.Event | None = None) -> None:
+            if reason is not None:
+                reason.set()
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
-    if not answer:
-        raise OperatorError(
-            f"what ran has ended its process (exit code {process.returncode}): nothing was recorded"
-        )
-    return answer
+
+        clock = threading.Timer(seconds, end, [is_late])
+        clock.start()
+        try:
+            _say(process, text)
+            yield from process.stdout or ()
+        finally:
+            clock.cancel()
+            end()
+    if is_late.is_set():
+        raise OperatorError(f"it was still running after {seconds:g} s, and was ended")
+    raise OperatorError(
+        f"what ran has ended its process (exit code {process.returncode}): nothing more was recorded"
+    )
+
+
+def _say(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdin is not None  # noqa: S101 - it was asked for
+    with suppress(BrokenPipeError), process.stdin as pipe:  # it may have ended already; then it says why
+        pipe.write(text)
 
 
 # -- in the process of its own ----------------------------------------------------------------------------
 
 
-def _replay(runtime: Runtime, asked: Mapping[str, Any]) -> dict[str, Any]:
-    return asdict(replay_aside(runtime, asked["job"], asked["key"], asked["stage"]))
+def _replay(runtime: Runtime, asked: Mapping[str, Any]) -> Iterator[Any]:
+    yield replay_aside(runtime, asked["job"], asked["key"], asked["stage"])
 
 
-def _canary(runtime: Runtime, asked: Mapping[str, Any]) -> dict[str, Any]:
-    job = runtime.jobs.get_job(asked["job"])
-    return {"items": [asdict(one) for one in run_canary(runtime, job, asked["how"], asked["count"])]}
+def _canary(runtime: Runtime, asked: Mapping[str, Any]) -> Iterator[Any]:
+    yield from run_canary(runtime, runtime.jobs.get_job(asked["job"]), asked["how"], asked["count"])
 
 
-_CALLS: dict[str, tuple[Callable[[Runtime, Mapping[str, Any]], dict[str, Any]], str]] = {
+_CALLS: dict[str, tuple[Callable[[Runtime, Mapping[str, Any]], Iterator[Any]], str]] = {
     "replay": (_replay, "dry_run"),
     "canary": (_canary, "production"),
 }
@@ -125,17 +145,19 @@ _CALLS: dict[str, tuple[Callable[[Runtime, Mapping[str, Any]], dict[str, Any]], 
 def main() -> None:
     """Answer one call."""
     asked = json.loads(sys.stdin.read())
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a handler prints is no answer
     configure_logs(logging.ERROR)
     call, mode = _CALLS[asked["call"]]
     settings = Settings(**asked["settings"])
     runtime = Runtime(settings, publisher=None, run=RunContext(mode=mode))  # type: ignore[arg-type]
     try:
-        answer = call(runtime, asked)
+        for gave in call(runtime, asked):
+            answers.write(json.dumps({"gave": asdict(gave)}, default=str) + "\n")
+        last: dict[str, Any] = {"ended": True}
     except CeleriacError as error:
-        answer = {"refused": str(error)}
-    answers.write(json.dumps(answer, default=str))
+        last = {"refused": str(error)}
+    answers.write(json.dumps(last) + "\n")
     answers.close()
     runtime.close()
     os._exit(0)  # threads that a handler left behind hold nothing up

@@ -9,6 +9,7 @@ import structlog
 from handlers.running import run_handler_together
 from pipeline.errors import NotFoundError
 from runner.advance import conclude
+from runner.attempt_log import LinesOfBatch
 from runner.claimed import Claimed
 from runner.room import wait_for_room
 from tracker import claims
@@ -93,7 +94,8 @@ def _run(
     spec: StageSpec = prepared.spec
     contexts = [one.make_context(spec, stop_asked) for one in taken]
     try:
-        outcomes = run_handler_together(prepared.handler, contexts)
+        with LinesOfBatch([one.lines for one in taken]):
+            outcomes = run_handler_together(prepared.handler, contexts)
     except runtime.stop_errors:
         raise
     except BaseException as error:  # noqa: BLE001 - whatever a handler raises, its stage fails, not the worker

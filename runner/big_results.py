@@ -6,10 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from handlers.desk import read_pointer, write_pointer
-from pipeline.errors import ArtifactError, TrackerUnusableError
+from pipeline.errors import TrackerUnusableError
 from runner.judge import describe_error
 from runner.room import wait_for_room
 from tracker import artifacts
@@ -19,10 +17,9 @@ from tracker.results import NeededResult, read_results
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from handlers.desk import Pointer
     from runner.runtime import Runtime
     from tracker.artifacts import Holder
-
-log = structlog.get_logger(__name__)
 
 MAX_CHARS = 1024 * 1024
 """A result of more JSON than this is kept as an artifact: the tracker stays quick to read and to copy."""
@@ -39,25 +36,28 @@ def move_if_big(runtime: Runtime, holder: Holder, ending: Ending) -> Ending:
     folder cannot be used the stage fails. Raises `StaleLeaseError` when the attempt owns its stage no longer.
     """
     text = ending.result_json
-    if text is None or (len(text) <= MAX_CHARS and CONTENT_TYPE not in text):
-        return ending
-    result = json.loads(text)
-    if len(text) <= MAX_CHARS and not is_moved(result):
+    if text is None or not is_to_be_moved(text):
         return ending
     try:
-        return replace(ending, result_json=wait_for_room(lambda: _move(runtime, holder, text, result)))
+        return replace(ending, result_json=wait_for_room(lambda: _move(runtime, holder, text)))
     except (OSError, TrackerUnusableError) as error:
         return Ending.failed(describe_error(error))
 
 
-def _move(runtime: Runtime, holder: Holder, text: str, result: dict[str, Any]) -> str:
+def is_to_be_moved(text: str) -> bool:
+    """Tell whether a result, as JSON, is big, or would be taken for one that was moved."""
+    return len(text) > MAX_CHARS or (CONTENT_TYPE in text and is_moved(json.loads(text)))
+
+
+def _move(runtime: Runtime, holder: Holder, text: str) -> str:
     blob = artifacts.keep(runtime.tracker, runtime.artifacts, holder, text.encode(), NAME, CONTENT_TYPE)
-    pointer = {
-        **write_pointer(blob.sha256, NAME, blob.size, CONTENT_TYPE),
-        "preview": text[:PREVIEW_CHARS],
-        "holds": [{"artifact": one} for one in sorted(set(_find_pointers(result)))],
-    }
-    return json.dumps(pointer, ensure_ascii=False)
+    return write_moved(text, write_pointer(blob.sha256, NAME, blob.size, CONTENT_TYPE))
+
+
+def write_moved(text: str, pointer: Pointer) -> str:
+    """Write, as JSON, what stands for a result that is kept at a pointer."""
+    holds = [{"artifact": one} for one in sorted(set(_find_pointers(json.loads(text))))]
+    return json.dumps({**pointer, "preview": text[:PREVIEW_CHARS], "holds": holds}, ensure_ascii=False)
 
 
 def is_moved(result: object) -> bool:
@@ -91,12 +91,3 @@ def read_back(runtime: Runtime, needed: NeededResult) -> NeededResult:
     """Give a result as its stage gave it, in the place of the pointer. Raises `ArtifactError`."""
     path = runtime.artifacts.verify(*read_pointer(needed.result))
     return needed._replace(result=json.loads(path.read_bytes()))
-
-
-def read_needed_far(runtime: Runtime, item_id: int, stages: Sequence[str]) -> dict[str, NeededResult]:
-    """Read like `read_needed`, for a message; a result that cannot be read is left as its pointer, with a warning."""
-    try:
-        return read_needed(runtime, item_id, stages)
-    except ArtifactError as error:
-        log.warning("a big result cannot be sent to a remote worker", error=str(error), item_id=item_id)
-        return read_results(runtime.tracker, item_id, stages)

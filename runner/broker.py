@@ -11,12 +11,14 @@ import contextlib
 import json
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import redis
 
@@ -40,6 +42,17 @@ def find_broker_url(settings: Settings) -> str:
     if settings.broker_url is not None:
         return settings.broker_url.get_secret_value()
     return find_embedded(settings) or DEFAULT_URL
+
+
+def choose_tls(url: str) -> dict[str, Any] | None:
+    """
+    Tell how a broker's certificate is checked, where its URL does not say so itself; None without TLS.
+
+    Whoever writes `rediss://` alone has it checked against the certificates that this machine trusts.
+    """
+    if not url.startswith("rediss://") or "ssl_" in urlsplit(url).query:
+        return None
+    return {"ssl_cert_reqs": ssl.CERT_REQUIRED, "ssl_check_hostname": True}
 
 
 def find_embedded(settings: Settings) -> str | None:

@@ -7,8 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypedDict
 
 from pipeline.versions import hash_input
-from runner.big_results import read_needed_far
+from runner.big_results import is_moved
 from tracker.items import read_data_json
+from tracker.results import read_results
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,12 +20,17 @@ if TYPE_CHECKING:
 
 
 class Cargo(TypedDict):
-    """What a remote attempt needs. The parameters are as in jobs.yaml: variables are resolved where it runs."""
+    """
+    What a remote attempt needs. The parameters are as in jobs.yaml: variables are resolved where it runs.
+
+    Of the stages `moved` the result is a pointer to the artifact that holds it, for the worker to fetch.
+    """
 
     job: str
     key: str
     data: dict[str, Any]
     results: dict[str, dict[str, Any]]
+    moved: list[str]
     input_hash: str
     handler: str
     params: dict[str, Any]
@@ -40,12 +46,13 @@ def load_cargo(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> l
 def _load(runtime: Runtime, job: JobSpec, message: Message) -> Message:
     spec = job.stage(message.stage)
     data_json = read_data_json(runtime.tracker, message.item_id)
-    needed = read_needed_far(runtime, message.item_id, spec.needs)
+    needed = read_results(runtime.tracker, message.item_id, spec.needs)
     cargo = Cargo(
         job=job.name,
         key=message.key,
         data=json.loads(data_json),
         results={stage: known.result for stage, known in needed.items()},
+        moved=[stage for stage, known in needed.items() if is_moved(known.result)],
         input_hash=hash_input(data_json, {stage: known.output_hash for stage, known in needed.items()}),
         handler=spec.handler,
         params=dict(spec.params),

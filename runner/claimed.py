@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import StaleLeaseError, TrackerFullError
 from pipeline.versions import hash_input
 from runner.attempt import Work, make_context
+from runner.attempt_log import Lines
 from runner.big_results import read_needed
 from runner.costs import Costs
 from runner.desk import TrackerDesk
@@ -16,6 +17,7 @@ from runner.judge import describe_error, describe_timeout, judge_failure, judge_
 from runner.needed_results import NeededResults
 from tracker import claims, moves
 from tracker.artifacts import Holder
+from tracker.attempt_logs import put_log
 from tracker.connection import write
 from tracker.endings import Ending
 
@@ -26,15 +28,21 @@ if TYPE_CHECKING:
     from pipeline.jobspec import StageSpec
     from pipeline.outcomes import Outcome
     from runner.runtime import Runtime
+    from tracker.attempt_logs import AttemptLog
     from tracker.claims import Claim
     from tracker.connection import Connection
 
 
 class Claimed:
-    """One claim of this process, with its costs and its desk."""
+    """
+    One claim of this process, with its costs, its desk and what its handler logs.
 
-    def __init__(self, runtime: Runtime, claim: Claim) -> None:
-        self.claim, self._runtime = claim, runtime
+    `far_log` is what was logged by an attempt far from the file, which has ended.
+    """
+
+    def __init__(self, runtime: Runtime, claim: Claim, far_log: AttemptLog | None = None) -> None:
+        self.claim, self._runtime, self._far_log = claim, runtime, far_log
+        self.lines = Lines(job=claim.job_id, key=claim.key, stage=claim.stage, attempt=claim.attempt)
         self.costs = Costs(runtime, claim.job_id, claim.item_id, claim.stage, claim.attempt)
         self._desk = TrackerDesk(runtime, self.holder)
         self._needed = NeededResults(dict)
@@ -69,6 +77,10 @@ class Claimed:
         )
         return make_context(work, self._runtime.http, self.costs.record, stop_asked, self._desk)
 
+    def write_log(self) -> AttemptLog | None:
+        """Write what the handler logged, None when that is nothing."""
+        return self._far_log or self.lines.write()
+
     def judge(self, outcome: Outcome, version: str) -> Ending:
         """Turn what the handler ended in into the ending that is recorded."""
         return judge_outcome(outcome, version, hash_input(self.claim.data_json, self._needed.read_hashes))
@@ -82,9 +94,11 @@ class Claimed:
 
     def give_back(self) -> None:
         """Let another worker have it, because this one is stopped. On a full disk its lease runs out, then."""
-        claim, conn = self.claim, self._runtime.tracker
+        claim, conn, log = self.claim, self._runtime.tracker, self.write_log()
         with suppress(TrackerFullError), write(conn):
             self.costs.write()
             with suppress(StaleLeaseError):
                 ending = Ending.released("the worker was stopped")
                 moves.settle(conn, claim.item_id, claim.stage, claim.attempt, ending)
+                if log is not None:
+                    put_log(conn, claim.item_id, claim.stage, claim.attempt, claim.job_id, log)

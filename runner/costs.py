@@ -31,8 +31,12 @@ class Costs:
 
     def record(self, spent: Spent) -> None:
         """Record a cost; on a full disk this waits."""
-        self._unwritten[spent.receipt] = spent
+        self.note(spent)
         wait_for_room(self.write)
+
+    def note(self, spent: Spent) -> None:
+        """Have a cost written with the next `write`."""
+        self._unwritten[spent.receipt] = spent
 
     def write(self) -> None:
         """Write what an interruption, such as a time limit, has kept from being written. Raises `TrackerFullError`."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from pipeline.redaction import KNOWN
+from runner.attempt_log import AttemptLogHandler, find_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class HidingFormatter(structlog.stdlib.ProcessorFormatter):
@@ -18,10 +23,11 @@ class HidingFormatter(structlog.stdlib.ProcessorFormatter):
         return KNOWN.hide(super().format(record))
 
 
-def configure_logs(level: int | str = logging.INFO) -> None:
+def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
     """
     Send every log, ours and the libraries', to standard error in one form. Call it once for each process.
 
+    What is logged during an attempt is kept with it from the level `kept` on, whatever goes to standard error.
     Celery's own lines about each task are left out below WARNING: ours say more, and cost half.
     """
     stamps: list[structlog.typing.Processor] = [
@@ -35,7 +41,7 @@ def configure_logs(level: int | str = logging.INFO) -> None:
     )
     structlog.configure(
         processors=[*stamps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=structlog.make_filtering_bound_logger(level),  # what is not logged costs nothing
+        wrapper_class=_make_logger(level, level if kept is None else kept),
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
     )
@@ -50,9 +56,14 @@ def configure_logs(level: int | str = logging.INFO) -> None:
             ],
         )
     )
+    handler.setLevel(level)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)
+    if kept is not None:
+        keeper = AttemptLogHandler(kept)
+        root.addHandler(keeper)
+        root.setLevel(min(level, kept))
     for noisy in (
         "celery.worker.strategy",
         "celery.app.trace",
@@ -63,3 +74,21 @@ def configure_logs(level: int | str = logging.INFO) -> None:
         "httpcore2",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _make_logger(level: int, kept: int) -> type:
+    """Make the class of our loggers, in which a line costs nothing that is neither written nor kept."""
+    logger = structlog.make_filtering_bound_logger(min(level, kept))
+    of_attempts = {
+        name: _only_in_attempts(getattr(logger, name))
+        for name in ("debug", "info", "warning")
+        if kept <= logging.getLevelNamesMapping()[name.upper()] < level
+    }
+    return type("Logger", (logger,), of_attempts)
+
+
+def _only_in_attempts(write: Callable[..., Any]) -> Callable[..., Any]:
+    def log(self: Any, event: str, *args: Any, **fields: Any) -> Any:
+        return write(self, event, *args, **fields) if find_lines() is not None else None
+
+    return log

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import structlog
@@ -9,6 +10,7 @@ import structlog
 from pipeline.errors import NotFoundError, StaleLeaseError
 from runner.breaker import note_ending
 from runner.judge import describe_timeout, judge_failure
+from runner.runtime import HOST, name_process
 from tracker import dispatch, moves, recovery
 from tracker.connection import open_db, write
 from tracker.dispatch import Message
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from runner.runtime import Runtime
+    from tracker.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -28,13 +31,39 @@ def give_back_crashed(runtime: Runtime, item_id: int, stage: str, attempt: int, 
     """Give back the claim of a worker process that died under its stage. Safe to call twice."""
     try:
         with open_db(runtime.settings.db_path) as conn, write(conn):
-            settled, ending = recovery.release_lost_worker(conn, item_id, stage, attempt, reason)
-            if (job := runtime.jobs.jobs.get(settled.job_id)) is not None:
-                note_ending(conn, job, settled, ending)
+            holder = recovery.find_holder(conn, item_id, stage, attempt)
+            if holder is not None and _lives(
+                holder
+            ):  # what died had a duplicate of the message, and no claim
+                return
+            release_crashed(runtime, conn, item_id, stage, attempt, reason)
     except StaleLeaseError as error:
         log.debug("nothing to give back", reason=str(error))
         return
     log.warning("worker process lost; its stage was given back", item_id=item_id, stage=stage, reason=reason)
+
+
+def _lives(worker: str) -> bool:
+    """Tell whether a process, as the tracker names it, lives; one of another host is no child of this one's."""
+    host, _, pid = worker.rpartition(":")
+    if not pid.isdigit() or worker == name_process():
+        return False
+    if host != HOST:
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except OSError:
+        return False
+    return True
+
+
+def release_crashed(
+    runtime: Runtime, conn: Connection, item_id: int, stage: str, attempt: int, reason: str
+) -> None:
+    """Give back the claim of a process that died, in the caller's transaction. Raises `StaleLeaseError`."""
+    settled, ending = recovery.release_lost_worker(conn, item_id, stage, attempt, reason)
+    if (job := runtime.jobs.jobs.get(settled.job_id)) is not None:
+        note_ending(conn, job, settled, ending)
 
 
 def end_overdue(runtime: Runtime, item_id: int, stage: str, attempt: int) -> None:

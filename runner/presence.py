@@ -76,21 +76,11 @@ class Presence:
 
     @property
     def is_far(self) -> bool:
-        """Tell whether this machine has no jobs.yaml, as one that only runs remote stages."""
+        """Tell whether this worker cannot open the file: it says so, or its machine has no jobs.yaml."""
         try:
-            return not self.runtime.jobs
+            return self.runtime.is_far or not self.runtime.jobs
         except JobsFileError:
             return True
-
-
-def hear_alive(runtime: Runtime, word: dict[str, Any]) -> None:
-    """Record the word of a worker far from the file."""
-    workers.note_worker(runtime.tracker, workers.as_word(word))
-
-
-def hear_gone(runtime: Runtime, host: str, pid: int) -> None:
-    """Strike off a worker far from the file that stops."""
-    workers.forget_worker(runtime.tracker, host, pid)
 
 
 def note_beat(runtime: Runtime) -> None:

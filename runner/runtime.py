@@ -16,11 +16,15 @@ from net.guard import Guard
 from net.host_rates import HostRate, find_host_rate
 from net.memory_manners import MemoryManners
 from pipeline import catalog
-from pipeline.errors import BrokerUnavailableError, JobsFileError
+from pipeline.errors import BrokerUnavailableError, JobsFileError, TrackerUnusableError
 from pipeline.jobs_file import JobsWatch
 from pipeline.redaction import KNOWN
 from pipeline.variables import fill_from_environment, resolve_params
 from runner.context import RunContext
+from runner.far_cache import ArtifactCache
+from runner.far_dashboard import FarDashboard
+from runner.far_desk import Afar
+from runner.far_manners import FarManners
 from runner.leases import LeaseKeeper
 from runner.manners import TrackerManners
 from runner.pace import Pace
@@ -42,6 +46,7 @@ if TYPE_CHECKING:
     from pipeline.breaker import BreakerSpec
     from pipeline.jobspec import JobsFile, JobSpec, StageSpec
     from pipeline.settings import Settings
+    from runner.clock_steps import ClockSteps
     from runner.publishing import Publisher
     from tracker.plan import StagePlan
 
@@ -79,11 +84,13 @@ class Runtime:
     What one process needs to run jobs.
 
     `timeout_error` is what the host of the process raises when a stage's time is up; `stop_errors` are what
-    it raises to end the process, and are no failures of a stage. `stdin` is for whoever starts a discovery in this
-    process to set: what somebody pipes in.
+    it raises to end the process, and are no failures of a stage. With `is_far` it can open neither the tracker's file
+    nor jobs.yaml, even if there are some here: it runs remote stages alone. `stdin` is for whoever starts a discovery
+    in this process to set: what somebody pipes in.
     """
 
     stdin: BinaryIO | None = None
+    clock_steps: ClockSteps | None = None
 
     def __init__(
         self,
@@ -93,9 +100,10 @@ class Runtime:
         run: RunContext | None = None,
         timeout_error: type[BaseException] = TimeoutError,
         stop_errors: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+        is_far: bool = False,
     ) -> None:
         self.settings, self._publisher, self.run = settings, publisher, run or RunContext()
-        self.timeout_error, self.stop_errors = timeout_error, stop_errors
+        self.timeout_error, self.stop_errors, self.is_far = timeout_error, stop_errors, is_far
         self.watch = JobsWatch(settings.jobs)
         self.pace = Pace()
         self._local = _Local()
@@ -114,12 +122,18 @@ class Runtime:
 
     @property
     def jobs(self) -> JobsFile:
-        """The jobs.yaml in force."""
+        """The jobs.yaml in force. Raises `JobsFileError`."""
+        if self.is_far:
+            raise JobsFileError("a worker far from the tracker has no jobs.yaml")
         return self.watch.current()
 
     @property
     def tracker(self) -> Connection:
-        """This thread's connection, opened on first use, after any fork."""
+        """This thread's connection, opened on first use, after any fork. Raises `TrackerUnusableError`."""
+        if self.is_far:
+            raise TrackerUnusableError(
+                "this worker runs remote stages alone; give it only their queues: celeriac worker --remote --queues …"
+            )
         local = self._local
         if local.tracker is None or local.pid != os.getpid():
             local.tracker, local.pid = open_raw_db(self.settings.db_path), os.getpid()
@@ -160,8 +174,22 @@ class Runtime:
 
     @cached_property
     def remote_http(self) -> PoliteClient:
-        """The HTTP client of a process that cannot open the tracker's file: its manners are its own."""
-        return self._make_client(MemoryManners(), HANDLER_PATIENCE_SECONDS)
+        """The HTTP client of a process that cannot open the file: its manners are its own, but for pauses of hosts."""
+        dashboard = self.afar.dashboard
+        manners = MemoryManners() if dashboard is None else FarManners(dashboard.find_pause)
+        return self._make_client(manners, HANDLER_PATIENCE_SECONDS)
+
+    @cached_property
+    def afar(self) -> Afar:
+        """What a process that cannot open the tracker's file has in its place."""
+        settings = self.settings
+        cache = ArtifactCache(settings.data / "far", settings.cache_mb * 1024 * 1024)
+        if settings.dashboard_url is None or settings.token is None:
+            return Afar(cache)
+        token = settings.token.get_secret_value()
+        KNOWN.learn("CELERIAC_TOKEN", token, is_secret=True)
+        http = PoliteClient(contact=settings.contact, allow_hosts=settings.allow_hosts)
+        return Afar(cache, FarDashboard(http, settings.dashboard_url, token))
 
     def _make_client(self, manners: Manners, patience_seconds: float) -> PoliteClient:
         return PoliteClient(

@@ -1,9 +1,23 @@
-"""Instants and spans as explanations and checks say them, in UTC."""
+"""Instants, spans and what is missing, as explanations, checks and pages say them; times in UTC."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeline.durations import format_duration
 from tracker.clock import format_ms
+
+if TYPE_CHECKING:
+    from tracker.item_attempts import AttemptOfItem
+
+
+def say_no_log(attempt: AttemptOfItem) -> str:
+    """Say why there is no log of an attempt."""
+    if attempt.log_is_lost:
+        return "What it logged is lost: its process died, or was cut off, before it could be kept."
+    if attempt.ended is None and attempt.began_at is not None:
+        return "What it logs is kept when it ends."
+    return "It logged nothing that is kept."
 
 
 def say_until(at: int, now: int) -> str:

@@ -80,7 +80,8 @@ def find_failed(place: Place) -> Words | None:
     if place.state is not State.FAILED or place.at is None:
         return None
     at = place.at
-    error = ": ".join(filter(None, (at.error_type, at.message or at.signature))) or at.reason or "by hand"
+    said = ": ".join(filter(None, (at.error_type, at.message)))
+    error = (said if at.message else at.signature or said) or at.reason or "by hand"
     alike = next((one.failed for one in place.facts.failures if one.name == at.failure_group), 0)
     return {
         "error": shorten(error),

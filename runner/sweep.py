@@ -49,6 +49,8 @@ MISSED_AFTER_MS = 10_000
 class Swept:
     """What a sweep did."""
 
+    ahead: int = 0
+    """How many leases were of a clock that was set back."""
     expired: int = 0
     unpaused: int = 0
     budgets: int = 0
@@ -73,7 +75,8 @@ def sweep(runtime: Runtime, only: str | None = None) -> Swept:
     try:
         apply_jobs_file(runtime)
         done = Swept(
-            expired=recovery.reclaim_stuck_stages(conn),
+            ahead=recovery.shorten_leases_ahead(conn),
+            expired=_expire(runtime),
             unpaused=lift_due_pauses(runtime),
             budgets=review_budgets(runtime),
             woken=messages.wake_parked_stages(conn) + wake_waiting_stages(conn),
@@ -94,6 +97,13 @@ def sweep(runtime: Runtime, only: str | None = None) -> Swept:
     if done != Swept():
         log.info("swept", **{name: value for name in Swept.__slots__ if (value := getattr(done, name))})
     return done
+
+
+def _expire(runtime: Runtime) -> int:
+    steps = runtime.clock_steps
+    return (
+        0 if steps is not None and steps.was_set_forward() else recovery.reclaim_stuck_stages(runtime.tracker)
+    )
 
 
 def _take_back_vanished(runtime: Runtime) -> int:
@@ -149,7 +159,7 @@ def _send_woken(runtime: Runtime, enabled: set[str]) -> int:
 
 def _note(conn: Connection) -> None:
     noted = jobs.get_note(conn, jobs.SWEPT_AT)
-    if noted is None or now_ms() - int(noted) >= NOTE_EVERY_MS:
+    if noted is None or not 0 <= now_ms() - int(noted) < NOTE_EVERY_MS:
         with write(conn):
             jobs.set_note(conn, jobs.SWEPT_AT, str(now_ms()))
             forget_silent_workers(conn)

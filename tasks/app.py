@@ -9,21 +9,28 @@ import billiard.pool
 from celery import Celery
 from celery.exceptions import SoftTimeLimitExceeded, WorkerShutdown, WorkerTerminate
 from kombu import Queue
-from kombu.transport.redis import Channel
 
 from pipeline.errors import CeleriacError
 from pipeline.settings import load_settings
-from runner.broker import find_broker_url
+from runner.broker import choose_tls, find_broker_url
+from runner.clock_steps import ClockSteps
 from runner.context import RunContext
 from runner.runtime import Runtime
 from tasks.publisher import TRACKER_QUEUE, CeleryPublisher
+from tasks.transport import use_bulk_transport
 
 RUN_VARIABLE = "CELERIAC_RUN"
 """Carries the `RunContext` of a `celeriac run` to the workers that it starts for itself. Not for people."""
 
+FAR_VARIABLE = "CELERIAC_FAR"
+"""Tells the processes of a `celeriac worker --remote` that they cannot open the tracker's file. Not for people."""
+
+_settings = load_settings()
+use_bulk_transport()
 app = Celery("celeriac")
 app.conf.update(
-    broker_url=find_broker_url(load_settings()),
+    broker_url=find_broker_url(_settings),
+    broker_use_ssl=choose_tls(find_broker_url(_settings)) or False,
     # The tracker remembers, so the broker need not: no acknowledgements to keep, no visibility timeout to
     # fear, and twice the throughput. A message that dies is a stage whose lease or stamp runs out.
     broker_transport_options={
@@ -56,7 +63,10 @@ app.conf.update(
     enable_utc=True,
     timezone="UTC",
 )
-Channel.do_restore = False  # nothing is unacknowledged, so nothing is to be put back at shutdown
+if _settings.is_signed:
+    from tasks.signing import sign_messages
+
+    sign_messages(app, _settings)
 # A child that stops waits for its parent to hear of its last tasks, which a stopping parent does not always do:
 # half a minute by default. The tracker has heard already, so a second is plenty.
 billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
@@ -66,13 +76,16 @@ billiard.pool.GUARANTEE_MESSAGE_CONSUMPTION_RETRY_LIMIT = 10
 def get_runtime() -> Runtime:
     """Get this process's runtime."""
     scope = os.environ.get(RUN_VARIABLE)
-    return Runtime(
+    runtime = Runtime(
         load_settings(),
         CeleryPublisher(app),
         run=RunContext.from_json(scope) if scope else None,
         timeout_error=SoftTimeLimitExceeded,
         stop_errors=(KeyboardInterrupt, WorkerShutdown, WorkerTerminate),
+        is_far=bool(os.environ.get(FAR_VARIABLE)),
     )
+    runtime.clock_steps = ClockSteps()
+    return runtime
 
 
 def list_queues(*, with_remote: bool = False) -> list[str]:

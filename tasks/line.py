@@ -10,7 +10,11 @@ from runner.runtime import name_process
 from tasks.publisher import AWAY, TRACKER_QUEUE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from celery import Celery
+
+    from runner.far import Told
 
 log = structlog.get_logger(__name__)
 
@@ -29,13 +33,17 @@ class TrackerLine:
         """Say that the handler is about to run."""
         self._send("tasks.remote_begun", self._worker, retry=False)
 
-    def alive(self) -> None:
-        """Say that it still runs."""
-        self._send("tasks.remote_alive", retry=False)
+    def alive(self, told: Told | None) -> None:
+        """Say that it still runs, and how far it is."""
+        self._send("tasks.remote_alive", *(() if told is None else (told,)), retry=False)
 
     def ended(self, report: dict[str, Any]) -> None:
         """Say how it ended."""
         self._send("tasks.remote_ended", self._worker, report, retry=True, retry_policy=PATIENCE)
+
+    def lost(self, reason: str) -> None:
+        """Say that its process died."""
+        self._send("tasks.remote_lost", reason, retry=False)
 
     def _send(self, task: str, *args: Any, **options: Any) -> None:
         try:
@@ -57,6 +65,10 @@ class PresenceLine:
     def gone(self, host: str, pid: int) -> None:
         """Say that it stops."""
         self._send("tasks.worker_gone", host, pid)
+
+    def handed_back(self, attempts: Sequence[tuple[int, str, int]]) -> None:
+        """Say what it has fetched and not begun: (item, stage, attempt) of each."""
+        self._send("tasks.remote_handed_back", list(attempts))
 
     def _send(self, task: str, *args: Any) -> None:
         try:

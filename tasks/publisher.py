@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from amqp.exceptions import ChannelError
 from celery.utils import uuid
-from kombu.exceptions import OperationalError
+from kombu.exceptions import BatchPublishError, OperationalError  # type: ignore[attr-defined]  # since kombu 5.7
 from redis.exceptions import RedisError
 
 from pipeline.errors import BrokerUnavailableError
@@ -35,7 +35,7 @@ TRACKER_QUEUE = "tracker"
 
 ORIGIN = socket.gethostname()
 
-AWAY = (OperationalError, RedisError, OSError)
+AWAY = (OperationalError, BatchPublishError, RedisError, OSError)
 
 
 class CeleryPublisher:
@@ -56,7 +56,7 @@ class CeleryPublisher:
                     written.body,
                     routing_key=spec.queue,
                     headers=written.headers,
-                    serializer="json",
+                    serializer=self._app.conf.task_serializer,
                     delivery_mode=2,
                     retry=False,
                     declare=[],
@@ -79,7 +79,7 @@ class CeleryPublisher:
         from tasks.app import list_queues  # noqa: PLC0415 - the app is made with this publisher
 
         with self._producer() as producer:
-            return any(_count(producer, queue) for queue in list_queues(with_remote=True))
+            return any(count_waiting(producer, queue) for queue in list_queues(with_remote=True))
 
     @contextmanager
     def _producer(self) -> Iterator[Producer]:
@@ -118,7 +118,8 @@ def _name_call(spec: StageSpec, load: Sequence[Message]) -> tuple[str, tuple[Any
     return ("tasks.run_remote", (*ids, message.cargo)) if message.cargo else ("tasks.run_stage", ids)
 
 
-def _count(producer: Producer, queue: str) -> int:
+def count_waiting(producer: Producer, queue: str) -> int:
+    """Count the messages that wait on a queue."""
     try:
         channel: Any = producer.channel
         return int(channel.queue_declare(queue, passive=True).message_count)

@@ -9,8 +9,11 @@ import structlog
 from celery.beat import Scheduler
 
 from beat_schedule import make_beat_schedule
+from pipeline.errors import TrackerNewerError
 from runner import presence
 from tasks.app import get_runtime
+from tasks.newer import UNUSABLE
+from tracker.clock import EPOCH
 from tracker.workers import BEAT_SECONDS
 
 log = structlog.get_logger(__name__)
@@ -25,6 +28,7 @@ class JobsScheduler(Scheduler):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._digest: str | None = None
         self._said_at = float("-inf")
+        self._ticked_at = EPOCH
         super().__init__(*args, **kwargs)
         self.max_interval = LONGEST_SLEEP_SECONDS
 
@@ -34,6 +38,7 @@ class JobsScheduler(Scheduler):
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
         """Send what is due; the seconds until the next look."""
+        self._follow_clock()
         self._refresh()
         self._say_that_it_ticks()
         return min(float(super().tick(*args, **kwargs)), LONGEST_SLEEP_SECONDS)
@@ -44,8 +49,21 @@ class JobsScheduler(Scheduler):
         self._said_at = time.monotonic()
         try:
             presence.note_beat(get_runtime())
+        except TrackerNewerError as error:
+            log.error("beat stops: the tracker is no longer for this code", error=str(error))
+            raise SystemExit(UNUSABLE) from None
         except Exception as error:  # noqa: BLE001 - beat goes on ticking when nobody can write it down
             log.warning("could not note that beat ticks", error=str(error))
+
+    def _follow_clock(self) -> None:
+        """When the clock was set back, begin anew from now: else nothing would be sent until it is where it was."""
+        now = self.app.now()
+        if now < self._ticked_at:
+            log.warning("the clock was set back", seconds=(self._ticked_at - now).total_seconds())
+            for entry in self.schedule.values():
+                entry.last_run_at = min(entry.last_run_at or now, now)
+            self._heap = None
+        self._ticked_at = now
 
     def _refresh(self) -> None:
         watch = get_runtime().watch

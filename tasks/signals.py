@@ -12,11 +12,17 @@ from celery import bootsteps, signals
 from celery.exceptions import WorkerTerminate
 from celery.worker import state
 
+from handlers.time_limit import TIME_LIMIT
 from pipeline.errors import CeleriacError
+from pipeline.settings import load_settings
+from runner.attempt_log import LEVELS
+from runner.far import as_failure
+from runner.judge import describe_timeout
 from runner.logs import configure_logs
 from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
 from tasks.app import app, get_runtime, list_queues
-from tasks.work import run_batch, run_stage
+from tasks.line import PresenceLine, TrackerLine
+from tasks.work import run_batch, run_remote, run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +38,7 @@ LOOK_FOR_QUEUES_SECONDS = 5.0
 @signals.setup_logging.connect
 def use_our_logs(loglevel: int, **_: Any) -> None:
     """Log in our form, whatever command started this process; what handlers print becomes log lines too."""
-    configure_logs(loglevel)
+    configure_logs(loglevel, LEVELS[load_settings().attempt_logs])
     app.log.redirect_stdouts(app.conf.worker_redirect_stdouts_level)
 
 
@@ -52,10 +58,24 @@ def take_back_lost(sender: Task[..., None], exception: BaseException, args: Sequ
             log.error("could not give a stage back; its lease will run out", error=str(error), args=attempt)
 
 
+@signals.task_failure.connect(sender=run_remote)
+def tell_lost(exception: BaseException, args: Sequence[Any], **_: Any) -> None:
+    """In the parent of a worker far from the file: tell those beside it what became of a child's attempt."""
+    item_id, stage, attempt, cargo = args
+    line = TrackerLine(app, item_id, stage, attempt)
+    if isinstance(exception, TimeLimitExceeded):
+        ended = as_failure(describe_timeout(cargo["timeout_seconds"]))
+        line.ended(ended | {"job": cargo["job"], "costs": []})
+    elif isinstance(exception, WorkerLostError):
+        line.lost(str(exception))
+    else:
+        log.error("a task failed outside its handler", error=repr(exception), args=args[:3])
+
+
 def list_attempts(task: str, args: Sequence[Any]) -> list[tuple[int, str, int]]:
     """List the (item, stage, attempt) that a task of ours is about; none for a task that runs no stage."""
-    if task == run_stage.name:
-        item_id, stage, attempt = args
+    if task in {run_stage.name, run_remote.name}:
+        item_id, stage, attempt, *_ = args
         return [(item_id, stage, attempt)]
     if task == run_batch.name:
         stage, pairs = args
@@ -79,11 +99,24 @@ def _terminate(leave: Callable[[int, FrameType | None], None], number: int, fram
         raise WorkerTerminate(error.code) from None
 
 
+@signals.task_prerun.connect
+def strike_when_told(**_: Any) -> None:
+    """In a worker's child: let the end of a task's time strike where it may, and not wherever the process is."""
+    strike = signal.getsignal(signal.SIGUSR1)
+    if callable(strike) and strike.__module__ == "billiard.pool":
+        signal.signal(signal.SIGUSR1, lambda *caught: TIME_LIMIT.strike(partial(strike, *caught)))
+        signals.task_prerun.disconnect(strike_when_told)  # once, as above
+
+
 @signals.worker_shutting_down.connect
 def hand_back(**_: Any) -> None:
     """Let other workers have what this one fetched and has not begun."""
     waiting = state.reserved_requests - state.active_requests
     fetched = [attempt for request in waiting for attempt in list_attempts(request.type, request.args)]
+    if get_runtime().is_far:
+        if fetched:
+            PresenceLine(app).handed_back(fetched)
+        return
     try:
         hand_back_unbegun(get_runtime(), fetched)
     except CeleriacError as error:

@@ -6,13 +6,17 @@ from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 
+from handlers.time_limit import TIME_LIMIT
 from runner import advance as advancing
 from runner import discover as discovering
-from runner import maintenance, presence, remote
+from runner import far, maintenance
 from runner import sweep as sweeping
 from runner.batch import advance_together
 from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
+from runner.far import Told  # noqa: TC001 - as above
+from runner.far_desk import Place
 from tasks.app import app, get_runtime
+from tasks.hearing import hear
 from tasks.line import TrackerLine
 
 DISCOVERY_LIMIT_SECONDS = 3600
@@ -22,12 +26,14 @@ MAINTENANCE_LIMIT_SECONDS = 6 * 3600
 @app.task(name="tasks.run_stage")
 def run_stage(item_id: int, stage: str, attempt: int) -> None:
     """Run one attempt of one stage; see `runner.advance`."""
+    TIME_LIMIT.begin()
     advancing.advance(get_runtime(), item_id, stage, attempt)
 
 
 @app.task(name="tasks.run_batch")
 def run_batch(stage: str, attempts: list[tuple[int, int]]) -> None:
     """Run one attempt of one stage for several items together, given as (item, attempt); see `runner.batch`."""
+    TIME_LIMIT.begin()
     advance_together(get_runtime(), stage, attempts)
 
 
@@ -36,44 +42,59 @@ def run_batch(stage: str, attempts: list[tuple[int, int]]) -> None:
 )
 def discover(job_id: str, run_id: int | None = None, *, scheduled: bool = False) -> None:
     """Look for a job's items; see `runner.discover`."""
-    discovering.discover(get_runtime(), job_id, scheduled=scheduled, run_id=run_id)
+    with TIME_LIMIT.applies():
+        discovering.discover(get_runtime(), job_id, scheduled=scheduled, run_id=run_id)
 
 
 @app.task(name="tasks.run_remote")
 def run_remote(item_id: int, stage: str, attempt: int, cargo: Cargo) -> None:
-    """Run one attempt of a remote stage, far from the tracker; see `runner.remote`."""
-    line = TrackerLine(app, item_id, stage, attempt)
-    remote.run_away(cargo, stage, attempt, get_runtime().remote_http, line, SoftTimeLimitExceeded)
+    """Run one attempt of a remote stage, far from the tracker; see `runner.far`."""
+    TIME_LIMIT.begin()
+    runtime, line = get_runtime(), TrackerLine(app, item_id, stage, attempt)
+    place = Place(item_id, stage, attempt, runtime.worker)
+    far.run_away(cargo, place, runtime.remote_http, line, SoftTimeLimitExceeded, runtime.afar)
 
 
 @app.task(name="tasks.remote_begun")
 def remote_begun(item_id: int, stage: str, attempt: int, worker: str) -> None:
     """Claim a stage for the remote worker that began it; see `runner.remote`."""
-    remote.note_begun(get_runtime(), item_id, stage, attempt, worker)
+    hear("begun", item_id, stage, attempt, worker)
 
 
 @app.task(name="tasks.remote_alive")
-def remote_alive(item_id: int, stage: str, attempt: int) -> None:
+def remote_alive(item_id: int, stage: str, attempt: int, told: Told | None = None) -> None:
     """Renew a remote worker's lease; see `runner.remote`."""
-    remote.note_alive(get_runtime(), item_id, stage, attempt)
+    hear("alive", item_id, stage, attempt, told)
 
 
 @app.task(name="tasks.remote_ended")
 def remote_ended(item_id: int, stage: str, attempt: int, worker: str, report: dict[str, Any]) -> None:
     """Settle a remote attempt; see `runner.remote`."""
-    remote.note_ended(get_runtime(), item_id, stage, attempt, worker, report)
+    hear("ended", item_id, stage, attempt, worker, report)
+
+
+@app.task(name="tasks.remote_lost")
+def remote_lost(item_id: int, stage: str, attempt: int, reason: str) -> None:
+    """Give back the claim of a remote process that died; see `runner.remote`."""
+    hear("lost", item_id, stage, attempt, reason)
+
+
+@app.task(name="tasks.remote_handed_back")
+def remote_handed_back(attempts: list[tuple[int, str, int]]) -> None:
+    """Let other remote workers have what one that stops has not begun; see `runner.remote`."""
+    hear("handed_back", attempts)
 
 
 @app.task(name="tasks.worker_alive")
 def worker_alive(word: dict[str, Any]) -> None:
-    """Record that a worker far from the file lives; see `runner.presence`."""
-    presence.hear_alive(get_runtime(), word)
+    """Record that a worker far from the file lives; see `runner.remote`."""
+    hear("worker_alive", word)
 
 
 @app.task(name="tasks.worker_gone")
 def worker_gone(host: str, pid: int) -> None:
-    """Strike off a worker far from the file that stops; see `runner.presence`."""
-    presence.hear_gone(get_runtime(), host, pid)
+    """Strike off a worker far from the file that stops; see `runner.remote`."""
+    hear("worker_gone", host, pid)
 
 
 @app.task(name="tasks.sweep")

@@ -54,12 +54,14 @@ VALUES (:name, :role, :password, :now)
 """
 
 
-def put_account(conn: Connection, name: str, role: str, password: str | None, by: str) -> None:
-    """Add an account, or give it another role and password; its sessions are over. Commits."""
-    asked = {"name": name, "role": role, "password": password, "now": now_ms()}
+def put_account(conn: Connection, name: str, role: str, password: str | None, by: str) -> int:
+    """Add an account, or give it another role and password; its sessions are over. Gives its `changed_at`. Commits."""
+    changed_at = now_ms()
+    asked = {"name": name, "role": role, "password": password, "now": changed_at}
     with write(conn):
         conn.execute(PUT_ACCOUNT, asked)
         append_event(conn, None, "put_account", None, None, None, by, {"name": name, "role": role})
+    return changed_at
 
 
 REMOVE_ACCOUNT = "DELETE FROM accounts WHERE name = :name"

@@ -8,11 +8,12 @@ from tracker.actions import Action, add_done, finish, get_action, take_turn
 from tracker.acts import ACTS
 from tracker.bulk import Asked, Touched, change_stages, count_concerned
 from tracker.choosing import Choice, Page, choose_page
-from tracker.connection import Connection, write
 from tracker.priorities import set_priorities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from tracker.connection import Connection
 
 COUNT_FAILED = """
 SELECT coalesce(sum(c.failed), 0)
@@ -75,7 +76,7 @@ def _ask(act: str, page: Page, choice: Choice, statuses: Sequence[str] | None) -
         item_ids=page.item_ids,
         stage=page.stage,
         places=page.places,
-        statuses=statuses,
+        statuses=statuses or page.statuses,
         by="",
         reason=None,
         asked_at=choice.asked_at,
@@ -91,13 +92,16 @@ def next_page(conn: Connection, action: Action, limit: int) -> Page | None:
 
 
 def do_batch(conn: Connection, action: Action, page: Page | None) -> Action:
-    """Do an action's next batch, or finish it when there is no page; how it stands then. One transaction."""
-    with write(conn):
-        if page is None:
-            finish(conn, action)
-        elif take_turn(conn, action, page.cursor):
-            add_done(conn, action, _change(conn, action, page).count(ACTS[action.act]))
-        return get_action(conn, action.action_id)
+    """
+    Do an action's next batch, or finish it when there is no page; how it stands then.
+
+    In the caller's transaction, which does nothing else: what a batch changed is never taken back by itself.
+    """
+    if page is None:
+        finish(conn, action)
+    elif take_turn(conn, action, page.cursor):
+        add_done(conn, action, _change(conn, action, page).count(ACTS[action.act]))
+    return get_action(conn, action.action_id)
 
 
 def _change(conn: Connection, action: Action, page: Page) -> Touched:
@@ -108,7 +112,7 @@ def _change(conn: Connection, action: Action, page: Page) -> Touched:
         item_ids=page.item_ids,
         stage=page.stage,
         places=page.places,
-        statuses=action.how.get("statuses"),
+        statuses=action.how.get("statuses", page.statuses),
         by=action.by,
         reason=action.reason,
         asked_at=action.asked_at,

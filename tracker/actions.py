@@ -140,6 +140,11 @@ def list_left_over(conn: Connection, quiet_ms: int) -> list[Action]:
     return [Action.from_row(row) for row in rows]
 
 
+def list_unfinished(conn: Connection) -> list[Action]:
+    """List the actions that are not finished, at most 100, the oldest first."""
+    return list_left_over(conn, 0)
+
+
 LIST_ACTIONS = "SELECT * FROM actions ORDER BY action_id DESC LIMIT :limit"
 
 

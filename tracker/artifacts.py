@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pipeline.errors import NotFoundError, StaleLeaseError, TrackerUnusableError
+from pipeline.errors import ArtifactError, NotFoundError, StaleLeaseError, TrackerUnusableError
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.jobs import get_note, set_note
@@ -94,16 +94,19 @@ def keep(
     content: Content,
     name: str,
     content_type: str | None = None,
+    sha256: str | None = None,
 ) -> Blob:
     """
-    Keep a file, held for an attempt for as long as that runs. Commits.
+    Keep a file, held for an attempt for as long as that runs; one that was sent is checked by its `sha256`. Commits.
 
-    Raises `TrackerFullError` when there is no room, `TrackerUnusableError` for the folder of another tracker,
-    `StaleLeaseError` when the attempt owns its stage no longer. Then nothing is left behind that `collect` does
-    not remove.
+    Raises `ArtifactError` for another hash, `TrackerFullError` when there is no room, `TrackerUnusableError` for the
+    folder of another tracker, `StaleLeaseError` when the attempt owns its stage no longer. Then nothing is left
+    behind that `collect` does not remove.
     """
     claim_folder(conn, store)
     with store.receive(content) as received:
+        if sha256 not in {None, received.blob.sha256}:
+            raise ArtifactError(f"what came for the artifact {sha256} has the SHA-256 {received.blob.sha256}")
         register(conn, holder, received.blob, name, content_type)  # from here on nobody removes it
         received.place()
     return received.blob

@@ -65,15 +65,25 @@ class BlobStore:
 
         Raises `TrackerFullError` when there is no room.
         """
+        with self.incoming() as (path, file):
+            blob = _write(file, content)
+            file.flush()
+            os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode & 0o444)
+            os.fsync(file.fileno())
+            yield Received(self, path, blob)
+
+    @contextmanager
+    def incoming(self) -> Iterator[tuple[Path, BinaryIO]]:
+        """
+        Open a new file to write to; it goes away with the block, unless `give_name` has moved it to its place.
+
+        Raises `TrackerFullError` when there is no room.
+        """
         with _no_room_is_told(self.folder):
             path, file = _open_incoming(self._make_folder("incoming"))
         try:
-            with file, _no_room_is_told(self.folder):
-                blob = _write(file, content)
-                file.flush()
-                os.fchmod(file.fileno(), os.fstat(file.fileno()).st_mode & 0o444)
-                os.fsync(file.fileno())
-                yield Received(self, path, blob)
+            with _no_room_is_told(self.folder), file:  # closing it writes, too
+                yield path, file
         finally:
             with suppress(FileNotFoundError):  # the usual case: it has its name
                 path.unlink()

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.filters import parse_filter
+from pipeline.lifecycle import Status
 from tracker import selecting
+from tracker.item_lists import list_by_priority
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
@@ -37,7 +39,8 @@ class Page:
     """
     The next items, all of one job; `stage` is the one that they were chosen for, if it is one.
 
-    `places` are the (item, stage) that were chosen, where these were chosen and not whole items.
+    `places` are the (item, stage) that were chosen, where these were chosen and not whole items; `statuses` are those
+    of the stages that are meant.
     """
 
     job_id: str
@@ -45,6 +48,7 @@ class Page:
     stage: str | None
     cursor: Cursor
     places: Sequence[tuple[int, str]] | None = None
+    statuses: Sequence[str] | None = None
 
 
 Chooser = Callable[["Connection", Choice, Cursor, int], Page | None]
@@ -102,12 +106,11 @@ def choose_job(conn: Connection, choice: Choice, cursor: Cursor, limit: int) -> 
 
 # -- all that failed --------------------------------------------------------------------------------------
 
-NEXT_FAILED_STAGE = """
-SELECT job_id, stage
-  FROM stage_counts
- WHERE failed > 0 AND (job_id, stage) >= (:from_job, :from_stage)
-   AND (job_id = :job_id OR :job_id IS NULL) AND (stage = :stage OR :stage IS NULL)
- ORDER BY job_id, stage
+NEXT_JOB_WITH_FAILED = """
+SELECT job_id
+  FROM item_counts
+ WHERE failed > 0 AND job_id >= :from_job AND (job_id = :job_id OR :job_id IS NULL)
+ ORDER BY job_id
  LIMIT 1
 """
 
@@ -122,20 +125,35 @@ SELECT item_id
 
 
 def choose_failed(conn: Connection, choice: Choice, cursor: Cursor, limit: int) -> Page | None:
-    """Take the items with failures, stage by stage, of one job or of all: `{"by": "failed"}`."""
-    job_id, stage, after = cursor or ("", "", 0)
+    """
+    Take the items that failed, or failed at the choice's stage, of one job or of all: `{"by": "failed"}`.
+
+    All failed stages of an item come together, and items beside each other in the file too: so a page of the file is
+    written once.
+    """
+    job_id, after = cursor or ("", None)
     while True:
-        asked = {"job_id": choice.job_id, "stage": choice.stage, "from_job": job_id, "from_stage": stage}
-        found = conn.execute(NEXT_FAILED_STAGE, asked).fetchone()
+        found = conn.execute(NEXT_JOB_WITH_FAILED, {"job_id": choice.job_id, "from_job": job_id}).fetchone()
         if found is None:
             return None
-        after = after if tuple(found) == (job_id, stage) else 0
-        job_id, stage = found
-        asked = {"job_id": job_id, "stage": stage, "after": after, "limit": limit}
-        item_ids = [row[0] for row in conn.execute(LIST_FAILED, asked)]
+        after = after if found[0] == job_id else None
+        job_id = found[0]
+        item_ids, after = _list_failed(conn, job_id, choice.stage, after, limit)
         if item_ids:
-            return Page(job_id, item_ids, stage, [job_id, stage, item_ids[-1]])
-        stage, after = stage + "\0", 0  # the next name after it
+            return Page(job_id, item_ids, choice.stage, [job_id, after], statuses=[Status.FAILED])
+        job_id += "\0"  # the next name after it
+
+
+def _list_failed(
+    conn: Connection, job_id: str, stage: str | None, after: Any, limit: int
+) -> tuple[list[int], Any]:
+    """List a job's failed items, or those that failed at a stage, behind `after`; and what to go on behind."""
+    if stage is None:
+        rows = list_by_priority(conn, job_id, Status.FAILED, after, limit).rows
+        return [row.item_id for row in rows], f"{rows[-1].priority}:{rows[-1].item_id}" if rows else None
+    asked = {"job_id": job_id, "stage": stage, "after": after or 0, "limit": limit}
+    item_ids = [row[0] for row in conn.execute(LIST_FAILED, asked)]
+    return item_ids, item_ids[-1] if item_ids else None
 
 
 # -- what a filter selects --------------------------------------------------------------------------------

@@ -59,10 +59,10 @@ UPDATE item_stages
                       AND p.stage = item_stages.stage AND p.host = '')
 RETURNING job_id, retries, crashes, priority,
           EXISTS (SELECT 1 FROM pauses p
-                   WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = '')
+                   WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = ''),
+          (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id),
+          (SELECT data FROM work_items WHERE work_items.item_id = item_stages.item_id)
 """
-
-READ_ITEM = "SELECT key, data FROM work_items WHERE item_id = :item_id"
 
 
 def claim(
@@ -100,8 +100,10 @@ def claim(
         append_event(conn, row[0], CLAIM.name, item_id, stage, attempt, worker, None)
         if row[4]:  # its job is paused, and lets out probes: this is one
             take_probe(conn, row[0], item_id, stage, attempt)
-    key, data = conn.execute(READ_ITEM, asked).fetchone()
-    return Claim(item_id, row[0], stage, attempt, key, json.loads(data), row[3], row[1], row[2], now, data)
+    job_id, retries, crashes, priority, _, key, data = row
+    return Claim(
+        item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, now, data
+    )
 
 
 READ_CLAIM = """
@@ -160,6 +162,19 @@ def renew_lease(
             },
         )
         return conn.changes() == 1
+
+
+IS_HELD = """
+SELECT EXISTS (SELECT 1
+                 FROM item_stages
+                WHERE item_id = :item_id AND stage = :stage AND status = 'in_progress' AND attempt = :attempt)
+"""
+
+
+def is_held(conn: Connection, item_id: int, stage: str, attempt: int) -> bool:
+    """Tell whether an attempt owns its stage."""
+    asked = {"item_id": item_id, "stage": stage, "attempt": attempt}
+    return bool(conn.execute(IS_HELD, asked).fetchone()[0])
 
 
 IS_CANCELLED = """

@@ -19,11 +19,12 @@ import apsw
 from pipeline.errors import TrackerFullError, TrackerUnusableError
 from pipeline.settings import load_settings
 from tracker import schema
+from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
 from tracker.filesystem import check_directory
 from tracker.rows import trace_row
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from tracker.rows import Row
 
@@ -68,6 +69,8 @@ class Connection(apsw.Connection):
         self.path = path
         self.row_trace = trace_row
         self.set_busy_timeout(BUSY_TIMEOUT_MS)
+        self.log_pages = 0
+        self.make_checkpoint: Callable[[Connection], None] = checkpoint
         self._lock_file: int | None = None
         _live.add(self)
 
@@ -76,8 +79,10 @@ class Connection(apsw.Connection):
         """Wait for this connection's turn to write, and give it up at the end. A killed holder's is free."""
         if self._lock_file is None:
             self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock_file, fcntl.LOCK_EX)
         try:
+            fcntl.flock(
+                self._lock_file, fcntl.LOCK_EX
+            )  # within: an interruption may strike just after it is ours
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)
@@ -191,7 +196,8 @@ def write(conn: Connection) -> Iterator[None]:
     """
     Run the block as one immediate transaction: all of it is committed, or none of it.
 
-    Inside another `write` it joins that one, as a savepoint. A full disk raises `TrackerFullError`.
+    Inside another `write` it joins that one, as a savepoint. A full disk raises `TrackerFullError`; a file that a newer
+    Celeriac has migrated meanwhile, `TrackerNewerError`.
     """
     if conn.in_transaction:
         with _savepoint(conn):
@@ -200,6 +206,7 @@ def write(conn: Connection) -> Iterator[None]:
     with conn.turn():
         conn.execute("BEGIN IMMEDIATE")
         try:
+            schema.refuse_newer(conn)
             yield
             conn.execute("COMMIT")
         except BaseException as error:
@@ -208,6 +215,8 @@ def write(conn: Connection) -> Iterator[None]:
             if isinstance(error, apsw.FullError):
                 raise TrackerFullError(f"no room left to write {conn.path}") from error
             raise
+    if conn.log_pages >= CHECKPOINT_PAGES:
+        conn.make_checkpoint(conn)
 
 
 @contextmanager
@@ -221,6 +230,11 @@ def _savepoint(conn: Connection) -> Iterator[None]:
             conn.execute("RELEASE inner_write")
         raise
     conn.execute("RELEASE inner_write")
+
+
+def _note_log(conn: Connection, _: str, pages: int) -> int:
+    conn.log_pages = pages
+    return apsw.SQLITE_OK
 
 
 def _check_library() -> None:
@@ -239,4 +253,4 @@ def _configure(conn: Connection) -> None:
     conn.execute("PRAGMA synchronous = NORMAL")
     conn.execute("PRAGMA foreign_keys = ON")
     conn.execute("PRAGMA temp_store = MEMORY")
-    conn.execute("PRAGMA wal_autocheckpoint = 8000").fetchall()
+    conn.set_wal_hook(_note_log)  # type: ignore[arg-type]  # in place of SQLite's own checkpoints; it is given `conn`

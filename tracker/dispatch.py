@@ -220,7 +220,7 @@ TAKE_RATE = """
 INSERT INTO rates (job_id, stage, free_us)
 VALUES (:job_id, :stage, :now - :burst_us + :count * :interval_us)
     ON CONFLICT DO UPDATE
-   SET free_us = max(free_us, :now - :burst_us) + :count * :interval_us
+   SET free_us = iif(free_us > :now + :interval_us, :now, max(free_us, :now - :burst_us)) + :count * :interval_us
 """
 
 READ_RATE = "SELECT free_us FROM rates WHERE job_id = :job_id AND stage = :stage"
@@ -230,11 +230,14 @@ def count_allowed(conn: Connection, job_id: str, stage: str, interval_us: int, b
     """
     Count how many sendings a stage's rate allows at this moment, at most `burst`.
 
-    A rate is kept as the instant from which it is free again (the generic cell rate algorithm).
+    A rate is kept as the instant from which it is free again (the generic cell rate algorithm). It is never further off
+    than one interval, unless the clock was set back, or the rate was lower: then it is free now.
     """
     row = conn.execute(READ_RATE, {"job_id": job_id, "stage": stage}).fetchone()
     now_us = now_ms() * 1000
     behind = now_us - row[0] if row else burst * interval_us
+    if behind < -interval_us:
+        return 1
     return max(0, min(burst, 1 + behind // interval_us))
 
 

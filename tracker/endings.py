@@ -114,7 +114,7 @@ class Ending:
 
     def as_detail(self) -> dict[str, Any] | None:
         """Give what the event should say beyond the move."""
-        detail = {"reason": self.reason, "retry_at": self.retry_at}
+        detail = {"reason": self.reason, "retry_at": self.retry_at, "crash": self.is_crash or None}
         return {name: value for name, value in detail.items() if value is not None} or None
 
     @classmethod

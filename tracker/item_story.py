@@ -1,4 +1,4 @@
-"""What one item's page tells: its results, what it cost, what failed, what happened; each bounded, by its indexes."""
+"""What one item's page tells: its results, what it cost, what happened; each bounded, by its indexes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracker.reports import EventReport, FailureReport, StageOfItem
+from tracker.reports import EventReport, StageOfItem
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
     from tracker.rows import Row
 
-MOST_FAILURES = 20
 MOST_VERSIONS = 100
 MOST_COSTS = 100
 EVENTS_AT_ONCE = 100
@@ -124,21 +123,6 @@ SELECT stage, status, attempt, retries, crashes, reason, worker, queued_at, retr
 def list_stages(conn: Connection, item_id: int) -> list[StageOfItem]:
     """List the stages of an item, in its job's order."""
     return [StageOfItem(*row) for row in conn.execute(LIST_STAGES, {"item_id": item_id})]
-
-
-LAST_FAILURES = """
-SELECT stage, attempt, failed_at, error_type, message, traceback
-  FROM failures
- WHERE item_id = :item_id
- ORDER BY failed_at DESC
- LIMIT :limit
-"""
-
-
-def list_failures(conn: Connection, item_id: int) -> list[FailureReport]:
-    """List the last failed attempts of an item, the newest first; at most 20."""
-    rows = conn.execute(LAST_FAILURES, {"item_id": item_id, "limit": MOST_FAILURES})
-    return [FailureReport(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

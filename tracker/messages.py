@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 BROKER_LOSS_MS = 5_000
 """With an empty broker, a message sent so long ago and not claimed is lost; doubles with each sending."""
 
+AHEAD_MS = 2_000
+"""What is noted for so much later than now was noted by a clock that was set back since."""
+
 HAS_DUE = """
 SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_parked
                 WHERE job_id IN (SELECT job_id FROM item_counts)
@@ -67,13 +70,14 @@ TAKE_BACK_VANISHED = """
 UPDATE item_stages INDEXED BY idx_item_stages_sent
    SET queued_at = NULL, resend_at = NULL
  WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
-   AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends - 1, 8))
+   AND resend_at IS NOT NULL AND (queued_at <= :now - (:loss << min(sends - 1, 8)) OR queued_at > :ahead)
 """
 
 HAS_VANISHED = """
 SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_sent
                 WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL
-                  AND resend_at IS NOT NULL AND queued_at <= :now - (:loss << min(sends - 1, 8)))
+                  AND resend_at IS NOT NULL
+                  AND (queued_at <= :now - (:loss << min(sends - 1, 8)) OR queued_at > :ahead))
 """
 
 
@@ -81,9 +85,11 @@ def take_back_vanished_messages(conn: Connection) -> int:
     """
     Make ready again the stages whose message must be gone, because the broker's queues are empty; how many.
 
-    So a flushed or restarted broker costs seconds, not the minute of `take_back_lost_messages`. Commits.
+    So a flushed or restarted broker costs seconds, not the minute of `take_back_lost_messages`. One that was sent in
+    the future was stamped before the clock was set back: its time to be sent again may be far off. Commits.
     """
-    asked = {"now": now_ms(), "loss": BROKER_LOSS_MS}
+    now = now_ms()
+    asked = {"now": now, "loss": BROKER_LOSS_MS, "ahead": now + AHEAD_MS}
     if not conn.execute(HAS_VANISHED, asked).fetchone()[0]:
         return 0
     with write(conn):

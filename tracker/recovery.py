@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import REOPEN, RESET, SKIP, Move
 from tracker.applying import move_all
+from tracker.claims import LEASE_SECONDS
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from tracker.plan import StagePlan, Stages
+
+LONGEST_LEASE_MS = 601_000
+"""A claim by hand holds for ten minutes, a worker's for less."""
 
 # -- after a crash ----------------------------------------------------------------------------------------
 
@@ -70,6 +74,33 @@ def _expire(conn: Connection, limit: int) -> list[tuple[int, str]]:
     return [(row[0], row[1]) for row in expired]
 
 
+HAS_AHEAD = """
+SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_leased
+                WHERE status = 'in_progress' AND leased_until > :longest)
+"""
+
+SHORTEN_AHEAD = """
+UPDATE item_stages INDEXED BY idx_item_stages_leased
+   SET leased_until = :until
+ WHERE status = 'in_progress' AND leased_until > :longest
+"""
+
+
+def shorten_leases_ahead(conn: Connection) -> int:
+    """
+    Shorten the leases that are longer than any is: they were taken before the clock was set back. How many. Commits.
+
+    Whoever lives renews them; the others run out as if nothing had been.
+    """
+    now = now_ms()
+    asked = {"longest": now + LONGEST_LEASE_MS, "until": now + int(LEASE_SECONDS * 1000)}
+    if not conn.execute(HAS_AHEAD, asked).fetchone()[0]:
+        return 0
+    with write(conn):
+        conn.execute(SHORTEN_AHEAD, asked)
+        return conn.changes()
+
+
 READ_ATTEMPT = "SELECT job_id, retries, crashes FROM item_stages WHERE item_id = :item_id AND stage = :stage"
 
 
@@ -79,6 +110,17 @@ def read_attempt(conn: Connection, item_id: int, stage: str) -> tuple[str, int]:
     if row is None:
         raise NotFoundError(f"stage of item {item_id} named", stage)
     return row[0], row[1]
+
+
+FIND_HOLDER = """
+SELECT worker FROM item_stages WHERE item_id = :item_id AND stage = :stage AND attempt = :attempt
+"""
+
+
+def find_holder(conn: Connection, item_id: int, stage: str, attempt: int) -> str | None:
+    """Find the worker that claimed an attempt, or None when it is not the stage's last."""
+    row = conn.execute(FIND_HOLDER, {"item_id": item_id, "stage": stage, "attempt": attempt}).fetchone()
+    return row[0] if row else None
 
 
 def release_lost_worker(

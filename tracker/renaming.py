@@ -117,6 +117,12 @@ UPDATE artifact_uses
    AND id IN (SELECT item_id FROM results WHERE job_id = :job_id AND stage = :new)
 """
 RENAME_FAILURES = "UPDATE failures SET stage = :new WHERE job_id = :job_id AND stage = :old"
+RENAME_LOGS = """
+UPDATE attempt_logs
+   SET stage = :new
+ WHERE stage = :old AND job_id = :job_id
+   AND item_id IN (SELECT item_id FROM item_stages WHERE job_id = :job_id AND stage = :new AND status <> 'in_progress')
+"""
 RENAME_FAILURE_GROUPS = "UPDATE failure_groups SET stage = :new WHERE job_id = :job_id AND stage = :old"
 RENAME_FAILURE_ROWS = "UPDATE failure_rows SET stage = :new WHERE job_id = :job_id AND stage = :old"
 RENAME_PAUSES = "UPDATE pauses SET stage = :new WHERE job_id = :job_id AND stage = :old"
@@ -155,6 +161,7 @@ RENAMES = {
     "results_history": RENAME_OLD_RESULTS,
     "artifact_uses": RENAME_USES,
     "failures": RENAME_FAILURES,
+    "attempt_logs": RENAME_LOGS,
     "failure_groups": RENAME_FAILURE_GROUPS,
     "failure_rows": RENAME_FAILURE_ROWS,
     "pauses": RENAME_PAUSES,

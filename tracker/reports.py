@@ -19,6 +19,7 @@ from tracker.clock import now_ms
 from tracker.costs import sum_spent
 from tracker.held import count_held
 from tracker.history import PastResult, list_history
+from tracker.item_attempts import AttemptOfItem, list_attempts
 from tracker.lanes import find_oldest_fresh
 from tracker.pauses import Pause, find_pause_of, list_stage_pauses
 from tracker.progress import Told, list_progress_of_item
@@ -253,6 +254,7 @@ class WholeItemReport:
     results: dict[str, Any]
     history: list[PastResult]
     failures: list[FailureReport]
+    attempts: list[AttemptOfItem]
     events: list[EventReport]
 
 
@@ -297,6 +299,7 @@ def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemR
         results=results.get_results(conn, job_id, key),
         history=list_history(conn, job_id, key),
         failures=[FailureReport(*row) for row in conn.execute(FAILURES_OF_ITEM, asked)],
+        attempts=list_attempts(conn, item["item_id"]),
         events=list_event_reports(conn, job_id, item_id=item["item_id"], limit=50)[::-1],
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracker.choosing import Choice, choose_page
-from tracker.claims import READ_ITEM, claim
+from tracker.claims import claim
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.cutoff import release_waiting
@@ -75,6 +75,9 @@ def list_first(conn: Connection, job_id: str, how: Mapping[str, Any], limit: int
         if len(found) >= limit:
             break
     return [_read_meant(conn, item_id, stages) for item_id, stages in found.items()]
+
+
+READ_ITEM = "SELECT key, data FROM work_items WHERE item_id = :item_id"
 
 
 def _read_meant(conn: Connection, item_id: int, stages: Sequence[str]) -> MeantItem:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tracker.connection import Connection
 
 AT_ONCE = 500
+LOGS_AT_ONCE = 50
 PAUSE_SECONDS = 0.02
 """Between two batches, so that whoever waits for its turn to write gets it."""
 
@@ -39,6 +40,21 @@ DELETE FROM costs
 """
 
 
+READ_FIRST_ATTEMPT_LOG = "SELECT ended_at FROM attempt_logs WHERE log_id >= :id ORDER BY log_id LIMIT 1"
+LAST_ATTEMPT_LOG = "SELECT max(log_id) FROM attempt_logs"
+NEXT_ATTEMPT_LOGS = """
+SELECT max(log_id), count(*)
+  FROM (SELECT log_id FROM attempt_logs WHERE log_id > :after AND log_id < :below ORDER BY log_id LIMIT :limit)
+"""
+FORGET_ATTEMPT_LOGS = """
+DELETE FROM attempt_logs
+ WHERE log_id > :after AND log_id <= :upto
+   AND NOT EXISTS (SELECT 1 FROM item_stages s
+                    WHERE s.item_id = attempt_logs.item_id AND s.stage = attempt_logs.stage
+                      AND s.attempt = attempt_logs.attempt AND s.status = 'failed')
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class _Log:
     """A table that only grows at its end: how to find what is older than an instant, and to forget it."""
@@ -50,6 +66,7 @@ class _Log:
 
 EVENTS = _Log(READ_FIRST_EVENT, LAST_EVENT, FORGET_EVENTS)
 COSTS = _Log(READ_FIRST_COST, LAST_COST, FORGET_COSTS)
+ATTEMPT_LOGS = _Log(READ_FIRST_ATTEMPT_LOG, LAST_ATTEMPT_LOG, FORGET_ATTEMPT_LOGS)
 
 
 def find_end(conn: Connection, log: _Log, before: int) -> int:
@@ -117,13 +134,16 @@ DELETE FROM results_history
 
 def forget_history(conn: Connection, before: int) -> int:
     """
-    Forget replaced results, failures that were got over, looks, closed notices and chores; how many.
+    Forget replaced results, failures that were got over, what attempts logged, looks, closed notices and chores.
+
+    How many rows.
 
     All that ended before an instant (Unix ms). Commits again and again.
     """
     asked = {"before": before}
     ended = (FORGET_RESULTS, FORGET_LOOKS, FORGET_NOTICES, FORGET_CHORES)
-    return sum(_forget(conn, sql, asked) for sql in ended) + _forget_failures(conn, before)
+    forgotten = sum(_forget(conn, sql, asked) for sql in ended)
+    return forgotten + _forget_failures(conn, before) + _forget_attempt_logs(conn, before)
 
 
 LIST_FAILURES = """
@@ -154,6 +174,20 @@ def _forget_failures(conn: Connection, before: int) -> int:
         after = dict(rows[-1])
         time.sleep(PAUSE_SECONDS)
     return forgotten
+
+
+def _forget_attempt_logs(conn: Connection, before: int) -> int:
+    """Forget what attempts logged, but the last ones of stages that are failed still."""
+    forgotten, asked = 0, {"after": 0, "below": find_end(conn, ATTEMPT_LOGS, before), "limit": LOGS_AT_ONCE}
+    while True:
+        asked["upto"], count = conn.execute(NEXT_ATTEMPT_LOGS, asked).fetchone()
+        if not count:
+            return forgotten
+        with write(conn):
+            conn.execute(ATTEMPT_LOGS.forget, asked)
+            forgotten += conn.changes()
+        asked["after"] = asked["upto"]
+        time.sleep(PAUSE_SECONDS)
 
 
 def forget_events(conn: Connection, before: int) -> int:

@@ -7,6 +7,7 @@ are; what no index answers (a text, a cost) is asked of the rows that the others
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from tracker.clock import now_ms
 from tracker.filter_conditions import Where, as_sql
 from tracker.filter_routes import WHOLE_JOB, Branch, Way, write_count, write_page, write_probe, write_span
-from tracker.filter_ways import fits_names, list_ways
+from tracker.filter_ways import BEYOND_ALL, fits_names, list_ways
+from tracker.item_pages import LAST_ITEM
 from tracker.items import count_items
 from tracker.selected import Count, Cursor, Page, Selected
 
@@ -33,6 +35,7 @@ __all__ = [
     "Selected",
     "as_sql",
     "count_matching",
+    "look_for_page",
     "select_batches",
     "select_page",
 ]
@@ -42,6 +45,9 @@ WALK_AT_MOST = 100_000
 
 LAST = 2**62
 """Above every id."""
+
+FIRST_IDS = 256
+"""How many ids `look_for_page` looks through at first; twice as many as long as that is soon done."""
 
 PROBE_AT_MOST = 20_000
 """A way to fewer rows than this is taken at once, and its rows are sorted if need be."""
@@ -62,6 +68,42 @@ def select_page(
     Reads only.
     """
     return _Selection(conn, wanted, newest_first=newest_first).read_page(after, limit)
+
+
+def look_for_page(
+    conn: Connection,
+    wanted: Filter,
+    job_id: str,
+    *,
+    after: Cursor | None = None,
+    limit: int,
+    newest_first: bool = False,
+    seconds: float,
+) -> Page:
+    """
+    Select like `select_page` in one job, but look no longer than about so many seconds.
+
+    A page with fewer rows than the limit, and a place to go on from, has not looked further than that place.
+    """
+    selection = _Selection(conn, wanted, newest_first=newest_first)
+    row = conn.execute(LAST_ITEM, {"job_id": job_id}).fetchone()
+    last = 0 if row is None else row[0]
+    place = after or Cursor(job_id, last + 1 if newest_first else 0)
+    until, ids, rows = time.monotonic() + seconds, FIRST_IDS, list[Selected]()
+    while True:
+        began = time.monotonic()
+        border = max(0, place.item_id - ids) if newest_first else min(last, place.item_id + ids)
+        rows += selection.read_between(place, border, limit + 1 - len(rows))
+        if len(rows) > limit:
+            return Page(rows[:limit], rows[limit - 1].cursor)
+        if border == (0 if newest_first else last):
+            return Page(rows, None)
+        place = Cursor(job_id, border, "" if newest_first else BEYOND_ALL)
+        ended = time.monotonic()
+        if ended > until:
+            return Page(rows, place)
+        if ended - began < seconds / 8:
+            ids *= 2
 
 
 def select_batches(conn: Connection, wanted: Filter, size: int) -> Iterator[list[Selected]]:
@@ -108,6 +150,7 @@ class _Selection:
     def __init__(self, conn: Connection, wanted: Filter, *, newest_first: bool = False) -> None:
         self._conn, self._wanted, self._now = conn, wanted, now_ms()
         self._newest_first = newest_first
+        self._border: int | None = None
         self._plans: dict[str, _Plan] = {}
 
     @cached_property
@@ -124,6 +167,11 @@ class _Selection:
             if len(rows) > limit:
                 return Page(rows[:limit], rows[limit - 1].cursor)
         return Page(rows, None)
+
+    def read_between(self, after: Cursor, border: int, limit: int) -> list[Selected]:
+        """Read at most `limit` rows behind a place, no further than the item with the id `border`."""
+        self._border = border
+        return list(islice(self._read_job(after, limit), limit))
 
     def _begin(self, job_id: str) -> Cursor:
         return Cursor(job_id, LAST if self._newest_first else 0)
@@ -147,9 +195,13 @@ class _Selection:
 
     def _find_bounds(self, plan: _Plan, after: Cursor) -> tuple[int, int]:
         step = 0 if self._wanted.selects_stages else 1  # other stages of the same item may follow
+        low, high = plan.low, plan.high
         if self._newest_first:
-            return plan.low, min(plan.high, after.item_id - step)
-        return max(plan.low, after.item_id + step), plan.high
+            low, high = max(low, self._border or 0), min(high, after.item_id - step)
+        else:
+            low = max(low, after.item_id + step)
+            high = high if self._border is None else min(high, self._border)
+        return low, high
 
     def _write_page(self, branch: Branch) -> tuple[str, dict[str, Any]]:
         where = self._rest(branch)

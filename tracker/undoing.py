@@ -194,16 +194,19 @@ UPDATE work_items
 
 
 def undo_batch(conn: Connection, undo: Action, limit: int) -> Action:
-    """Put back the next items of the action that an undo is for, or finish; how it stands then. One transaction."""
+    """
+    Put back the next items of the action that an undo is for, or finish; how it stands then.
+
+    In the caller's transaction, which does nothing else.
+    """
     target = int(undo.how["action"])
     asked = {"action_id": target, "after": undo.cursor or 0, "limit": limit}
     item_ids = [row[0] for row in conn.execute(NEXT_CHANGED, asked)]
-    with write(conn):
-        if not item_ids:
-            finish(conn, undo)
-        elif take_turn(conn, undo, item_ids[-1]):
-            _put_back(conn, undo, target, item_ids)
-        return get_action(conn, undo.action_id)
+    if not item_ids:
+        finish(conn, undo)
+    elif take_turn(conn, undo, item_ids[-1]):
+        _put_back(conn, undo, target, item_ids)
+    return get_action(conn, undo.action_id)
 
 
 def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[int]) -> None:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.other_releases import read_said
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.jobs import get_note, set_note
@@ -223,4 +224,4 @@ def count_serving(conn: Connection) -> dict[str, int]:
 
 def as_word(told: Mapping[str, Any]) -> WorkerWord:
     """Read a word that came as JSON. Raises `TypeError` for one that lacks something."""
-    return WorkerWord(**told)
+    return read_said(WorkerWord, told)

@@ -4,6 +4,7 @@
 
 (() => {
   const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 4 });
+  const REFRESH_MS = 20000;
   const fetched = new Map();
   const drawn = [];
 
@@ -62,11 +63,36 @@
       say(element, "Nothing in this time.");
       return;
     }
-    const data = [chart.at, ...chart.lines.map((line) => line.values)];
-    const plot = new uPlot(optionsOf(element, chart), data, element);
-    drawn.push([element, plot]);
+    const plot = new uPlot(optionsOf(element, chart), list(chart), element);
+    drawn.push([element, plot, chart.lines.length]);
     move(element, plot, chart.at.length);
   }
+
+  const list = (chart) => [chart.at, ...chart.lines.map((line) => line.values)];
+
+  // What came since; somebody who looks closer goes on looking at the same.
+  async function refresh() {
+    fetched.clear();
+    for (const [element, plot, lines] of drawn) {
+      const whole = await read(element.dataset.chart);
+      const chart = element.dataset.part ? whole[element.dataset.part] : whole;
+      if (chart.lines.length !== lines) continue;
+      const times = plot.data[0], { min, max } = plot.scales.x;
+      const isWhole = min <= times[0] && max >= times[times.length - 1];
+      plot.setData(list(chart), isWhole);
+      if (!isWhole) plot.redraw();
+    }
+  }
+
+  let isDue = false;
+  document.addEventListener("celeriac:counts", () => {
+    if (isDue || !drawn.length) return;
+    isDue = true;
+    setTimeout(() => {
+      isDue = false;
+      if (!document.hidden) refresh().catch(() => {}); // they stay as they were until the next time
+    }, REFRESH_MS);
+  });
 
   function move(element, plot, length) {
     element.tabIndex = 0;

@@ -11,6 +11,10 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || writes(event.target)) return;
+    if (event.key === " " && event.target.matches("a[role=button]")) {  // it says that it is a button
+      event.target.click();
+      event.preventDefault();
+    }
     if (going && places[event.key]) {
       window.location.assign(prefix + places[event.key]);
     } else if (event.key === "/") {

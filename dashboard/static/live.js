@@ -1,4 +1,4 @@
-// Moves the numbers of a page: one stream while the tab is seen, none in the background.
+// Keeps a page up to date: one stream while the tab is seen, none in the background.
 "use strict";
 
 (() => {
@@ -22,9 +22,88 @@
     element.textContent = number.format(Number(data.today));
   }
 
+  // -- parts of the page, which come as HTML -----------------------------------------------------------------
+
+  const waiting = new Map();
+  let order = null;
+  const focusable = "a, button, input, select, summary, [tabindex]";
+
+  const find = (name) => document.querySelector(`[data-part="${CSS.escape(name)}"]`);
+
+  function parse(html) {
+    const template = document.createElement("template");
+    template.innerHTML = html;
+    return template.content.querySelector("[data-part]");
+  }
+
+  function isBeingRead(element) {
+    const selection = getSelection();
+    return Boolean(selection && !selection.isCollapsed && selection.containsNode(element, true));
+  }
+
+  // What somebody has opened, scrolled to or stands on stays so.
+  function replace(before, after) {
+    const each = (selector, act) => {
+      const now = after.querySelectorAll(selector);
+      before.querySelectorAll(selector).forEach((was, index) => now[index] && act(was, now[index]));
+    };
+    each("details", (was, now) => { now.open = was.open; });
+    const scrolled = [];
+    each(".table", (was, now) => { if (was.scrollLeft || was.scrollTop) scrolled.push([now, was.scrollLeft, was.scrollTop]); });
+    let focused = null;
+    each(focusable, (was, now) => { if (was === document.activeElement) focused = now; });
+    before.replaceWith(after);
+    for (const [element, left, top] of scrolled) element.scrollTo(left, top);
+    if (focused) focused.focus({ preventScroll: true });
+  }
+
+  function markHere() {
+    const stand = (url) => new URL(url).searchParams.get("stand") || "";
+    for (const link of document.querySelectorAll("[data-part] nav.choices a")) {
+      if (stand(link.href) === stand(location.href)) link.setAttribute("aria-current", "page");
+      else link.removeAttribute("aria-current");
+    }
+  }
+
+  // Puts the cards in their order, and only those that are asked for.
+  function arrange(box, order) {
+    const known = new Map([...box.children].map((card) => [card.dataset.part, card]));
+    const wanted = order.map((name) => known.get(name))
+      .filter((card) => card && (!box.dataset.cards || card.dataset.stand === box.dataset.cards));
+    for (const child of [...box.children]) if (child.dataset.part && !wanted.includes(child)) child.remove();
+    if (wanted.length) for (const child of [...box.children]) if (!child.dataset.part) child.remove();
+    wanted.forEach((card, index) => {
+      if (box.children[index] !== card) box.insertBefore(card, box.children[index] || null);
+    });
+  }
+
+  function bring() {
+    const box = document.querySelector("[data-cards]");
+    for (const [name, html] of waiting) {
+      const before = find(name);
+      if (before && isBeingRead(before)) continue;
+      waiting.delete(name);
+      const after = parse(html);
+      if (!after) continue;
+      if (before) replace(before, after);
+      else if (box) box.append(after);
+    }
+    if (box && order) arrange(box, order);
+    markHere();
+    tick();
+  }
+
   function listen() {
     if (stream || document.hidden || !shown) return;
-    stream = new EventSource(`${prefix}/live`);
+    const watched = document.body.dataset.watch;
+    stream = new EventSource(`${prefix}/live${watched ? `?${watched}` : ""}`);
+    stream.addEventListener("parts", (event) => {
+      const parts = JSON.parse(event.data);
+      if (parts.order) order = JSON.parse(parts.order);
+      delete parts.order;
+      for (const [name, html] of Object.entries(parts)) waiting.set(name, html);
+      bring();
+    });
     stream.addEventListener("open", () => say("live"));
     stream.addEventListener("error", () => say("not live"));
     stream.addEventListener("counts", (event) => {
@@ -62,6 +141,7 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", listen);
+  document.addEventListener("selectionchange", () => { if (waiting.size) bring(); });
   setInterval(tick, 10000);
   listen();
 })();

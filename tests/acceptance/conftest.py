@@ -6,11 +6,16 @@ import json
 import os
 import subprocess
 import time
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import httpx2
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 PROJECT = "celeriac-acceptance"
@@ -49,6 +54,7 @@ class Deployment:
     """The containers of one clean copy, with three workers."""
 
     folder: Path
+    services: tuple[str, ...] = ("redis", "beat", "worker", "dashboard", "flower")
 
     def compose(self, *arguments: str) -> str:
         return call("docker", "compose", "-p", PROJECT, *arguments, cwd=self.folder).stdout
@@ -81,6 +87,22 @@ class Deployment:
         url = f"http://{self.compose('port', 'flower', '5555').strip()}{path}"
         return httpx2.get(url, auth=(user, password) if auth else None, timeout=30, trust_env=False)
 
+    def browser(self) -> httpx2.Client:
+        """Open a browser on the dashboard, as it is published on this machine."""
+        url = f"http://{self.compose('port', 'dashboard', '8765').strip()}"
+        return httpx2.Client(
+            base_url=url, timeout=30, trust_env=False, headers={"Sec-Fetch-Site": "same-origin"}
+        )
+
+    @contextmanager
+    def logged_in(self) -> Iterator[httpx2.Client]:
+        """Be logged in with what `secrets` made up."""
+        name, _, password = self.secret("dashboard").partition(":")
+        with self.browser() as browser:
+            answer = browser.post("/login", data={"name": name, "password": password})
+            assert (answer.status_code, answer.headers["location"]) == (303, "/"), answer.text
+            yield browser
+
     def in_image(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
         given = [part for name, value in environment.items() for part in ("-e", f"{name}={value}")]
         return call("docker", "run", "--rm", *given, "celeriac", "sh", "-euc", script, check=False)
@@ -92,6 +114,14 @@ class Deployment:
         until = time.monotonic() + seconds  # each look takes a good part of a second by itself
         while not holds():
             assert time.monotonic() < until, f"not within {seconds} seconds"
+
+    def wait_until_all_are_healthy(self) -> None:
+        ids = self.ids(*self.services)
+        self.wait_until(lambda: set(self.inspect(*ids, template="{{.State.Health.Status}}")) == {"healthy"})
+
+    def has_a_tracker(self) -> bool:
+        asked = ("exec", "-T", "beat", "celeriac", "status")
+        return call("docker", "compose", "-p", PROJECT, *asked, check=False, cwd=self.folder).returncode == 0
 
     def wait_until_the_demo_is_done(self) -> None:
         self.wait_until(lambda: self.count(FOUND) > 0)
@@ -128,5 +158,6 @@ def deployment(tmp_path_factory):
 def demo(deployment):
     """The same, all up, with the demo done."""
     deployment.up()
+    deployment.wait_until(deployment.has_a_tracker)
     deployment.wait_until_the_demo_is_done()
     return deployment

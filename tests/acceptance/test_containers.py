@@ -17,9 +17,8 @@ def test_every_worker_takes_part_in_the_demo(demo):
 
 
 def test_every_service_becomes_healthy(demo):
-    ids = demo.ids("redis", "beat", "worker", "flower")
-    demo.wait_until(lambda: set(demo.inspect(*ids, template="{{.State.Health.Status}}")) == {"healthy"}, 60)
-    assert len(ids) == 6
+    demo.wait_until_all_are_healthy()
+    assert len(demo.ids(*demo.services)) == 7
 
 
 def test_status_is_shown_inside_a_worker(demo):
@@ -47,7 +46,7 @@ def test_flower_refuses_whoever_has_no_password(demo):
     assert demo.flower("/", auth=False).status_code == 401
 
 
-def test_only_flower_is_published_and_only_to_this_machine(demo):
+def test_only_the_dashboard_and_flower_are_published_and_only_to_this_machine(demo):
     services = [json.loads(line) for line in demo.compose("ps", "--format", "json").splitlines()]
     published = {
         (service["Service"], port["URL"], port["PublishedPort"])
@@ -55,7 +54,7 @@ def test_only_flower_is_published_and_only_to_this_machine(demo):
         for port in service["Publishers"] or ()
         if port["PublishedPort"]
     }
-    assert published == {("flower", "127.0.0.1", 5555)}
+    assert published == {("flower", "127.0.0.1", 5555), ("dashboard", "127.0.0.1", 8765)}
 
 
 @pytest.mark.parametrize("service", ["worker", "redis"])

@@ -52,6 +52,27 @@ def test_others_can_reach_it_only_once_there_is_an_account(shell, tracked):
     assert (ended.code, "celeriac access add" in ended.err) == (exit_codes.UNUSABLE, True)
 
 
+@pytest.mark.parametrize(
+    "options", [("--prefix", "/x"), ("--host-name", "celeriac.example.org"), ("--https",)]
+)
+def test_a_proxy_may_serve_it_only_once_there_is_an_account(shell, tracked, options):
+    ended = shell("dashboard", "--port", "1", *options)
+    assert (ended.code, "through a proxy others could reach" in ended.err) == (exit_codes.UNUSABLE, True)
+
+
+def test_the_account_of_a_file_opens_the_door(start, shell, look, port, tracked, eventually, folder):
+    (folder / "login").write_text("ada:correct horse battery\n")
+    process = start("dashboard", "--port", str(port), "--https", "--first-account", "login")
+    assert "Log in" in eventually(look)
+    assert json.loads(shell("access", "--json").out)["accounts"][0]["role"] == "admin"
+    process.kill()
+
+
+def test_a_file_that_holds_no_account_is_refused(shell, tracked, folder):
+    ended = shell("dashboard", "--port", "1", "--first-account", "nowhere")
+    assert (ended.code, "cannot be read from nowhere" in ended.err) == (exit_codes.UNUSABLE, True)
+
+
 def test_a_header_is_believed_of_a_named_proxy_alone(shell):
     assert shell("dashboard", "--user-header", "X-User").code == 2
 

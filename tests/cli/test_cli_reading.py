@@ -14,9 +14,11 @@ from pipeline.lifecycle import Status
 from pipeline.settings import load_settings
 from runner.explain import explain_item, explain_job, find_job
 from tracker import backlog, reports
+from tracker.attempt_logs import AttemptLog, put_log
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
 from tracker.jobs import SWEPT_AT, set_note
+from tracker.recovery import release_lost_worker, reset_items
 
 REFUSED = "version: 1\njobs:\n  notes:\n    discovery: {strategy: nothing_like_it}\n    stages: [read_file]\n"
 
@@ -162,6 +164,25 @@ def test_show_has_the_traceback_of_a_failure(call, tracked):
     assert "no such file as b.txt" in ended.out
 
 
+def test_show_has_what_an_attempt_logged_and_says_when_that_is_lost(call, conn, tracked):
+    item_id = tracker.items.find_item(conn, "notes", "b.txt")["item_id"]
+    with tracker.write(conn):
+        put_log(
+            conn,
+            item_id,
+            "read_file",
+            1,
+            "notes",
+            AttemptLog(1, 0, "12:00:00.000 INFO    [bold]begun[/bold]"),
+        )
+    ended = call("show", "notes", "b.txt")
+    assert "attempt 1 of read_file logged:\n12:00:00.000 INFO    [bold]begun[/bold]" in ended.out
+    reset_items(conn, "notes", [item_id], "again")
+    number = tracker.mark_stage_in_progress(conn, item_id, "read_file", ["read_file"])
+    release_lost_worker(conn, item_id, "read_file", number, "signal 9")
+    assert f"attempt {number} of read_file: What it logged is lost" in call("show", "notes", "b.txt").out
+
+
 def test_show_does_not_read_markup_in_what_it_shows(call, conn):
     tracker.upsert_items(conn, "notes", [{"key": "[bold]x[/bold]", "data": {"note": "[/red]"}}])
     ended = call("show", "notes", "[bold]x[/bold]")
@@ -191,6 +212,13 @@ def test_csv_of_all_stages_at_once_is_refused(call, tracked):
 def test_results_are_limited_when_told(call, tracked):
     assert len(json.loads(call("results", "notes", "--limit", "1", "--json").out)) == 1
     assert len(call("results", "notes", "--limit", "1", "--format", "jsonl").out.splitlines()) == 1
+
+
+def test_health_of_a_machine_with_remote_workers_is_whether_the_broker_answers(call, monkeypatch):
+    monkeypatch.setenv("CELERIAC_BROKER_URL", "redis://127.0.0.1:9/0")
+    ended = call("health", "--remote", "--json")
+    assert ended.code == exit_codes.FAILED
+    assert json.loads(ended.out) == {"healthy": False, "reason": "the broker does not answer"}
 
 
 def test_health_is_an_exit_code(call, conn):

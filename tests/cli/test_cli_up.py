@@ -124,6 +124,15 @@ def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(
     assert "superuser" not in (folder / "log").read_text()
 
 
+def test_flower_keeps_so_many_tasks_and_no_more(call, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr("celery.__main__.main", lambda: None)
+    assert call("flower", "--port", "5556").code == exit_codes.OK
+    assert sys.argv[-5:] == [
+        "flower", "--address=127.0.0.1", "--port=5556", "--max-tasks=10000", "--enable-events=True",
+    ]  # fmt: skip
+
+
 def test_flower_for_others_asks_for_a_password(call):
     ended = call("flower", "--address", "0.0.0.0")  # noqa: S104 - it is refused
     assert ended.code == exit_codes.INVALID

@@ -3,6 +3,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from filled import JOBS, PASSWORD
 from starlette.testclient import TestClient
 
 import tracker
@@ -14,15 +15,6 @@ from runner.access import hash_password
 from runner.runtime import Runtime
 from tracker.access import find_account, put_account
 
-JOBS = """
-version: 1
-jobs:
-  papers:
-    title: Papers to read
-    discovery: {strategy: manual, items: [{key: a}, {key: b}]}
-    stages: [{name: read, handler: read_file}, {name: note, handler: read_file}]
-"""
-PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 ROLES = ("viewer", "operator", "admin")
 
 

@@ -11,7 +11,16 @@ from tracker.connection import write
 from tracker.jobs import SWEPT_AT, set_note
 from tracker.workers import WorkerWord, note_beat, note_worker
 
+JOBS = """
+version: 1
+jobs:
+  papers:
+    title: Papers to read
+    discovery: {strategy: manual, items: [{key: a}, {key: b}]}
+    stages: [{name: read, handler: read_file}, {name: note, handler: read_file}]
+"""
 STAGES = ["read", "note"]
+PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 
 
 def find_item_id(conn, key):

@@ -6,7 +6,8 @@ import pytest
 from filled import fill
 
 import tracker
-from tracker.event_pages import LOOK_AT
+from dashboard.events_page import read_query
+from tracker.event_pages import LOOK_AT, WantedEvents
 
 
 def rows_of(page):
@@ -62,34 +63,16 @@ def test_an_unknown_job_is_said(visit):
     assert visit().get("/events?job=nope").status_code == 404
 
 
-def test_what_came_since_is_given_as_rows_with_the_place_to_go_on_from(visit, conn):
-    tracker.log_event(conn, "papers", "wake", by="ann")
-    page = visit().get("/events").text
-    place = re.search(r'hx-get="(/events/new\?after=\d+)"', page)[1]
-    assert visit().get(place).status_code == 204
-    tracker.log_event(conn, "papers", "pause", by="bob")
-    news = visit().get(place).text
-    assert rows_of(news) == [("pause", "bob")]
-    assert visit().get(re.search(r'hx-get="(/events/new\?after=\d+)"', news)[1]).status_code == 204
+def test_a_page_of_the_newest_is_kept_up_to_date_as_it_is_narrowed(visit, acts):
+    assert 'data-watch="page=events&amp;subject="' in visit().get("/events").text
+    narrowed = visit().get("/events?kind=wake&by=ann+b").text
+    assert 'data-watch="page=events&amp;subject=kind%3Dwake%26by%3Dann%2Bb"' in narrowed
+    assert read_query("kind=wake&by=ann+b&acts=true") == WantedEvents(None, "wake", "ann b", acts=True)
 
 
-def test_what_came_since_is_narrowed_as_the_page_is(visit, conn):
-    page = visit().get("/events?kind=wake&by=ann").text
-    place = re.search(r'hx-get="(/events/new[^"]+)"', page)[1].replace("&amp;", "&")
-    tracker.log_event(conn, "papers", "wake", by="bob")
-    tracker.log_event(conn, "papers", "wake", by="ann")
-    assert rows_of(visit().get(place).text) == [("wake", "ann")]
-
-
-def test_more_than_a_page_at_once_are_the_newest_with_a_link_to_the_rest(visit, acts):
-    news = visit().get("/events/new?after=0").text
-    assert len(rows_of(news)) == 50
-    assert "More happened in between" in news
-
-
-def test_a_page_that_is_held_still_asks_for_nothing_new(visit, acts):
-    assert "hx-get" not in visit().get("/events?live=false").text
-    assert "hx-get" not in visit().get("/events?before=50").text
+def test_a_page_that_is_held_still_watches_nothing(visit, acts):
+    assert "data-watch" not in visit().get("/events?live=false").text
+    assert "data-watch" not in visit().get("/events?before=50").text
 
 
 def test_an_action_leads_to_its_page(visit, conn):

@@ -10,9 +10,11 @@ from hostile import SCRIPT, TEXTS, read_page
 import tracker
 from dashboard.kinds import MOST_NODES, find_at, make_tree
 from tracker.artifacts import Holder, keep
+from tracker.attempt_logs import AttemptLog, put_log
 from tracker.blobs import BlobStore
 from tracker.events import log_cost
 from tracker.items import get_item
+from tracker.recovery import release_lost_worker, reset_items
 
 STAGES = ["read", "note"]
 PNG = b"\x89PNG\r\n\x1a\nnot really"
@@ -49,6 +51,50 @@ def test_a_page_tells_why_an_item_does_not_move_and_all_that_happened(visit, con
     assert "$0.2500" in text
     assert "To do:" in text
     assert [one for one in ("claim", "finish", "fail") if one not in text] == []
+
+
+def attempt(conn, item_id, stage, end, log=None):
+    """Make an attempt that logs something, and give its number."""
+    number = tracker.mark_stage_in_progress(conn, item_id, stage, STAGES)
+    end()
+    if log is not None:
+        with tracker.write(conn):
+            put_log(conn, item_id, stage, number, "papers", AttemptLog(1_000_000, 999_800, log))
+    return number
+
+
+def test_each_attempt_has_what_it_logged_and_says_so_when_that_is_lost(visit, conn, add):
+    item_id = add("a")
+    error = TimeoutError("no answer in 30 s")
+    attempt(
+        conn,
+        item_id,
+        "read",
+        lambda: tracker.mark_stage_failed(conn, item_id, "read", STAGES, error),
+        "it began",
+    )
+    reset_items(conn, "papers", [item_id], "again")
+    number = attempt(conn, item_id, "read", lambda: None)
+    text, _ = read_page(show(visit(), "a"))
+    assert "it began" in text
+    assert "1,000,000 lines logged" in text
+    assert "What it logs is kept when it ends." in text
+    release_lost_worker(conn, item_id, "read", number, "signal 9")
+    assert "What it logged is lost" in show(visit(), "a").text
+    attempts = visit().get("/api/items", params={"job": "papers", "key": "a"}).json()["attempts"]
+    assert [(one["attempt"], one["ended"], one["log_is_lost"]) for one in attempts] == [
+        (2, "release", True),
+        (1, "fail", False),
+    ]
+    assert attempts[1]["log"] == {"lines": 1_000_000, "left_out": 999_800, "text": "it began"}
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_hostile_log_is_text(visit, conn, add, name):
+    item_id = add("a")
+    attempt(conn, item_id, "read", lambda: None, TEXTS[name][:65_536])
+    text, _ = read_page(show(visit(), "a"))
+    assert TEXTS[name][:100].replace("\r\n", "\n").strip()[:20] in text.replace("\r\n", "\n")
 
 
 def test_an_item_that_was_not_begun_has_a_page(visit, add):

@@ -12,6 +12,7 @@ from dashboard import item_list
 from pipeline.filters import parse_filter
 from tracker.actions import list_actions
 from tracker.items import get_item
+from tracker.plan import make_plan, remember_plan
 
 STAGES = ["read", "note"]
 
@@ -113,12 +114,28 @@ def test_a_job_that_is_not_there_is_told_with_the_nearest(visit, papers):
     assert (answer.status_code, "did you mean" in answer.text) == (404, True)
 
 
-def test_what_takes_too_long_is_told_and_not_waited_for(visit, papers, monkeypatch):
+@pytest.mark.parametrize("sort", ["newest", "oldest"])
+@pytest.mark.parametrize("text", ["text:of", "stage:read text:of", "text:nothing-like-it"])
+def test_what_no_index_answers_is_looked_for_a_little_at_a_time(visit, conn, monkeypatch, text, sort):
     monkeypatch.setattr(item_list, "LOOK_SECONDS", 0.0)
-    monkeypatch.setattr("tracker.patience.STEPS_BETWEEN_LOOKS", 1)
-    answer = visit().get("/jobs/papers/items?filter=text:nothing-like-it")
-    assert answer.status_code == 200
-    assert "Nothing was found within" in answer.text
+    monkeypatch.setattr("tracker.selecting.FIRST_IDS", 3)
+    found = [{"key": f"{n}", "data": {"title": f"{n}{' of' * (n % 7 == 0)}"}} for n in range(40)]
+    tracker.upsert_items(conn, "papers", found)
+    with tracker.write(conn):
+        remember_plan(conn, "papers", make_plan(["read", "note"]))
+    for item in found:
+        item_id = tracker.items.find_item(conn, "papers", item["key"])["item_id"]
+        tracker.mark_stage_in_progress(conn, item_id, "read", ["read", "note"])
+    shown, asked, url = [], 0, f"/jobs/papers/items?filter={text}&sort={sort}"
+    while url:
+        page = html.unescape(visit().get(url, headers={"hx-request": "true"} if asked else {}).text)
+        shown += re.findall(r"<bdi>(\d+)</bdi>", page)
+        more = re.search(r'hx-get="([^"]+)"', page)
+        asked, url = asked + 1, more and more[1]
+    wanted = [] if "nothing" in text else [f"{n}" for n in range(0, 40, 7)]
+    assert shown == (wanted if sort == "oldest" else wanted[::-1])
+    assert asked > 10
+    assert "That was all." in page
 
 
 def test_what_may_be_typed_next_is_suggested_behind_what_was_typed(visit, papers):
@@ -252,10 +269,18 @@ def test_each_act_says_how_many_it_touches_and_touches_as_many(visit, papers, co
 )
 def test_what_is_missing_is_asked_for(visit, papers, conn, name, said, problem):
     for path in (f"{name}/confirm", name):
-        answer = visit().post(f"/jobs/papers/items/{path}", data=said)
+        answer = visit().post(f"/jobs/papers/items/{path}", data={**said, "asked": "yes"})
         assert answer.status_code in (400, 404)
         assert problem in html.unescape(answer.text)
     assert list_actions(conn) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "question"), [("reset", "From which stage on?"), ("priority", "Which priority?")]
+)
+def test_who_was_not_asked_yet_is_asked_and_not_told_off(visit, papers, name, question):
+    answer = visit().post(f"/jobs/papers/items/{name}/confirm", data={"which": "all"})
+    assert (answer.status_code, question in answer.text, "alert" in answer.text) == (200, True, False)
 
 
 @pytest.mark.parametrize("item", ["x", "1 2 3", "-1", "1 <script>", "9" * 40])
@@ -310,20 +335,6 @@ def test_results_are_made_again_after_a_quote(visit, done, conn):
     assert answer.status_code == 303
     (action,) = list_actions(conn)
     assert (action.act, action.done) == ("reprocess", 1)
-
-
-def test_a_trial_shows_old_and_new_and_lets_nothing_count(visit, done, conn):
-    said = {"which": "chosen", "item": done, "stage": "read", "canary": "2"}
-    text, _ = read_page(visit().post("/jobs/papers/items/reprocess/canary", data=said))
-    assert "another result" in text
-    assert "hello" in text
-    assert tracker.get_result(conn, "papers", "read", "read") == {"text": "old"}
-
-
-@pytest.mark.parametrize("number", ["0", "11", "x", "", "9" * 5000])
-def test_a_trial_is_on_a_few_items(visit, done, number):
-    said = {"which": "chosen", "item": done, "stage": "read", "canary": number}
-    assert visit().post("/jobs/papers/items/reprocess/canary", data=said).status_code == 400
 
 
 # -- export -----------------------------------------------------------------------------------------------

@@ -24,6 +24,21 @@ def test_without_accounts_another_machine_may_not(visit):
     assert visit(client=("192.0.2.7", 50000)).get("/").status_code == 303
 
 
+@pytest.mark.parametrize(
+    "header", ["x-forwarded-for", "forwarded", "via", "x-real-ip", "x-forwarded-host", "x-forwarded-proto"]
+)
+def test_without_accounts_whoever_comes_through_a_proxy_of_this_machine_may_not(visit, header):
+    assert visit(**{header: "203.0.113.9"}).get("/").status_code == 303
+
+
+def test_without_accounts_whoever_asks_for_another_name_may_not(open_house):
+    served = Served(hosts=Served().hosts | {"celeriac.example.org"})
+    browser = TestClient(
+        open_house(served), "http://celeriac.example.org", client=("127.0.0.1", 1), follow_redirects=False
+    )
+    assert browser.get("/").status_code == 303
+
+
 def test_with_an_account_everybody_has_to_log_in(visit, accounts):
     answer = visit().get("/?sort=age")
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?to=/%3Fsort%3Dage")

@@ -22,6 +22,16 @@ def test_content_is_sent_to_the_byte(httpserver, ask):
     assert ask("/in", method="PUT", content=body, headers={"Content-Type": "x/y"}).text == "taken"
 
 
+def test_a_file_is_sent_piece_by_piece_with_its_length(httpserver, ask, tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(bytes(range(256)) * 4000)
+    httpserver.expect_request("/in", method="PUT", data=path.read_bytes()).respond_with_data("taken")
+    assert ask("/in", method="PUT", content=path).text == "taken"
+    ((request, _),) = httpserver.log
+    assert request.headers["Content-Length"] == "1024000"
+    assert "Transfer-Encoding" not in request.headers
+
+
 def test_a_redirect_is_an_answer_like_any_other_where_none_is_followed(httpserver, ask):
     httpserver.expect_request("/old").respond_with_data(status=307, headers={"location": "/new"})
     with pytest.raises(SourceRejectedError, match="answered 307"):

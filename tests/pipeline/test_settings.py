@@ -71,6 +71,31 @@ def test_every_bad_value_is_named_at_once(monkeypatch):
         load_settings()
 
 
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"CELERIAC_DASHBOARD_URL": "celeriac.example.org"}, "CELERIAC_DASHBOARD_URL: not the address"),
+        (
+            {"CELERIAC_DASHBOARD_URL": "https://me:hunter2@x.example"},
+            "CELERIAC_DASHBOARD_URL: not the address",
+        ),
+        ({"CELERIAC_SIGNING_KEY": "near.key"}, "^CELERIAC_SIGNING_KEY, CELERIAC_SIGNING_CERTIFICATE and"),
+        ({"CELERIAC_CACHE_MB": "0"}, "CELERIAC_CACHE_MB: "),
+    ],
+)
+def test_settings_of_another_machine_that_cannot_be_are_refused(monkeypatch, given, problem):
+    for name, text in given.items():
+        monkeypatch.setenv(name, text)
+    with pytest.raises(OperatorError, match=problem) as caught:
+        load_settings()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_token_is_not_shown(monkeypatch):
+    monkeypatch.setenv("CELERIAC_TOKEN", "celeriac_s3cret")
+    assert "s3cret" not in f"{load_settings()!r} {load_settings().model_dump(mode='json')}"
+
+
 def test_a_password_is_in_no_message(monkeypatch):
     monkeypatch.setenv("CELERIAC_BROKER_URL", "redis:hunter2@host")
     with pytest.raises(OperatorError) as caught:

@@ -62,7 +62,8 @@ def test_the_second_of_two_sees_what_the_first_did(failed):
 
 def test_who_orders_what_somebody_else_has_begun_goes_on_with_that(failed):
     action = begin(failed.conn, "retry", "papers", None, EVERY_FAILURE, by="ann", total=3)
-    do_batch(failed.conn, action, next_page(failed.conn, action, 1))
+    with tracker.write(failed.conn):
+        do_batch(failed.conn, action, next_page(failed.conn, action, 1))
     done = actions.carry_out(failed.runtime, retry("bob"))
     assert (done.action, done.by, done.items, done.total) == (action.action_id, "ann", 3, 3)
 
@@ -90,7 +91,8 @@ def test_a_batch_is_as_large_as_the_time_that_it_may_take(failed, monkeypatch):
 
 def test_the_sweep_finishes_what_a_killed_process_left_over_and_sends_it(failed, monkeypatch):
     action = begin(failed.conn, "retry", "papers", None, EVERY_FAILURE, by="ann", total=3)
-    do_batch(failed.conn, action, next_page(failed.conn, action, 1))
+    with tracker.write(failed.conn):
+        do_batch(failed.conn, action, next_page(failed.conn, action, 1))
     assert sweep(failed.runtime).acted == 0  # somebody may be at it
     failed.conn.execute("UPDATE actions SET worked_at = worked_at - ?", (actions.QUIET_MS + 1,))
     swept = sweep(failed.runtime)
@@ -113,7 +115,8 @@ def test_an_undo_that_was_cut_off_is_gone_on_with(failed):
     done = actions.carry_out(failed.runtime, retry())
     action = get_action(failed.conn, done.action)
     undo = tracker.undoing.begin_undo(failed.conn, action, "bob")
-    tracker.undoing.undo_batch(failed.conn, undo, 1)
+    with tracker.write(failed.conn):
+        tracker.undoing.undo_batch(failed.conn, undo, 1)
     found = actions.find_undoable(failed.runtime)
     assert found.action_id == action.action_id
     undone = actions.undo(failed.runtime, found, "bob")

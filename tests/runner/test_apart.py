@@ -42,6 +42,9 @@ jobs:
 """
 
 
+HOW = {"by": "results", "versions": {"read": None}}
+
+
 @pytest.fixture
 def house(tmp_path, monkeypatch):
     (tmp_path / "tricky_handlers.py").write_text(HANDLERS)
@@ -58,6 +61,13 @@ def conn(house):
 
 def add(conn, do, **more):
     tracker.upsert_items(conn, "papers", [{"key": do, "data": {"do": do, **more}}])
+
+
+def finish(conn):
+    """Let every item have a result."""
+    for (item_id,) in conn.execute("SELECT item_id FROM work_items").fetchall():
+        tracker.mark_stage_in_progress(conn, item_id, "read", ["read"])
+        tracker.mark_stage_done(conn, item_id, "read", ["read"], {"text": "old"}, handler_version="0")
 
 
 def test_what_it_prints_is_no_answer_and_nothing_is_recorded(house, conn):
@@ -81,7 +91,7 @@ def test_who_only_asks_to_exit_has_failed(house, conn):
 
 
 def test_who_hangs_is_ended_with_its_process(house, conn, tmp_path, monkeypatch):
-    monkeypatch.setattr(apart, "MORE_SECONDS", 4.0)
+    monkeypatch.setattr(apart, "MORE_SECONDS", 10.0)
     add(conn, "hang", pid=str(tmp_path / "pid"))
     with pytest.raises(OperatorError, match="still running after"):
         replay_apart(house, "papers", "hang", "read", 0)
@@ -109,12 +119,35 @@ def test_only_a_few_run_at_once(house, conn):
 
 def test_a_canary_gives_each_item_with_old_and_new(house, conn):
     add(conn, "well")
-    item_id = conn.execute("SELECT item_id FROM work_items").fetchone()[0]
-    tracker.mark_stage_in_progress(conn, item_id, "read", ["read"])
-    tracker.mark_stage_done(conn, item_id, "read", ["read"], {"text": "old"}, handler_version="0")
+    finish(conn)
     began = time.monotonic()
-    (one,) = canary_apart(house, "papers", {"by": "results", "versions": {"read": None}}, 3, 20)
+    (one,) = canary_apart(house, "papers", HOW, 3, 20)
     assert time.monotonic() - began < 60
     assert one["stages"][0]["before"]["result"] == {"text": "old"}
     assert one["stages"][0]["ran"]["result"]["text"] == "well"
     assert json.loads(conn.execute("SELECT result FROM results").fetchone()[0]) == {"text": "old"}
+
+
+def test_a_canary_that_dies_on_the_way_has_given_what_it_had(house, conn):
+    for do in ("well", "die"):
+        add(conn, do)
+    finish(conn)
+    items = canary_apart(house, "papers", HOW, 2, 20)
+    assert next(items)["key"] == "well"
+    with pytest.raises(OperatorError, match="has ended its process"):
+        next(items)
+
+
+def test_whoever_reads_on_no_more_ends_it(house, conn, tmp_path):
+    for do in ("well", "hang"):
+        add(conn, do, pid=str(tmp_path / "pid"))
+    finish(conn)
+    items = canary_apart(house, "papers", HOW, 2, 60)
+    next(items)
+    until = time.monotonic() + 60
+    while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    items.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

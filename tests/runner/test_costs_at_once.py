@@ -11,8 +11,9 @@ import pytest
 from workshop import job, step
 
 import tracker
-from runner import remote
+from runner import far, remote
 from runner.costs import Costs
+from runner.far_desk import Place
 from tracker import moves, open_readonly
 from tracker.endings import Ending
 
@@ -118,14 +119,15 @@ def run_far(shop, message, tell):
         def begun(self):
             remote.note_begun(shop.runtime, *ids, worker="far away")
 
-        def alive(self):
+        def alive(self, told):
             """Nothing is timed here."""
 
         def ended(self, report):
             tell(json.loads(json.dumps(report)))
 
     ids = message.item_id, message.stage, message.attempt
-    remote.run_away(json.loads(json.dumps(message.cargo)), *ids[1:], shop.runtime.http, Wire(), TimeoutError)
+    cargo, place = json.loads(json.dumps(message.cargo)), Place(*ids, "far away")
+    far.run_away(cargo, place, shop.runtime.http, Wire(), TimeoutError, shop.runtime.afar)
 
 
 def test_what_an_overtaken_remote_attempt_spent_is_recorded_once_however_often_it_reports(open_workshop):

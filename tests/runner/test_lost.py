@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import subprocess
+
 from workshop import job, step
 
 from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
+from runner.runtime import HOST
 from tracker import claims
 
 
@@ -30,6 +33,20 @@ def test_giving_back_twice_counts_one_crash(shop):
     ids = claimed(shop)
     for _ in range(2):
         give_back_crashed(shop.runtime, *ids, reason="signal 9 (SIGKILL)")
+    assert shop.row("a", "fetch")["crashes"] == 1
+
+
+def test_a_duplicate_that_died_gives_back_nothing_of_the_process_that_lives(shop):
+    shop.add("a")
+    shop.dispatch()
+    message = shop.publisher.waiting.popleft()
+    ids = message.item_id, message.stage, message.attempt
+    with subprocess.Popen(["sleep", "60"]) as living:  # noqa: S607 - any process will do
+        assert claims.claim(shop.conn, *ids, worker=f"{HOST}:{living.pid}")
+        give_back_crashed(shop.runtime, *ids, reason="signal 9 (SIGKILL)")
+        assert shop.row("a", "fetch")["status"] == "in_progress"
+        living.kill()
+    give_back_crashed(shop.runtime, *ids, reason="signal 9 (SIGKILL)")
     assert shop.row("a", "fetch")["crashes"] == 1
 
 

@@ -12,7 +12,8 @@ from workshop import job, step
 
 import tracker
 from pipeline.outcomes import GiveUp, RetryLater, Skip
-from runner import remote
+from runner import far, remote
+from runner.far_desk import Place
 from runner.lost import give_back_crashed
 from runner.sweep import sweep
 from tracker.claims import LEASE_SECONDS
@@ -33,8 +34,8 @@ class Wire:
         if "begun" not in self.lose:
             remote.note_begun(self.shop.runtime, *self.ids, worker="far away")
 
-    def alive(self):
-        remote.note_alive(self.shop.runtime, *self.ids)
+    def alive(self, told=None):
+        remote.note_alive(self.shop.runtime, *self.ids, told)
 
     def ended(self, report):
         self.reports.append(json.loads(json.dumps(report)))
@@ -55,12 +56,13 @@ def shop(open_workshop):
     return shop
 
 
-def run_far(shop, lose=(), timeout_error=TimeoutError):
+def run_far(shop, lose=(), timeout_error=TimeoutError, afar=None):
     """Play the remote worker for the next message."""
     message = shop.publisher.waiting.popleft()
     wire = Wire(shop, message, lose)
     cargo = json.loads(json.dumps(message.cargo))
-    remote.run_away(cargo, message.stage, message.attempt, shop.runtime.http, wire, timeout_error)
+    place = Place(*wire.ids, "far away")
+    far.run_away(cargo, place, shop.runtime.http, wire, timeout_error, afar or shop.runtime.afar)
     return wire
 
 

@@ -6,12 +6,12 @@ import importlib
 
 import pytest
 from celery.app.utils import find_app
-from kombu.transport.redis import Channel
 
 from runner.context import RunContext
 from tasks import app as the_app
 from tasks import discover, run_stage, sweep
 from tasks.app import RUN_VARIABLE, get_runtime, list_queues
+from tasks.transport import BulkChannel
 
 TASKS = {"tasks.run_stage", "tasks.discover", "tasks.sweep"}
 
@@ -40,7 +40,9 @@ def test_the_broker_remembers_nothing():
     assert the_app.conf.broker_transport_options["ack_emulation"] is False
     assert the_app.conf.task_acks_late
     assert the_app.conf.worker_prefetch_multiplier == 4
-    assert Channel.do_restore is False
+    assert BulkChannel.do_restore is False
+    with the_app.connection_for_write() as connection:
+        assert connection.transport.Channel is BulkChannel
 
 
 def test_a_broker_that_is_away_is_waited_for_without_end():

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tempfile
+import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
 from pipeline.errors import BrokerUnavailableError
+from runner.broker import is_reachable, start_server
 from tasks import discover
 from tasks.app import get_runtime
 from tasks.publisher import HARD_LIMIT_GRACE_SECONDS, KEY_CHARS, CeleryPublisher
@@ -132,3 +136,29 @@ def test_a_broker_that_does_not_answer_is_said_so(app, write_jobs, use_broker):
     ):
         with pytest.raises(BrokerUnavailableError, match="does not answer"):
             act()
+
+
+@pytest.fixture
+def server():
+    """Start a real broker on a socket; give its directory and its process."""
+    with tempfile.TemporaryDirectory(prefix="broker-") as directory:  # a socket's path has 107 bytes at most
+        process = start_server(Path(directory))
+        url = f"redis+socket://{directory}/broker.sock"
+        until = time.monotonic() + 60
+        while not is_reachable(url):
+            assert time.monotonic() < until
+        yield url, process
+        process.kill()
+        process.wait()
+
+
+def test_a_broker_that_dies_under_a_batch_of_messages_is_said_so(app, write_jobs, use_broker, server):
+    url, process = server
+    write_jobs(demo={})
+    use_broker(url, max_retries=1, interval_start=0)
+    publisher, job = CeleryPublisher(app), get_runtime().jobs.get_job("demo")
+    publisher.publish_stages(job, [message()])
+    process.kill()
+    process.wait()
+    with pytest.raises(BrokerUnavailableError, match="does not answer"):
+        publisher.publish_stages(job, [message()])

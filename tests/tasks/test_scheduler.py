@@ -112,3 +112,23 @@ def test_the_schedule_in_force_is_told_when_it_changes_and_only_then(beat, write
         beat.tick()
     told = [line["entries"] for line in logs if line["event"] == "schedule in force"]
     assert told == [["discover other", "sweep"]]
+
+
+def test_a_clock_that_is_set_back_does_not_keep_the_sweep_waiting(beat, clock, fetch):
+    beat.tick()
+    clock.shift(3600)
+    run_for(beat, clock, 10)
+    clock.shift(-3600)
+    fetch()
+    run_for(beat, clock, 60)
+    assert len([one for one in fetch() if one.task == "tasks.sweep"]) >= 9
+
+
+def test_a_clock_that_is_set_back_sends_no_slot_twice(beat, clock, fetch):
+    beat.tick()
+    clock.shift(3600)
+    run_for(beat, clock, 10)
+    clock.shift(-300)
+    assert sent_names(fetch).count("demo.discover") == 1
+    run_for(beat, clock, 200)
+    assert "demo.discover" not in sent_names(fetch)

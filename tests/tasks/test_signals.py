@@ -9,17 +9,19 @@ from types import SimpleNamespace
 import pytest
 import structlog
 from billiard.common import _shutdown_cleanup, clear_terminate_handler_fired
-from billiard.exceptions import TimeLimitExceeded, WorkerLostError
+from billiard.exceptions import SoftTimeLimitExceeded, TimeLimitExceeded, WorkerLostError
+from billiard.pool import soft_timeout_sighandler
 from celery import signals
 from celery.exceptions import WorkerTerminate
 from celery.worker import state
 from celery.worker.request import Request
 
 import tracker
+from handlers.time_limit import TIME_LIMIT
 from runner.dispatch import dispatch_job
 from tasks import app as the_app
 from tasks.app import get_runtime
-from tasks.signals import NewQueues, hand_back
+from tasks.signals import NewQueues, hand_back, strike_when_told
 from tracker.claims import claim
 
 
@@ -178,3 +180,23 @@ def test_the_worker_is_told_to_look_for_queues(app):
 
 def test_our_logs_are_used_whatever_starts_the_process():
     assert signals.setup_logging.receivers
+
+
+@pytest.fixture
+def limited_child():
+    """Make this process take a soft time limit as a pool's child does at its first task."""
+    before = signal.signal(signal.SIGUSR1, soft_timeout_sighandler)
+    strike_when_told()
+    yield
+    signal.signal(signal.SIGUSR1, before)
+    signals.task_prerun.connect(strike_when_told)
+    TIME_LIMIT.begin()
+
+
+def test_a_soft_time_limit_strikes_while_it_applies(limited_child):
+    with pytest.raises(SoftTimeLimitExceeded), TIME_LIMIT.applies():
+        os.kill(os.getpid(), signal.SIGUSR1)
+
+
+def test_a_soft_time_limit_strikes_neither_the_settling_nor_a_process_that_waits(limited_child):
+    os.kill(os.getpid(), signal.SIGUSR1)

@@ -165,7 +165,8 @@ class LifeOfAStage(LifeMachine):
         action = actions.begin(self.conn, act, JOB, stage, how, by="me", total=1, reason="why", detail=detail)
         for _ in range(batches):
             page = action_batches.next_page(self.conn, action, 1)
-            action = action_batches.do_batch(self.conn, action, page)
+            with tracker.write(self.conn):
+                action = action_batches.do_batch(self.conn, action, page)
 
     @rule(batches=st.integers(1, 4))
     def undo(self, batches):
@@ -176,7 +177,8 @@ class LifeOfAStage(LifeMachine):
             except NotUndoableError:
                 return
         for _ in range(batches):
-            action = undoing.undo_batch(self.conn, action, 1)
+            with tracker.write(self.conn):
+                action = undoing.undo_batch(self.conn, action, 1)
 
     @precondition(lambda self: self.places)
     @rule(data=st.data(), mark=MARKS)

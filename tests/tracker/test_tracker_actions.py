@@ -23,14 +23,16 @@ def do(conn, act, stage=None, *, how=None, limit=2, batches=100, **more):
     action = actions.begin(conn, act, "papers", stage, how or {"by": "job"}, by="ann", total=9, **more)
     for _ in range(batches):
         if action.finished_at is None:
-            action = action_batches.do_batch(conn, action, action_batches.next_page(conn, action, limit))
+            with tracker.write(conn):
+                action = action_batches.do_batch(conn, action, action_batches.next_page(conn, action, limit))
     return action
 
 
 def undo(conn, action_id=None, *, limit=2):
     action = undoing.begin_undo(conn, undoing.find_undoable(conn, action_id), "bob")
     while action.finished_at is None:
-        action = undoing.undo_batch(conn, action, limit)
+        with tracker.write(conn):
+            action = undoing.undo_batch(conn, action, limit)
     return action
 
 
@@ -81,8 +83,10 @@ def test_a_batch_that_somebody_else_did_meanwhile_is_done_once(conn, add_opened)
     fail(conn, *add_opened("a", "b"))
     action = actions.begin(conn, "retry", "papers", None, {"by": "failed"}, by="ann", total=2)
     page = action_batches.next_page(conn, action, 1)
-    first = action_batches.do_batch(conn, action, page)
-    assert action_batches.do_batch(conn, action, page) == first
+    with tracker.write(conn):
+        first = action_batches.do_batch(conn, action, page)
+    with tracker.write(conn):
+        assert action_batches.do_batch(conn, action, page) == first
     assert first.done == 1
 
 
@@ -102,7 +106,8 @@ def test_what_fails_after_it_was_asked_is_left_alone(conn, add_opened):
         clock.shift(1)
         fail(conn, second)
         while action.finished_at is None:
-            action = action_batches.do_batch(conn, action, action_batches.next_page(conn, action, 9))
+            with tracker.write(conn):
+                action = action_batches.do_batch(conn, action, action_batches.next_page(conn, action, 9))
     assert action.done == 1
     assert tracker.get_stage_status(conn, second, "fetch") == "failed"
 
@@ -114,7 +119,7 @@ def test_a_stage_that_is_switched_off_is_not_retried(conn, add_opened):
     assert tracker.get_stage_status(conn, item_id, "fetch") == "failed"
 
 
-def test_failures_are_chosen_stage_by_stage_of_every_job(conn, add_opened):
+def test_failures_are_chosen_job_by_job_and_item_by_item(conn, add_opened):
     fail(conn, *add_opened("a", "b", "c"))
     fail(conn, *add_opened("d", job_id="talks"))
     (item_id,) = add_opened("e")
@@ -122,14 +127,28 @@ def test_failures_are_chosen_stage_by_stage_of_every_job(conn, add_opened):
     fail(conn, item_id, stage="extract")
     choice, cursor, seen = Choice(None, None, {"by": "failed"}, 0), None, []
     while page := choose_page(conn, choice, cursor, 2):
+        seen.append((page.job_id, page.statuses, len(page.item_ids)))
+        cursor = page.cursor
+    assert seen == [("papers", ["failed"], 2), ("papers", ["failed"], 2), ("talks", ["failed"], 1)]
+
+
+def test_failures_at_one_stage_are_chosen_of_every_job(conn, add_opened):
+    fail(conn, *add_opened("a", "b", "c"))
+    fail(conn, *add_opened("d", job_id="talks"))
+    (item_id,) = add_opened("e")
+    tracker.mark_stage_done(conn, item_id, "fetch", STAGES)
+    fail(conn, item_id, stage="extract")
+    choice, cursor, seen = Choice(None, "fetch", {"by": "failed"}, 0), None, []
+    while page := choose_page(conn, choice, cursor, 2):
         seen.append((page.job_id, page.stage, len(page.item_ids)))
         cursor = page.cursor
-    assert seen == [
-        ("papers", "extract", 1),
-        ("papers", "fetch", 2),
-        ("papers", "fetch", 1),
-        ("talks", "fetch", 1),
-    ]
+    assert seen == [("papers", "fetch", 2), ("papers", "fetch", 1), ("talks", "fetch", 1)]
+
+
+def test_to_skip_what_failed_leaves_alone_what_waits_behind_it(conn, add_opened, stage_statuses):
+    fail(conn, *add_opened("a"))
+    assert do(conn, "skip", how={"by": "failed"}).done == 1
+    assert stage_statuses("a") == ["skipped", "pending", "pending"]
 
 
 def test_an_action_ends_after_as_many_as_it_was_told(conn, add_opened):
@@ -288,7 +307,8 @@ def test_an_action_that_is_not_finished_ends_with_its_undo_and_has_its_event(
     assert [stage_statuses(key)[0] for key in "abc"] == ["failed"] * 3
     kinds = [event["kind"] for event in tracker.get_events(conn, "papers", limit=100)]
     assert kinds.count("retry_stages") == 1
-    after = action_batches.do_batch(conn, cut_off, action_batches.next_page(conn, cut_off, 9))
+    with tracker.write(conn):
+        after = action_batches.do_batch(conn, cut_off, action_batches.next_page(conn, cut_off, 9))
     assert (after.done, after.undone_by is not None) == (2, True)
     assert [stage_statuses(key)[0] for key in "abc"] == ["failed"] * 3
 

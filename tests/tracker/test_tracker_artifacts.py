@@ -12,8 +12,14 @@ from pathlib import Path
 import pytest
 
 import tracker
-from pipeline.errors import ArtifactError, NotFoundError, StaleLeaseError, TrackerUnusableError
-from tracker import answers, artifacts
+from pipeline.errors import (
+    ArtifactError,
+    NotFoundError,
+    StaleLeaseError,
+    TrackerFullError,
+    TrackerUnusableError,
+)
+from tracker import answers, artifacts, blobs
 from tracker.artifacts import Holder
 from tracker.blobs import BlobStore
 from tracker.collecting import Collected, collect, plan_collection
@@ -135,6 +141,16 @@ def test_content_that_breaks_off_leaves_nothing_behind(keep, store, conn):
         keep(broken())
     assert files_in(store) == []
     assert artifacts.list_artifacts(conn, 10) == []
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a file on which there is never any room")
+def test_a_disk_that_is_full_until_the_file_is_closed_is_told_as_such(store, monkeypatch):
+    def open_full(folder):
+        return folder / "x", Path("/dev/full").open("wb")
+
+    monkeypatch.setattr(blobs, "_open_incoming", open_full)
+    with pytest.raises(TrackerFullError, match="no room left to keep files"):
+        store.put(b"less than is written at once")
 
 
 def test_text_is_not_taken_for_bytes(keep, store):

@@ -131,6 +131,16 @@ def test_with_an_empty_broker_a_message_is_missed_after_seconds_each_time_twice_
     assert [one.item_id for one in ready()] == [opened_id]
 
 
+def test_with_an_empty_broker_a_message_that_was_sent_before_the_clock_was_set_back_is_missed_at_once(
+    conn, opened_id, stamp, ready, clock
+):
+    clock.shift(3600)
+    stamp(*ready())
+    clock.shift(-3600)
+    assert messages.take_back_vanished_messages(conn) == 1
+    assert [one.item_id for one in ready()] == [opened_id]
+
+
 def test_a_countdown_is_not_missed_before_its_time(conn, opened_id, clock, ready):
     claims.claim(conn, opened_id, "fetch", 1, worker="w")
     moves.settle(conn, opened_id, "fetch", 1, Ending.later("quota", NOON_MS + 200_000))
@@ -183,3 +193,16 @@ def test_over_a_minute_a_rate_lets_go_just_what_it_says(conn, clock):
         sent += count
         clock.shift(0.1)
     assert sent == 120
+
+
+def test_a_rate_holds_nothing_up_after_the_clock_was_set_back(conn, clock):
+    clock.shift(3600)
+    with tracker.write(conn):
+        dispatch.take_allowed(conn, "papers", "fetch", 1_000_000, 1, 1)
+    clock.shift(-3600)
+    for _ in range(3):
+        assert dispatch.count_allowed(conn, "papers", "fetch", 1_000_000, 1) == 1
+        with tracker.write(conn):
+            dispatch.take_allowed(conn, "papers", "fetch", 1_000_000, 1, 1)
+        assert dispatch.count_allowed(conn, "papers", "fetch", 1_000_000, 1) == 0
+        clock.shift(1)

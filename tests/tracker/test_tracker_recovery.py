@@ -54,6 +54,25 @@ def test_reclaim_stuck_stages_takes_back_what_nobody_renewed(conn, add_opened, c
     assert not claims.renew_lease(conn, stuck, "fetch", 1)
 
 
+def test_a_lease_that_was_taken_before_the_clock_was_set_back_runs_out_as_soon_as_any_other(
+    conn, add_opened, clock
+):
+    dead, alive, by_hand = add_opened("a", "b", "c")
+    tracker.mark_stage_in_progress(conn, by_hand, "fetch", STAGES)
+    clock.shift(3600)
+    claim(conn, dead)
+    claim(conn, alive)
+    clock.shift(-3600)
+    assert tracker.recovery.shorten_leases_ahead(conn) == 2
+    assert claims.renew_lease(conn, alive, "fetch", 1)
+    clock.shift(20)
+    assert claims.renew_lease(conn, alive, "fetch", 1)
+    clock.shift(11)
+    assert tracker.recovery.shorten_leases_ahead(conn) == 0
+    assert tracker.reclaim_stuck_stages(conn) == 1
+    assert tracker.get_stage_status(conn, dead, "fetch") is Status.PENDING
+
+
 def test_reclaim_stuck_items_counts_items_not_stages(conn, add_opened, clock):
     (item_id,) = add_opened("a", stages=["fetch"])
     both_first = StagePlan(("fetch", "look"), {"fetch": (), "look": ()}, frozenset({"fetch", "look"}))

@@ -9,7 +9,7 @@ import pytest
 import tracker
 
 BIG = {"work_items", "item_stages", "results", "events", "failures", "costs", "answers", "fingerprints",
-       "fingerprint_bands", "results_history", "action_stages"}  # fmt: skip
+       "fingerprint_bands", "results_history", "action_stages", "attempt_logs"}  # fmt: skip
 """The tables that grow with the items. Counters and records of jobs stay small."""
 
 PARTIAL = {"idx_item_stages_leased", "idx_item_stages_sent", "idx_item_stages_over_budget"}
@@ -75,6 +75,11 @@ HOT = {
     "(job_id=? AND status=? AND priority=? AND item_id>?)",
     "item_lists.NEXT_LOWER_PRIORITY": "work_items USING COVERING INDEX idx_work_items_job_status "
     "(job_id=? AND status=? AND priority<?)",
+    "item_attempts.MOVES_OF_ITEM": "events USING INDEX idx_events_item (item_id=?)",
+    "item_attempts.LAST_FAILURES_OF_ITEM": "failures USING PRIMARY KEY (item_id=?)",
+    "item_attempts.LAST_LOGS_OF_ITEM": "attempt_logs USING INDEX sqlite_autoindex_attempt_logs_1 (item_id=?)",
+    "retention.NEXT_ATTEMPT_LOGS": "attempt_logs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
+    "retention.FORGET_ATTEMPT_LOGS": "attempt_logs USING INTEGER PRIMARY KEY (rowid>? AND rowid<?)",
     "item_story.COSTS_OF_ITEM": "costs USING INDEX idx_costs_attempt (item_id=?)",
     "item_story.EVENTS_OF_ITEM_BEFORE": "events USING INDEX idx_events_item (item_id=? AND event_id<?)",
     "item_story.VERSIONS_OF_ITEM": "results_history USING INDEX idx_results_history_stage (item_id=?)",

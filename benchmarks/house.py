@@ -1,0 +1,63 @@
+"""A house for measuring in: an empty tracker, a jobs.yaml, a broker of its own, and workers for a while."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+HERE = Path(__file__).resolve().parent
+PATHS = [str(HERE.parent), str(HERE)]
+
+
+@contextmanager
+def empty_house(jobs_yaml: str) -> Iterator[Path]:
+    """Set this process and those it starts up with a data folder and a broker of their own; the folder."""
+    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as folder:
+        (Path(folder) / "jobs.yaml").write_text(jobs_yaml)
+        os.environ.update(
+            CELERIAC_DATA=folder,
+            CELERIAC_DB=f"{folder}/tracker.db",
+            CELERIAC_JOBS=f"{folder}/jobs.yaml",
+            PYTHONPATH=os.pathsep.join(PATHS),
+        )
+        sys.path[:0] = PATHS
+        from pipeline.settings import load_settings  # noqa: PLC0415 - after the environment is set
+        from runner.broker import embedded_broker  # noqa: PLC0415
+
+        with embedded_broker(load_settings()) as url:
+            os.environ["CELERIAC_BROKER_URL"] = url
+            yield Path(folder)
+
+
+@contextmanager
+def worker(app: str, concurrency: int, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a prefork worker while the block runs."""
+    arguments = ["-A", app, "--quiet", "worker", "--concurrency", str(concurrency), "--loglevel", "ERROR"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "celery", *arguments, "--without-mingle", "--without-gossip", *options],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def wait_until(done: Callable[[], bool], limit_seconds: float = 300) -> None:
+    """Wait for something, looking often."""
+    until = time.monotonic() + limit_seconds
+    while not done():
+        if time.monotonic() > until:
+            raise TimeoutError("the workload did not end")
+        time.sleep(0.02)
