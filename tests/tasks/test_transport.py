@@ -1,0 +1,113 @@
+"""Messages are fetched several at a time, from a real broker; from an old one, one at a time."""
+
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+
+import pytest
+from kombu import Connection, Consumer, Queue
+
+from runner.broker import find_server
+from tasks.transport import use_bulk_transport
+
+OLD = ("--rename-command", "BLMPOP", "")
+"""As a server before Redis 7 answers: it has no such command."""
+
+
+@contextmanager
+def broker(directory, *options):
+    path = directory / "broker.sock"
+    arguments = [find_server(), "--port", "0", "--unixsocket", str(path), "--save", "", *options]
+    with subprocess.Popen(arguments, cwd=directory, stdout=subprocess.DEVNULL) as server:
+        try:
+            until = time.monotonic() + 60
+            while True:
+                with socket.socket(socket.AF_UNIX) as client:
+                    if client.connect_ex(str(path)) == 0:
+                        break
+                assert time.monotonic() < until
+                time.sleep(0.02)
+            yield f"redis+socket://{path}"
+        finally:
+            server.terminate()
+
+
+@pytest.fixture
+def short_path(tmp_path_factory):
+    return tmp_path_factory.mktemp("b")
+
+
+def count_calls(connection, command):
+    stats = connection.default_channel.client.info("commandstats")
+    return stats.get(f"cmdstat_{command}", {}).get("calls", 0)
+
+
+def take_all(connection, queues, count, room):
+    """Consume so many messages with room for a few unacknowledged ones; their bodies, and how often was asked."""
+    taken = []
+
+    def note(body, message):
+        taken.append(body)
+        message.ack()
+
+    with connection.channel() as channel, Consumer(channel, queues, callbacks=[note]) as consumer:
+        consumer.qos(prefetch_count=room)
+        while len(taken) < count:
+            connection.drain_events(timeout=60)
+    return taken
+
+
+@pytest.mark.parametrize(("options", "most_asked"), [((), 15), (OLD, 110)], ids=["new", "old"])
+def test_all_messages_come_once_and_in_order(short_path, options, most_asked):
+    use_bulk_transport()
+    with (
+        broker(short_path, *options) as url,
+        Connection(url, transport_options={"ack_emulation": False}) as connection,
+    ):
+        queue = Queue("things")
+        with connection.Producer() as producer:
+            for number in range(100):
+                producer.publish(number, routing_key="things", declare=[queue])
+        assert take_all(connection, [queue], 100, room=10) == list(range(100))
+        asked = count_calls(connection, "blmpop") + count_calls(connection, "brpop")
+        assert asked <= most_asked
+
+
+def test_several_queues_take_turns(short_path):
+    use_bulk_transport()
+    with (
+        broker(short_path) as url,
+        Connection(url, transport_options={"ack_emulation": False}) as connection,
+    ):
+        queues = [Queue("left"), Queue("right")]
+        with connection.Producer() as producer:
+            for queue in queues:
+                for _ in range(20):
+                    producer.publish(queue.name, routing_key=queue.name, declare=[queue])
+        first = take_all(connection, queues, 40, room=8)[:20]
+        assert {"left", "right"} == set(first)
+
+
+def test_who_has_little_room_waits_until_it_is_worth_asking(short_path):
+    use_bulk_transport()
+    held = []
+    with (
+        broker(short_path) as url,
+        Connection(url, transport_options={"ack_emulation": False}) as connection,
+        connection.channel() as channel,
+        Consumer(channel, [Queue("things")], callbacks=[lambda _, message: held.append(message)]) as consumer,
+    ):
+        consumer.qos(prefetch_count=1008)  # as with a thousand countdowns in hand
+        with connection.Producer() as producer:
+            for number in range(1020):
+                producer.publish(number, routing_key="things")
+        while len(held) < 1008:
+            connection.drain_events(timeout=60)
+        for message in held[:3]:
+            message.ack()
+        with pytest.raises(TimeoutError):
+            connection.drain_events(timeout=0.2)
+        held[3].ack()
+        while len(held) < 1012:
+            connection.drain_events(timeout=60)
