@@ -1,0 +1,117 @@
+"""What is shown of a job moves while a page is open, and what somebody does there stays."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import tracker
+from tracker.pauses import Target, lift, pause
+
+
+@pytest.fixture
+def conn(fresh):
+    with tracker.open_db(fresh.db) as opened:
+        yield opened
+
+
+def card(person, job):
+    return person.page.locator(f'[data-part="card-{job}"]')
+
+
+def jobs_shown(person):
+    return person.page.eval_on_selector_all(".cards > article", "all => all.map(one => one.dataset.job)")
+
+
+def is_live(person):
+    person.page.locator("[data-stream]").get_by_text("live", exact=True).wait_for()
+
+
+def wait_until(person, is_so):
+    until = time.monotonic() + 60
+    while not is_so():
+        assert time.monotonic() < until
+        person.page.wait_for_timeout(50)
+
+
+def test_a_card_says_that_its_job_was_paused_and_goes_where_it_belongs(person, conn):
+    person.open("/")
+    is_live(person)
+    person.page.evaluate("window.isTheSame = true")
+    before = jobs_shown(person)
+    tracker.pause_job(conn, "papers", "the <b>printer</b> is out of ink", by="ann")
+    card(person, "papers").get_by_text("the <b>printer</b> is out of ink").wait_for()
+    assert card(person, "papers").get_attribute("data-stand") == "paused"
+    assert sorted(jobs_shown(person)) == sorted(before)
+    assert person.page.evaluate("window.isTheSame")
+    tracker.unpause_job(conn, "papers", by="ann")
+    wait_until(person, lambda: card(person, "papers").get_attribute("data-stand") != "paused")
+    assert jobs_shown(person) == before
+
+
+def test_of_the_jobs_that_stand_in_one_way_one_comes_and_goes(person, conn):
+    person.open("/?stand=paused")
+    is_live(person)
+    assert jobs_shown(person) == []
+    tracker.pause_job(conn, "papers", "out of ink", by="ann")
+    card(person, "papers").wait_for()
+    assert jobs_shown(person) == ["papers"]
+    current = person.page.locator('nav.choices a[aria-current="page"]')
+    assert current.all_inner_texts() == ["1 paused"]
+    tracker.unpause_job(conn, "papers", by="ann")
+    card(person, "papers").wait_for(state="detached")
+
+
+def test_that_everything_is_paused_is_said_above_with_the_button_to_let_it_go_on(person, conn):
+    person.open("/")
+    is_live(person)
+    pause(conn, Target.everything(), "a fire drill", by="ann")
+    person.says("a fire drill")
+    person.page.get_by_role("button", name="Let everything go on").wait_for()
+    lift(conn, Target.everything(), by="ann")
+    person.page.get_by_role("button", name="Pause everything").wait_for()
+
+
+def test_who_stands_on_a_link_or_has_opened_a_table_goes_on_there(person, conn):
+    person.open("/jobs/papers")
+    is_live(person)
+    person.page.get_by_text("The stages as a table").click()
+    person.page.get_by_role("button", name="Items", exact=True).focus()
+    tracker.pause_job(conn, "papers", "out of ink", by="ann")
+    person.says("out of ink")
+    assert person.page.evaluate("document.activeElement.textContent") == "Items"
+    pipeline = person.page.locator("[data-part=pipeline]")
+    before = pipeline.inner_html()
+    tracker.upsert_items(conn, "papers", [{"key": f"more {n}"} for n in range(3)])
+    wait_until(person, lambda: pipeline.inner_html() != before)
+    assert pipeline.locator("details").evaluate("element => element.open")
+
+
+def test_what_somebody_marks_is_not_taken_from_under_the_hand(person, conn):
+    person.open("/")
+    is_live(person)
+    cause = card(person, "papers").locator(".cause")
+    said = cause.inner_text()
+    cause.evaluate("element => getSelection().selectAllChildren(element)")
+    tracker.pause_job(conn, "papers", "out of ink", by="ann")
+    pause(conn, Target.everything(), "a fire drill", by="ann")
+    person.says("a fire drill")
+    assert cause.inner_text() == said
+    person.page.evaluate("getSelection().removeAllRanges()")
+    wait_until(person, lambda: cause.inner_text() != said)
+
+
+def test_events_come_by_themselves_newest_first(person, conn):
+    person.open("/events")
+    is_live(person)
+    tracker.log_event(conn, "papers", "wake", by="somebody <new>")
+    person.says("somebody <new>")
+    assert "somebody <new>" in person.page.locator("tbody tr").first.inner_text()
+
+
+def test_workers_come_by_themselves(person, conn):
+    person.open("/workers")
+    is_live(person)
+    conn.execute("UPDATE workers SET name = 'another@box'")
+    person.says("another@box")
