@@ -1,0 +1,72 @@
+"""The dashboard as a process of its own on a real port, for the tests that need one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+
+import dashboard
+
+ROOT = Path(dashboard.__file__).parent.parent
+
+
+def find_free_port():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+@dataclass
+class HouseProcess:
+    """`celeriac dashboard` over one tracker."""
+
+    process: subprocess.Popen
+    port: int
+    log: Path
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_until_it_answers(self):
+        until = time.monotonic() + 60
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200:
+                    return
+            assert self.process.poll() is None, self.log.read_text()
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def serving(settings, *options):
+    """Serve the dashboard of a tracker until the block ends; it listens on this machine alone."""
+    port, log = find_free_port(), settings.data / "dashboard.log"
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("CELERIAC_")}
+    environment |= {"CELERIAC_DATA": str(settings.data), "CELERIAC_JOBS": str(settings.jobs)}
+    environment |= {
+        "PYTHONPATH": str(ROOT),
+        "CELERIAC_BROKER_URL": f"redis+socket://{settings.data}/nobody.sock",
+    }
+    with (
+        log.open("ab") as written,
+        subprocess.Popen(
+            [sys.executable, "-m", "cli.main", "dashboard", "--port", str(port), *options],
+            env=environment, cwd=settings.data, stdout=written, stderr=written, start_new_session=True,
+        ) as process,
+    ):  # fmt: skip
+        try:
+            served = HouseProcess(process, port, log)
+            served.wait_until_it_answers()
+            yield served
+        finally:
+            process.kill()

@@ -1,0 +1,87 @@
+"""The write-ahead log is moved into the file beside those who write, and begins anew."""
+
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+import tracker
+from tracker import checkpoints
+from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
+
+MIB = 2**20
+
+HOLD_CHECKPOINTS = """
+import fcntl, sys
+with open(sys.argv[1] + "-shm", "r+b") as shm:
+    fcntl.lockf(shm, fcntl.LOCK_EX, 1, 121)  # as whoever makes one does: SQLite's WAL-index format, "WAL locks"
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    with tracker.open_db(tmp_path / "tracker.db") as conn:
+        conn.execute("CREATE TABLE filling (bytes BLOB)")
+    return tmp_path / "tracker.db"
+
+
+def fill(conn, mebibytes):
+    """Write so much, in transactions of half a mebibyte."""
+    for _ in range(2 * mebibytes):
+        with tracker.write(conn):
+            conn.executemany("INSERT INTO filling VALUES (randomblob(?))", [(1024,)] * 512)
+
+
+def wait_until(holds, seconds=60):
+    until = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_log_that_grew_long_is_moved_into_the_file_and_begins_anew(path):
+    with tracker.open_db(path) as conn:
+        fill(conn, 40)
+        assert conn.log_pages < 2 * CHECKPOINT_PAGES
+        assert path.stat().st_size > 20 * MIB
+
+
+def test_most_of_it_is_moved_while_another_holds_the_turn_to_write(path):
+    with tracker.open_db(path) as writer, tracker.open_db(path) as other:
+        writer.make_checkpoint = lambda _: None
+        fill(writer, 8)
+        assert path.stat().st_size < 2 * MIB
+        moving = threading.Thread(target=checkpoint, args=(other,))
+        with writer.turn():
+            moving.start()
+            wait_until(lambda: path.stat().st_size > 6 * MIB)
+            assert moving.is_alive()  # the rest, if there is any, needs the turn
+        moving.join()
+
+
+def test_where_somebody_else_makes_a_checkpoint_nobody_waits_for_it(path):
+    with tracker.open_db(path) as conn:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLD_CHECKPOINTS, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        with holder:
+            assert holder.stdout.readline() == b"held\n"
+            fill(conn, 20)
+            assert conn.log_pages > CHECKPOINT_PAGES
+            holder.stdin.close()
+        fill(conn, 1)
+        fill(conn, 1)
+        assert conn.log_pages < CHECKPOINT_PAGES
+
+
+def test_long_work_leaves_the_checkpoints_to_a_thread(path):
+    with tracker.open_db(path) as conn, tracker.open_db(path) as other:
+        with checkpoints.beside(conn, other):
+            fill(conn, 17)
+            wait_until(lambda: path.stat().st_size > 15 * MIB)
+        assert conn.make_checkpoint is checkpoint
+        assert "checkpoints" not in {thread.name for thread in threading.enumerate()}
