@@ -85,6 +85,7 @@ audit: $(TOOLS)/.installed  ## ask PyPI's advisories about every package that is
 	$(TOOLS)/bin/pip-audit --strict --require-hashes --disable-pip --progress-spinner off -r requirements.lock
 
 screenshots: $(VENV)/.installed-dev  ## make the pictures of the dashboard anew; needs Chromium
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pillow==13.0.0
 	$(BIN)/python tests/browser/make_screenshots.py
 
 lock:            ## resolve the dependencies anew; needs uv

@@ -35,8 +35,11 @@ Ids = tuple[int, str, int]
 
 
 def list_ready(conn: Connection, wanted: int) -> list[Ids]:
-    """List stages that are ready: item, stage and the attempt that is next."""
-    return [tuple(row) for row in conn.execute(LIST_READY, (wanted,)).fetchall()]
+    """List stages that are ready: item, stage and the attempt that is next. Exits where there are none."""
+    ready = [tuple(row) for row in conn.execute(LIST_READY, (wanted,)).fetchall()]
+    if not ready:
+        raise SystemExit("no stage is ready any more: the large file needs some 200,000 items at least")
+    return ready
 
 
 # -- writers ----------------------------------------------------------------------------------------------

@@ -15,8 +15,8 @@ os.environ.update(  # before it is imported
     PREFECT_SERVER_ANALYTICS_ENABLED="false",
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS="300",
 )
-from prefect import flow, task
-from prefect.task_runners import ThreadPoolTaskRunner
+from prefect import flow, task  # noqa: E402
+from prefect.task_runners import ThreadPoolTaskRunner  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,21 +29,21 @@ def first(_: int) -> dict[str, str]:
 
 
 @task
-def second(_: dict[str, str]) -> dict[str, str]:
+def second(_: int, __: dict[str, str]) -> dict[str, str]:
     """Do the second stage."""
     return do_stage()
 
 
 @task
-def third(_: dict[str, str]) -> dict[str, str]:
+def third(_: int, __: dict[str, str]) -> dict[str, str]:
     """Do the third stage."""
     return do_stage()
 
 
 @flow(task_runner=ThreadPoolTaskRunner(max_workers=AT_ONCE))
 def take_through(items: list[int]) -> None:
-    """Take the items through all stages, on Prefect's own threads."""
-    ended = [third.submit(second.submit(first.submit(item))) for item in items]
+    """Take the items through all stages. Without the item, like results would be taken for one another's."""
+    ended = [third.submit(item, second.submit(item, first.submit(item))) for item in items]
     for one in ended:
         one.result()  # raises what a task failed with
 

@@ -57,14 +57,13 @@ SCHEMES = ("light", "dark")
 
 @dataclass(frozen=True)
 class Shot:
-    """A page to take: its name, its address, how high the picture is; `clicks` are pressed first, by their names."""
+    """A page to take: its name, its address, how high the picture is; `clicks` are pressed first."""
 
     name: str
     path: str
     height: int = 800
     phone: bool = False
     clicks: tuple[str, ...] = ()
-    below: str = ""
 
 
 SHOTS = (
@@ -72,7 +71,12 @@ SHOTS = (
     Shot("job", "/jobs/podcasts", 1000, phone=True),
     Shot("items", "/jobs/hacker-news/items?filter=stage:fetch,article status:failed", 760, phone=True),
     Shot("item", "/items?job=podcasts&key={episode}", 1000, phone=True),
-    Shot("reprocess", "/jobs/papers/items?filter=status:done", 560, clicks=("all that fit", "Reprocess")),
+    Shot(
+        "reprocess",
+        "/jobs/papers/items?filter=status:done",
+        560,
+        clicks=("input[name=which][value=all]", "[formaction*=reprocess]"),
+    ),
     Shot("failures", "/failures", 560, phone=True),
     Shot("failure", "/failures/{group}", 800),
     Shot("costs", "/costs?by=stage&since=7d", 860),
@@ -132,18 +136,18 @@ def open_page(browser: Browser, url: str, width: int, height: int, scheme: str) 
     return page
 
 
-def take(page: Page, shot: Shot, path: str, name: str) -> None:
+def take(page: Page, shot: Shot, path: str, file: Path) -> None:
     """Take one picture, and keep it with few colours."""
     page.goto(path)
     for click in shot.clicks:
-        page.get_by_text(click).first.click()
+        page.locator(click).first.click()
     page.locator("[data-stream]").get_by_text("live", exact=True).wait_for()
     for chart in page.locator("[data-chart]").all():
         chart.locator("canvas, p").first.wait_for(state="attached")
     page.evaluate("document.activeElement.blur()")
     picture = Image.open(BytesIO(page.screenshot())).convert("RGB")
     few = picture.quantize(COLOURS, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(PICTURES / f"{name}.png", optimize=True)
+    few.save(file, optimize=True)
 
 
 def main() -> None:
@@ -151,11 +155,10 @@ def main() -> None:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
         raise SystemExit("no chromium on this machine: apt-get install chromium")
-    PICTURES.mkdir(exist_ok=True)
-    for old in PICTURES.glob("*.png"):
-        old.unlink()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="celeriac-")))
+        made = folder / "pictures"
+        made.mkdir()
         url, settings = stack.enter_context(serve(folder))
         with open_db(settings.db_path) as conn:
             there = {
@@ -170,12 +173,14 @@ def main() -> None:
             path = shot.path.format(**there)
             for scheme in SCHEMES:
                 page = open_page(browser, url, 1200, shot.height, scheme)
-                take(page, shot, path, f"{shot.name}-{scheme}")
+                take(page, shot, path, made / f"{shot.name}-{scheme}.png")
                 page.context.close()
             if shot.phone:
                 page = open_page(browser, url, PHONE_WIDTH, 800, "light")
-                take(page, shot, path, f"{shot.name}-phone")
+                take(page, shot, path, made / f"{shot.name}-phone.png")
                 page.context.close()
+        shutil.rmtree(PICTURES, ignore_errors=True)
+        shutil.copytree(made, PICTURES)
     size = sum(path.stat().st_size for path in PICTURES.glob("*.png"))
     where = PICTURES.relative_to(ROOT)
     sys.stdout.write(f"{len(SHOTS)} pages in pictures of {size / 1024:,.0f} KiB, in {where}\n")

@@ -25,12 +25,12 @@ def test_a_page_is_usable_at_every_size_in_the_light_and_in_the_dark(person, pla
     if place.button:
         person.page.get_by_role("button", name=place.button, exact=True).click()
     person.page.locator("main").get_by_text(place.says).first.wait_for(state="attached")
-    barriers = person.find_barriers()
+    barriers = []
     for size, (width, height) in SIZES.items():
         for scheme in SCHEMES:
             person.look_at(width, height, scheme)
-            found = person.find_barriers(*RULES_OF_A_VIEW)
-            barriers += [f"{size}, {scheme}: {one}" for one in found]
+            rules = () if (size, scheme) == ("laptop", "light") else RULES_OF_A_VIEW
+            barriers += [f"{size}, {scheme}: {one}" for one in person.find_barriers(*rules)]
         assert not person.is_wider_than_the_window(), size
     assert barriers == [], "\n".join(barriers)
     if place.path in ("/jobs/leters", "/jobs/letters/items?filter=stauts:x"):
