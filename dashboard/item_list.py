@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tracker.selected import Count, Page, Selected
 
 ROWS = 50
-LOOK_SECONDS = 0.1
+LOOK_SECONDS = 0.05
 """How long a page looks for its rows where no index has the answer: the next page goes on where it was."""
 
 COUNT_SECONDS = 0.03

@@ -171,9 +171,9 @@ def write_probe(route: Route) -> str:
 
 
 def write_span(route: Route) -> str:
-    """Write the statement that finds the lowest and the highest id of the items of a route."""
-    alias = ORDERS[route.gives]
-    return f"SELECT min({alias}), max({alias}) FROM {route.table} WHERE {route.where}"  # noqa: S608
+    """Write the statement that finds the lowest and the highest id of a route's first `:most` rows, and their count."""
+    rows = f"SELECT {ORDERS[route.gives]} AS id FROM {route.table} WHERE {route.where} LIMIT :most"  # noqa: S608
+    return f"SELECT min(id), max(id), count(*) FROM ({rows})"  # noqa: S608
 
 
 def write_count(route: Route, condition: str, *, of_stages: bool) -> str:

@@ -52,6 +52,9 @@ FIRST_IDS = 256
 PROBE_AT_MOST = 20_000
 """A way to fewer rows than this is taken at once, and its rows are sorted if need be."""
 
+SPAN_AT_MOST = 200_000
+"""Of a way to this many rows it is not asked how far they reach: that would take longer than to pass others over."""
+
 
 def select_page(
     conn: Connection,
@@ -297,6 +300,8 @@ class _Selection:
         return int(self._conn.execute(write_probe(branch.route), asked).fetchone()[0])
 
     def _find_span(self, branch: Branch) -> tuple[int, int]:
-        asked = branch.bindings | {"low": 0, "high": LAST}
-        low, high = self._conn.execute(write_span(branch.route), asked).fetchone()
+        asked = branch.bindings | {"low": 0, "high": LAST, "most": SPAN_AT_MOST}
+        low, high, rows = self._conn.execute(write_span(branch.route), asked).fetchone()
+        if rows == SPAN_AT_MOST:
+            return 0, LAST
         return (1, 0) if low is None else (low, high)

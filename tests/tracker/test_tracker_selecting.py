@@ -219,16 +219,19 @@ def list_newest_first(conn, wanted, limit):
 @given(
     texts=st.lists(st.sampled_from(TERMS), min_size=1, max_size=4),
     probe=st.sampled_from([0, 2, 20_000]),
+    span=st.sampled_from([1, 3, 200_000]),
     branches=st.sampled_from([1, 100]),
     limit=st.integers(1, 5),
 )
-@example(texts=["age:<84h", "stage:fetch"], probe=0, branches=1, limit=2)
+@example(texts=["age:<84h", "stage:fetch"], probe=0, span=200_000, branches=1, limit=2)
+@example(texts=["age:<84h", "stage:fetch"], probe=0, span=1, branches=1, limit=2)
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whichever_way_is_taken_the_pages_hold_what_the_condition_says(
-    conn, papers, texts, probe, branches, limit
+    conn, papers, texts, probe, span, branches, limit
 ):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(selecting, "PROBE_AT_MOST", probe)
+        patch.setattr(selecting, "SPAN_AT_MOST", span)
         patch.setattr("tracker.filter_ways.BRANCHES_MOST", branches)
         wanted = parse_filter(" ".join(texts))
         expected = walk_over_all(conn, wanted, now_ms())
