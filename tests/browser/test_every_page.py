@@ -25,6 +25,7 @@ def test_a_page_is_usable_at_every_size_in_the_light_and_in_the_dark(person, pla
     if place.button:
         person.page.get_by_role("button", name=place.button, exact=True).click()
     person.page.locator("main").get_by_text(place.says).first.wait_for(state="attached")
+    person.page.wait_for_load_state("load")  # with its styles
     barriers = []
     for size, (width, height) in SIZES.items():
         for scheme in SCHEMES:

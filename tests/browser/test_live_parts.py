@@ -47,7 +47,7 @@ def test_a_card_says_that_its_job_was_paused_and_goes_where_it_belongs(person, c
     assert person.page.evaluate("window.isTheSame")
     tracker.unpause_job(conn, "papers", by="ann")
     wait_until(person, lambda: card(person, "papers").get_attribute("data-stand") != "paused")
-    assert jobs_shown(person) == before
+    wait_until(person, lambda: jobs_shown(person) == before)
 
 
 def test_of_the_jobs_that_stand_in_one_way_one_comes_and_goes(person, conn):

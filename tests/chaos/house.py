@@ -192,8 +192,9 @@ class House:
         with suppress(apsw.Error), closing(apsw.Connection(str(self.db), apsw.SQLITE_OPEN_READONLY)) as conn:
             for (worker,) in conn.execute(FIND_LONGEST_RUNNING, {"now": time.time_ns() // 1_000_000}):
                 process = int(worker.rpartition(":")[2])
-                if Path(f"/proc/{process}/cwd").resolve() == self.folder.resolve():
-                    return process
+                with suppress(OSError):  # it has died meanwhile
+                    if Path(f"/proc/{process}/cwd").samefile(self.folder):
+                        return process
         return None
 
     # -- the broker ---------------------------------------------------------------------------------------
