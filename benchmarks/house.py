@@ -21,21 +21,29 @@ PATHS = [str(HERE.parent), str(HERE)]
 @contextmanager
 def empty_house(jobs_yaml: str) -> Iterator[Path]:
     """Set this process and those it starts up with a data folder and a broker of their own; the folder."""
-    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as folder:
-        (Path(folder) / "jobs.yaml").write_text(jobs_yaml)
-        os.environ.update(
-            CELERIAC_DATA=folder,
-            CELERIAC_DB=f"{folder}/tracker.db",
-            CELERIAC_JOBS=f"{folder}/jobs.yaml",
-            PYTHONPATH=os.pathsep.join(PATHS),
-        )
-        sys.path[:0] = PATHS
-        from pipeline.settings import load_settings  # noqa: PLC0415 - after the environment is set
-        from runner.broker import embedded_broker  # noqa: PLC0415
+    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as name:
+        folder = Path(name)
+        (folder / "jobs.yaml").write_text(jobs_yaml)
+        with open_house(folder):
+            yield folder
 
-        with embedded_broker(load_settings()) as url:
-            os.environ["CELERIAC_BROKER_URL"] = url
-            yield Path(folder)
+
+@contextmanager
+def open_house(folder: Path) -> Iterator[None]:
+    """Set this process and those it starts up with the tracker and the jobs.yaml of a folder, and a broker."""
+    os.environ.update(
+        CELERIAC_DATA=str(folder),
+        CELERIAC_DB=str(folder / "tracker.db"),
+        CELERIAC_JOBS=str(folder / "jobs.yaml"),
+        PYTHONPATH=os.pathsep.join(PATHS),
+    )
+    sys.path[:0] = PATHS
+    from pipeline.settings import load_settings  # noqa: PLC0415 - after the environment is set
+    from runner.broker import embedded_broker  # noqa: PLC0415
+
+    with embedded_broker(load_settings()) as url:
+        os.environ["CELERIAC_BROKER_URL"] = url
+        yield
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from resource import RUSAGE_CHILDREN, getrusage
 from statistics import median, quantiles
@@ -23,6 +24,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent), str(HERE)]
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from multiprocessing.queues import Queue
     from multiprocessing.synchronize import Event
 
@@ -127,6 +129,17 @@ COMMANDS = (
     "items news --filter source:https://feeds.example.org/7",
 )
 """What people type; `|` stands for a space within a filter."""
+
+
+@contextmanager
+def filled_folder(kept: Path | None, items: int) -> Iterator[Path]:
+    """Give a folder with a tracker and its jobs.yaml: the one that is kept, made if it is empty, or one for now."""
+    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as name:
+        folder = kept or Path(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "tracker.db").exists():
+            build(folder, items)
+        yield folder
 
 
 def build(folder: Path, items: int) -> None:
@@ -247,11 +260,7 @@ def main() -> None:
         "--retry", action="store_true", help="Also retry every failed stage; it changes the tracker."
     )
     asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as name:
-        folder = asked.folder or Path(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "tracker.db").exists():
-            build(folder, asked.items)
+    with filled_folder(asked.folder, asked.items) as folder:
         environment = {
             **os.environ,
             "CELERIAC_DATA": str(folder),

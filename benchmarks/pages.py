@@ -11,11 +11,9 @@ from __future__ import annotations
 import argparse
 import http.client
 import multiprocessing
-import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from contextlib import contextmanager
@@ -24,8 +22,8 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from house import PATHS, wait_until, worker
-from operating import build
+from house import PATHS, open_house, wait_until, worker
+from operating import filled_folder
 
 sys.path[:0] = PATHS
 
@@ -291,23 +289,10 @@ def main() -> None:
     options.add_argument("--seconds", type=float, default=20.0, help="How long a window is.")
     options.add_argument("--only", default="", help="Only the pages whose address has this in it.")
     asked = options.parse_args()
-    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as name:
-        folder = asked.folder or Path(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "tracker.db").exists():
-            build(folder, asked.items)
-        os.environ.update(
-            CELERIAC_DATA=str(folder),
-            CELERIAC_DB=str(folder / "tracker.db"),
-            CELERIAC_JOBS=str(folder / "jobs.yaml"),
-            PYTHONPATH=os.pathsep.join(PATHS),
-        )
-        from pipeline.settings import load_settings  # noqa: PLC0415 - after the environment is set
-        from runner.broker import embedded_broker  # noqa: PLC0415
-        from tracker import open_db  # noqa: PLC0415
+    with filled_folder(asked.folder, asked.items) as folder, open_house(folder):
+        from tracker import open_db  # noqa: PLC0415 - after the environment is set
 
-        with embedded_broker(load_settings()) as url, open_db(folder / "tracker.db") as conn:
-            os.environ["CELERIAC_BROKER_URL"] = url
+        with open_db(folder / "tracker.db") as conn:
             urls = [one for one in list_pages(conn) if asked.only in one]
             workload = Workload(conn)
             with worker("tasks", asked.workers), dashboard() as port:
