@@ -10,26 +10,21 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import tracker
-from tests.model.explorer import explore
-from tests.model.properties import find_wrong, find_wrong_step, is_end
+from tests.model.properties import explore_protocol
 from tests.model.protocol import Fault, Protocol
 from tests.model.replay import OpenHouse
-from tests.model.states import Step, is_fair
+
+if TYPE_CHECKING:
+    from tests.model.states import Step
 
 
 def find_way(fault: Fault) -> list[Step]:
     """Find the shortest way to where a fault shows in the machine."""
     protocol = Protocol(fault=fault)
-    found = explore(
-        protocol.start(),
-        protocol.steps,
-        find_wrong=find_wrong,
-        find_wrong_step=find_wrong_step,
-        is_fair=is_fair,
-        is_end=is_end,
-    ).counterexample
+    found = explore_protocol(protocol.start(), protocol.steps).counterexample
     return [step for step, _ in found.trace[1:]]
 
 

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pipeline.lifecycle import ENDED, LEGAL, SATISFIED, Status, derive_item_status
-from tests.model.states import Lease, Message, Mode, Process, State, Step, Wait
+from tests.model.explorer import Explored, explore
+from tests.model.states import Lease, Message, Mode, Process, State, Step, Wait, is_fair
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
 
 
 def one_result_counts(state: State) -> bool:
@@ -132,4 +138,16 @@ def is_end(state: State) -> bool:
         and all(row.status in ENDED or (row.needs_left and not row.stamped) for row in state.rows)
         and all(process == Process() for process in (*state.workers, state.sweeper))
         and not state.messages
+    )
+
+
+def explore_protocol(start: State, steps: Callable[[State], Iterable[tuple[Step, State]]]) -> Explored:
+    """Go through every state that the steps lead to, and stop where one of these properties does not hold."""
+    return explore(
+        start,
+        steps,
+        find_wrong=find_wrong,
+        find_wrong_step=find_wrong_step,
+        is_fair=is_fair,
+        is_end=is_end,
     )

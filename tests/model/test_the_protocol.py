@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.model.explorer import explore
-from tests.model.properties import find_wrong, find_wrong_step, is_end
+from tests.model.properties import explore_protocol
 from tests.model.protocol import Fault, Protocol
-from tests.model.states import is_fair
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,20 +21,10 @@ FOUND_BY = {
 }
 
 
-def explore_protocol(protocol):
-    return explore(
-        protocol.start(),
-        protocol.steps,
-        find_wrong=find_wrong,
-        find_wrong_step=find_wrong_step,
-        is_fair=is_fair,
-        is_end=is_end,
-    )
-
-
 @pytest.mark.timeout(600)  # some 20 seconds of a processor; on a busy machine that is minutes
 def test_no_state_of_the_protocol_is_bad_and_from_each_fair_steps_lead_to_the_end():
-    found = explore_protocol(Protocol())
+    protocol = Protocol()
+    found = explore_protocol(protocol.start(), protocol.steps)
     how_many = f"{found.states:,} states and {found.edges:,} steps"
     sys.stdout.write(f"{how_many}\n")
     assert found.counterexample is None, str(found.counterexample)
@@ -45,7 +33,8 @@ def test_no_state_of_the_protocol_is_bad_and_from_each_fair_steps_lead_to_the_en
 
 @pytest.mark.parametrize("fault", Fault)
 def test_a_fault_in_the_protocol_is_found_with_the_shortest_way_to_it(fault):
-    found = explore_protocol(Protocol(fault=fault)).counterexample
+    protocol = Protocol(fault=fault)
+    found = explore_protocol(protocol.start(), protocol.steps).counterexample
     sys.stdout.write(f"{found}\n")
     assert found is not None
     assert found.wrong == f"broken: {FOUND_BY[fault]}"
@@ -57,14 +46,7 @@ def test_a_stage_that_nobody_sends_again_is_found_to_be_stuck():
         return [(step, after) for step, after in sound.steps(state) if not step.name.startswith("take back")]
 
     sound = Protocol(attempts=1, messages=1)
-    assert explore_protocol(sound).counterexample is None
-    found = explore(
-        sound.start(),
-        forgetful,
-        find_wrong=find_wrong,
-        find_wrong_step=find_wrong_step,
-        is_fair=is_fair,
-        is_end=is_end,
-    ).counterexample
+    assert explore_protocol(sound.start(), sound.steps).counterexample is None
+    found = explore_protocol(sound.start(), forgetful).counterexample
     assert found.wrong == "no fair steps lead to an end"
     assert [step.name for step, _ in found.trace[1:]] == ["dispatch", "die before publishing"]
