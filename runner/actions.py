@@ -190,15 +190,15 @@ def _checkpoints_beside(conn: Connection, action: Action) -> Iterator[None]:
 
 def _work_once(conn: Connection, action: Action, limit: int) -> tuple[Action, float]:
     """Do one batch; how the action stands then, and for how long it kept others from writing."""
-    if action.act == UNDO:
-        with write(conn):
-            begun = time.perf_counter()
-            action = undoing.undo_batch(conn, action, limit)
-        return action, time.perf_counter() - begun
-    page = action_batches.next_page(conn, action, limit)  # what it costs to choose, nobody waits for
-    with write(conn):
+    is_undo = action.act == UNDO
+    page = None if is_undo else action_batches.next_page(conn, action, limit)
+    with write(conn):  # what a page costs to choose, nobody waits for
         begun = time.perf_counter()
-        action = action_batches.do_batch(conn, action, page)
+        action = (
+            undoing.undo_batch(conn, action, limit)
+            if is_undo
+            else action_batches.do_batch(conn, action, page)
+        )
     return action, time.perf_counter() - begun
 
 

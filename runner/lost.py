@@ -32,10 +32,8 @@ def give_back_crashed(runtime: Runtime, item_id: int, stage: str, attempt: int, 
     try:
         with open_db(runtime.settings.db_path) as conn, write(conn):
             holder = recovery.find_holder(conn, item_id, stage, attempt)
-            if holder is not None and _lives(
-                holder
-            ):  # what died had a duplicate of the message, and no claim
-                return
+            if holder is not None and _lives(holder):
+                return  # what died had a duplicate of the message, and no claim
             release_crashed(runtime, conn, item_id, stage, attempt, reason)
     except StaleLeaseError as error:
         log.debug("nothing to give back", reason=str(error))

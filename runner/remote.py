@@ -51,7 +51,7 @@ Sends = list[tuple["JobSpec | None", list[Message]]]
 
 
 class Word(NamedTuple):
-    """One word from afar: what it says (a key of `HEARD`), and of what."""
+    """One word from afar: what it says (see `HEARD`), and of what."""
 
     kind: str
     args: tuple[Any, ...]
@@ -262,10 +262,9 @@ def note_gone(runtime: Runtime, host: str, pid: int) -> None:
 HEARD: dict[str, Callable[..., None]] = {
     "begun": note_begun,
     "alive": note_alive,
-    "ended": note_ended,
     "lost": note_lost,
     "handed_back": note_handed_back,
     "worker_alive": note_worker,
     "worker_gone": note_gone,
 }
-"""What may be said from afar, and who records it."""
+"""What may be said from afar, and who records it; and `ended`, of which many are settled together."""

@@ -11,7 +11,7 @@ from pipeline.errors import TrackerNewerError
 from runner.presence import Presence
 from tasks.app import app, get_runtime
 from tasks.line import PresenceLine
-from tasks.newer import stop_this_worker
+from tasks.newer import stop_worker
 from tracker.clock import now_ms
 from tracker.workers import BEAT_SECONDS
 
@@ -71,7 +71,7 @@ def _try(act: Callable[[], None]) -> None:
     try:
         act()
     except TrackerNewerError as error:
-        stop_this_worker(error)
+        stop_worker(error)
     except Exception as error:  # noqa: BLE001 - a worker whose word is not heard goes on working, and says it again
         log.warning("could not say that this worker lives", error=str(error))
 

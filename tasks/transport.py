@@ -28,6 +28,8 @@ class BulkChannel(Channel):
     do_restore = False
     """Nothing is unacknowledged, so nothing is to be put back at shutdown."""
 
+    _asked_for_many = False
+
     def _brpop_start(self: Any, timeout: float | None = None) -> None:
         room = self.qos.can_consume_max_estimate()
         if room is None or self.global_keyprefix or not self.connection.knows_blmpop:
@@ -45,8 +47,6 @@ class BulkChannel(Channel):
             "BLMPOP", timeout or self.brpop_timeout, len(keys), *keys, "RIGHT", "COUNT", room
         )
         self._asked_for_many = True
-
-    _asked_for_many = False
 
     def _brpop_read(self: Any, **options: Any) -> bool:
         if not self._asked_for_many:

@@ -80,9 +80,7 @@ class Connection(apsw.Connection):
         if self._lock_file is None:
             self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
-            fcntl.flock(
-                self._lock_file, fcntl.LOCK_EX
-            )  # within: an interruption may strike just after it is ours
+            fcntl.flock(self._lock_file, fcntl.LOCK_EX)  # an interruption may strike just after it is ours
             yield
         finally:
             fcntl.flock(self._lock_file, fcntl.LOCK_UN)

@@ -91,9 +91,7 @@ def migrate(conn: Connection) -> None:
     except BaseException as error:
         if conn.in_transaction:  # a full disk has undone all of it already
             conn.execute("ROLLBACK")
-        if (
-            copy is not None
-        ):  # the file is as it was; and who tries again and again must not fill the disk with copies
+        if copy is not None:  # the file is as it was; who tries again and again must not fill the disk
             copy.unlink(missing_ok=True)
         if isinstance(error, apsw.FullError):
             raise TrackerFullError(f"no room left to migrate {conn.path}; it is as it was") from error
