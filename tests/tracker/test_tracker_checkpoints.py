@@ -36,6 +36,11 @@ def fill(conn, mebibytes):
             conn.executemany("INSERT INTO filling VALUES (randomblob(?))", [(1024,)] * 512)
 
 
+def write_a_little(conn):
+    with tracker.write(conn):
+        conn.execute("INSERT INTO filling VALUES (randomblob(1024))")
+
+
 def wait_until(holds, seconds=60):
     until = time.monotonic() + seconds
     while not holds():
@@ -61,6 +66,29 @@ def test_most_of_it_is_moved_while_another_holds_the_turn_to_write(path):
             wait_until(lambda: path.stat().st_size > 6 * MIB)
             assert moving.is_alive()  # the rest, if there is any, needs the turn
         moving.join()
+
+
+def test_what_is_written_meanwhile_is_moved_too_so_that_the_log_begins_anew(path):
+    with tracker.open_db(path) as writer, tracker.open_db(path) as other:
+
+        class Overtaken:
+            """The other connection; while it moves the log for the first time, somebody writes."""
+
+            turn = other.turn
+            passes = 0
+
+            def wal_checkpoint(self, mode):
+                moved = other.wal_checkpoint(mode=mode)
+                self.passes += 1
+                if self.passes == 1:
+                    write_a_little(writer)
+                return moved
+
+        writer.make_checkpoint = lambda _: None
+        fill(writer, 8)
+        checkpoint(Overtaken())
+        write_a_little(writer)
+        assert writer.log_pages < 100
 
 
 def test_where_somebody_else_makes_a_checkpoint_nobody_waits_for_it(path):
