@@ -68,25 +68,26 @@ def test_most_of_it_is_moved_while_another_holds_the_turn_to_write(path):
         moving.join()
 
 
-def test_what_is_written_meanwhile_is_moved_too_so_that_the_log_begins_anew(path):
-    with tracker.open_db(path) as writer, tracker.open_db(path) as other:
+def test_what_could_not_be_moved_beside_others_is_moved_in_a_turn_so_that_the_log_begins_anew(path):
+    with tracker.open_db(path) as writer, tracker.open_db(path) as other, tracker.open_db(path) as reader:
 
-        class Overtaken:
-            """The other connection; while it moves the log for the first time, somebody writes."""
+        class UntilTheReaderEnds:
+            """The other connection; who reads what was written before the last bit ends after its first pass."""
 
             turn = other.turn
-            passes = 0
 
             def wal_checkpoint(self, mode):
                 moved = other.wal_checkpoint(mode=mode)
-                self.passes += 1
-                if self.passes == 1:
-                    write_a_little(writer)
+                if reader.in_transaction:
+                    reader.execute("COMMIT")
                 return moved
 
         writer.make_checkpoint = lambda _: None
         fill(writer, 8)
-        checkpoint(Overtaken())
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM filling").fetchall()
+        write_a_little(writer)
+        checkpoint(UntilTheReaderEnds())
         write_a_little(writer)
         assert writer.log_pages < 100
 
