@@ -98,6 +98,7 @@ class PoliteClient:
         robots: bool = False,
         max_bytes: int | None = None,
         total_seconds: float | None = None,
+        silent_seconds: float | None = None,
         paced: bool = True,
     ) -> Fetched:
         """
@@ -108,7 +109,8 @@ class PoliteClient:
         where it redirects. With `not_modified_ok` an answer of 304 is a `Fetched` like any other, and so are
         those of `statuses_ok`, whose bodies say why. With `robots` the site's robots.txt is heeded. `max_bytes`
         bounds this body, as sent and as unpacked, in place of the client's own caps. `total_seconds` is for an
-        answer that takes long to begin. With `paced` off, for an API whose caller has a rate of its own, a host
+        answer that takes long to begin, or for a file that takes long to send: then `silent_seconds` is for how
+        long nothing may move. With `paced` off, for an API whose caller has a rate of its own, a host
         without a known rate is asked as often as one likes, until it says to slow down.
 
         Raises `SourceUnavailableError` (no such host, no connection, too slow, 5xx, 408, 425, 429),
@@ -119,7 +121,8 @@ class PoliteClient:
         take = partial(read_body, caps=self._choose_caps(max_bytes))
         welcome = frozenset(statuses_ok) | (_UNCHANGED if not_modified_ok else frozenset())
         allowance = Allowance.of(total_seconds or self._total_seconds)
-        errand = Errand(take, allowance, welcome, robots, redirects, paced, read_seconds=total_seconds)
+        silence = _bound_silence(total_seconds, silent_seconds)
+        errand = Errand(take, allowance, welcome, robots, redirects, paced, silence)
         first = Hop.start(url, self._identity, headers or {}, method, json, content, shown)
         return await self._run(first, errand)
 
@@ -223,7 +226,7 @@ class PoliteClient:
         self, hop: Hop, errand: Errand, connections: GuardedConnections, turn: Turn | None
     ) -> Fetched | Hop:
         try:
-            response = await connections.handle_async_request(hop.request(errand.read_seconds))
+            response = await connections.handle_async_request(hop.request(errand.silence))
             try:
                 return await self._judge(hop, errand, response, turn)
             finally:
@@ -246,6 +249,12 @@ class PoliteClient:
             raise explain_refusal(str(hop), status, response.headers, throttle)
         body = await errand.take(response, str(hop))
         return Fetched(str(hop.url), status, dict(response.headers), body, datetime.now(UTC))
+
+
+def _bound_silence(total_seconds: float | None, silent_seconds: float | None) -> dict[str, float]:
+    if silent_seconds is not None:
+        return {"read": silent_seconds, "write": silent_seconds}
+    return {} if total_seconds is None else {"read": total_seconds}
 
 
 def _tell(error: Exception) -> str:

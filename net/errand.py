@@ -6,13 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SourceUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     import httpx2
 
@@ -55,4 +55,4 @@ class Errand:
     robots: bool = False
     redirects: bool = True
     paced: bool = True
-    read_seconds: float | None = None
+    silence: Mapping[str, float] = field(default_factory=dict)

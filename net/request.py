@@ -84,19 +84,19 @@ class Hop:
         method = "HEAD" if self.method == "HEAD" else "GET"
         return replace(moved, method=method, body=b"", headers=_without_body(moved.headers))
 
-    def request(self, read_seconds: float | None = None) -> httpx2.Request:
+    def request(self, silence: Mapping[str, float]) -> httpx2.Request:
         """
         Make the request, with the cookies that earlier hops of this fetch were given.
 
-        `read_seconds` is how long the server may be silent, where that is not the usual time.
+        `silence` is for how many seconds the server may say nothing (`read`) and take nothing (`write`), where that is
+        not the usual time.
         """
         if isinstance(self.body, Path):
             headers = self.headers | {"Content-Length": str(self.body.stat().st_size)}
             request = httpx2.Request(self.method, self.url, headers=headers, content=_read_file(self.body))
         else:
             request = httpx2.Request(self.method, self.url, headers=self.headers, content=self.body or None)
-        if read_seconds is not None:
-            request.extensions["timeout"] = {"read": read_seconds}
+        request.extensions["timeout"] = dict(silence)
         self.cookies.set_cookie_header(request)
         return request
 

@@ -84,6 +84,13 @@ class Settings(BaseModel):
         description="From which level on what a handler logs is kept with its attempt: `debug`, `info`, `warning`, "
         "`error`, or `off`.",
     )
+    together: int = Field(
+        8,
+        ge=1,
+        le=64,
+        description="How many stages a process claims and settles in one transaction at most, while they are short. "
+        "More is quicker; a process that is killed may have ended so many without a record, and they run again.",
+    )
 
     @property
     def db_path(self) -> Path:

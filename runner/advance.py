@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
 
 from handlers.running import run_handler
 from pipeline.errors import NotFoundError, StaleLeaseError
-from runner.big_results import move_if_big
+from runner.big_results import is_big, move_if_big
 from runner.breaker import note_ending
 from runner.budgets import has_budget
 from runner.claimed import Claimed
@@ -16,8 +18,7 @@ from runner.dispatch import publish, refill
 from runner.room import wait_for_room
 from tracker import claims, moves
 from tracker.attempt_logs import put_log
-from tracker.clock import now_ms
-from tracker.connection import write
+from tracker.connection import join, write
 from tracker.dispatch import Message
 from tracker.endings import Ending
 from tracker.host_waits import keep_wait
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.runtime import Runtime
     from tracker.attempt_logs import AttemptLog
-    from tracker.claims import Claim
     from tracker.connection import Connection
     from tracker.moves import Settled
 
@@ -54,13 +54,22 @@ def advance(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Settled
         log.debug("nothing to claim", item_id=item_id, stage=stage, attempt=attempt)
         return None
     claimed = Claimed(runtime, claim)
+    ending = run_claimed(runtime, claimed)
+    wait_for_room(claimed.costs.write)
+    return conclude(runtime, claimed, ending)
+
+
+def run_claimed(runtime: Runtime, claimed: Claimed) -> Ending:
+    """
+    Run what was claimed to an ending, which is not settled yet.
+
+    What the process is stopped by comes through as an exception, after the claim has been given back.
+    """
     try:
-        ending = _work(runtime, claimed)
+        return _work(runtime, claimed)
     except runtime.stop_errors:
         claimed.give_back()
         raise
-    wait_for_room(claimed.costs.write)
-    return conclude(runtime, claimed, ending)
 
 
 def _work(runtime: Runtime, claimed: Claimed) -> Ending:
@@ -86,59 +95,105 @@ def _work(runtime: Runtime, claimed: Claimed) -> Ending:
 
 # -- what follows -----------------------------------------------------------------------------------------
 
+TOGETHER = 100
+"""How many attempts are settled in one transaction: others who want to write wait for no longer than that."""
+
+Sends = list[tuple["JobSpec", list[Message]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Concluded:
+    """What became of several attempts, and what is to be published once that is committed."""
+
+    settled: list[Settled]
+    sends: Sends
+
 
 def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | None:
     """Settle an attempt, refill what runs low, publish. None when its lease was lost: then nothing is changed."""
-    claim = claimed.claim
-    job = runtime.jobs.jobs.get(claim.job_id)
+    job = runtime.jobs.jobs.get(claimed.claim.job_id)
     try:
         ending = move_if_big(runtime, claimed.holder, ending)
         logged = claimed.write_log()
-        settled, messages = wait_for_room(lambda: _settle(runtime, job, claim, ending, logged))
+        settled, messages = wait_for_room(lambda: _settle(runtime, job, claimed, ending, logged))
     except StaleLeaseError as error:
-        log.warning("dropped", reason=str(error), job=claim.job_id, key=claim.key)
+        _tell_dropped(claimed, error)
         return None
-    _tell(claim, ending)
+    _tell(claimed, ending)
     if job is not None:
         publish(runtime, job, messages)
     return settled
 
 
-def conclude_together(
-    runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]
-) -> list[tuple[JobSpec | None, list[Message]]]:
+def conclude_all(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> list[Settled]:
     """
-    Settle several attempts like `conclude`, in the caller's transaction; what is to be published after it, by job.
+    Settle many attempts, refill what runs low, publish; what became of those whose lease was not lost.
+
+    Commits each hundred of them, and by itself each whose result is big.
+    """
+    settled, plain = [], []
+    for claimed, ending in ended:
+        wait_for_room(claimed.costs.write)
+        if is_big(ending):
+            one = conclude(runtime, claimed, ending)
+            settled += [] if one is None else [one]
+        else:
+            plain.append((claimed, ending))
+    for first in range(0, len(plain), TOGETHER):
+        done = wait_for_room(partial(_commit, runtime, plain[first : first + TOGETHER]))
+        publish_all(runtime, done.sends)
+        settled += done.settled
+    return settled
+
+
+def _commit(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> Concluded:
+    with write(runtime.tracker):
+        return conclude_together(runtime, ended)
+
+
+def conclude_together(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> Concluded:
+    """
+    Settle several attempts like `conclude`, in the caller's transaction.
 
     None of their results may be big. One whose lease was lost changes nothing.
     """
-    conn, low, messages = runtime.tracker, Low(), []
+    low, settled, own = Low(), [], dict[str, list[Message]]()
     for claimed, ending in ended:
-        claim = claimed.claim
-        job = runtime.jobs.jobs.get(claim.job_id)
+        job_id = claimed.claim.job_id
+        job = runtime.jobs.jobs.get(job_id)
         try:
-            _, own = _settle(runtime, job, claim, ending, claimed.write_log(), low)
+            one, messages = _settle(runtime, job, claimed, ending, claimed.write_log(), low)
         except StaleLeaseError as error:
-            log.warning("dropped", reason=str(error), job=claim.job_id, key=claim.key)
+            _tell_dropped(claimed, error)
             continue
-        _tell(claim, ending)
-        messages.append((job, own))
-    return messages + [(job, refill(runtime, conn, job, queue)) for (_, queue), job in sorted(low.items())]
+        _tell(claimed, ending)
+        settled.append(one)
+        own.setdefault(job_id, []).extend(messages)
+    for (_, queue), job in sorted(low.items()):
+        own[job.name] += refill(runtime, runtime.tracker, job, queue)
+    jobs = runtime.jobs.jobs
+    return Concluded(settled, [(jobs[name], own[name]) for name in own if name in jobs])
+
+
+def publish_all(runtime: Runtime, sends: Sends) -> None:
+    """Publish what several attempts brought about, once that is committed."""
+    for job, messages in sends:
+        publish(runtime, job, messages)
 
 
 def _settle(
     runtime: Runtime,
     job: JobSpec | None,
-    claim: Claim,
+    claimed: Claimed,
     ending: Ending,
     logged: AttemptLog | None,
     low: Low | None = None,
 ) -> tuple[Settled, list[Message]]:
-    conn = runtime.tracker
+    conn, claim = runtime.tracker, claimed.claim
     spec = next((stage for stage in job.stages if stage.name == claim.stage), None) if job else None
     limits = () if spec is None else (spec.concurrency, spec.rate, spec.batch)
     limited = job is None or spec is None or any(limits) or has_budget(runtime, job)
-    with write(conn):
+    with join(conn):
         settled = moves.settle(
             conn,
             claim.item_id,
@@ -147,6 +202,7 @@ def _settle(
             ending,
             by=runtime.worker,
             hand_over=not limited,  # then it waits in the tracker, where dispatch counts it
+            took_ms=claimed.took_ms,
         )
         if logged is not None:
             put_log(conn, claim.item_id, claim.stage, claim.attempt, claim.job_id, logged)
@@ -156,7 +212,7 @@ def _settle(
             keep_wait(conn, ending.waits_for_host, claim.item_id, claim.stage, ending.retry_at)
         if ending.result_json is not None:
             reset_auto_unpauses(conn, claim.job_id)
-        messages = _follow_up(runtime, conn, job, spec, settled, claim, low)
+        messages = _follow_up(runtime, conn, job, spec, settled, claimed, low)
     return settled, messages
 
 
@@ -166,7 +222,7 @@ def _follow_up(
     job: JobSpec | None,
     spec: StageSpec | None,
     settled: Settled,
-    claim: Claim,
+    claimed: Claimed,
     low: Low | None,
 ) -> list[Message]:
     """
@@ -174,7 +230,7 @@ def _follow_up(
 
     With `low`, what may run low is only noted there.
     """
-    messages = []
+    messages, claim = [], claimed.claim
     if settled.countdown_seconds is not None:
         messages.append(
             Message(
@@ -187,7 +243,7 @@ def _follow_up(
             )
         )
     if job is not None and spec is not None:
-        runtime.pace.note(job.name, spec.queue, (now_ms() - claim.started_at) / 1000)
+        runtime.pace.note(job.name, spec.queue, claimed.seconds)
         next_queues = {job.stage(name).queue for name in job.children(spec.name)}
         for queue in sorted({spec.queue} | next_queues):
             if low is None:
@@ -197,12 +253,16 @@ def _follow_up(
     return messages
 
 
-def _tell(claim: Claim, ending: Ending) -> None:
-    told = log.info if ending.failure is None else log.warning
+def _tell(claimed: Claimed, ending: Ending) -> None:
+    told, claim = log.info if ending.failure is None else log.warning, claimed.claim
     told(
         f"{claim.job_id}.{claim.stage} {ending.move.name}",
         key=claim.key,
         attempt=claim.attempt,
-        seconds=round((now_ms() - claim.started_at) / 1000, 3),
+        seconds=round(claimed.seconds, 3),
         **({"reason": ending.reason} if ending.reason else {}),
     )
+
+
+def _tell_dropped(claimed: Claimed, error: StaleLeaseError) -> None:
+    log.warning("dropped", reason=str(error), job=claimed.claim.job_id, key=claimed.claim.key)

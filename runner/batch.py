@@ -8,7 +8,7 @@ import structlog
 
 from handlers.running import run_handler_together
 from pipeline.errors import NotFoundError
-from runner.advance import conclude
+from runner.advance import conclude_all
 from runner.attempt_log import LinesOfBatch
 from runner.claimed import Claimed
 from runner.room import wait_for_room
@@ -33,7 +33,7 @@ def advance_together(runtime: Runtime, stage: str, attempts: Sequence[tuple[int,
 
     Those whose claim fails are left out: a message may be a duplicate, late or overtaken. When the handler
     fails for all of them together, each is tried once more by itself, so that one bad item fails alone. Commits
-    the claims, and each settling. What the process is stopped by comes through as an exception, after the
+    the claims, and the settlings. What the process is stopped by comes through as an exception, after the
     claims have been given back.
     """
     taken = wait_for_room(lambda: _claim(runtime, stage, attempts))
@@ -46,11 +46,7 @@ def advance_together(runtime: Runtime, stage: str, attempts: Sequence[tuple[int,
         for one in taken:
             one.give_back()
         raise
-    settled = []
-    for one, ending in zip(taken, endings, strict=True):
-        wait_for_room(one.costs.write)
-        settled.append(conclude(runtime, one, ending))
-    return [one for one in settled if one is not None]
+    return conclude_all(runtime, list(zip(taken, endings, strict=True)))
 
 
 def _claim(runtime: Runtime, stage: str, attempts: Sequence[tuple[int, int]]) -> list[Claimed]:

@@ -36,12 +36,17 @@ def move_if_big(runtime: Runtime, holder: Holder, ending: Ending) -> Ending:
     folder cannot be used the stage fails. Raises `StaleLeaseError` when the attempt owns its stage no longer.
     """
     text = ending.result_json
-    if text is None or not is_to_be_moved(text):
+    if text is None or not is_big(ending):
         return ending
     try:
         return replace(ending, result_json=wait_for_room(lambda: _move(runtime, holder, text)))
     except (OSError, TrackerUnusableError) as error:
         return Ending.failed(describe_error(error))
+
+
+def is_big(ending: Ending) -> bool:
+    """Tell whether an ending's result is to be kept as an artifact."""
+    return ending.result_json is not None and is_to_be_moved(ending.result_json)
 
 
 def is_to_be_moved(text: str) -> bool:

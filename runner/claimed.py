@@ -18,6 +18,7 @@ from runner.needed_results import NeededResults
 from tracker import claims, moves
 from tracker.artifacts import Holder
 from tracker.attempt_logs import put_log
+from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.endings import Ending
 
@@ -37,7 +38,8 @@ class Claimed:
     """
     One claim of this process, with its costs, its desk and what its handler logs.
 
-    `far_log` is what was logged by an attempt far from the file, which has ended.
+    `far_log` is what was logged by an attempt far from the file, which has ended. `took_ms` is how long the work took,
+    where that is not from its claim until it is settled.
     """
 
     def __init__(self, runtime: Runtime, claim: Claim, far_log: AttemptLog | None = None) -> None:
@@ -46,6 +48,12 @@ class Claimed:
         self.costs = Costs(runtime, claim.job_id, claim.item_id, claim.stage, claim.attempt)
         self._desk = TrackerDesk(runtime, self.holder)
         self._needed = NeededResults(dict)
+        self.took_ms: int | None = None
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or takes until now."""
+        return (now_ms() - self.claim.started_at if self.took_ms is None else self.took_ms) / 1000
 
     @property
     def holder(self) -> Holder:
@@ -92,13 +100,13 @@ class Claimed:
             failure = describe_timeout(spec.timeout, failure.traceback)
         return judge_failure(spec, self.claim.retries, replace(failure, handler_version=version))
 
-    def give_back(self) -> None:
-        """Let another worker have it, because this one is stopped. On a full disk its lease runs out, then."""
+    def give_back(self, reason: str = "the worker was stopped") -> None:
+        """Let another worker have it. On a full disk its lease runs out, then."""
         claim, conn, log = self.claim, self._runtime.tracker, self.write_log()
         with suppress(TrackerFullError), write(conn):
             self.costs.write()
             with suppress(StaleLeaseError):
-                ending = Ending.released("the worker was stopped")
+                ending = Ending.released(reason)
                 moves.settle(conn, claim.item_id, claim.stage, claim.attempt, ending)
                 if log is not None:
                     put_log(conn, claim.item_id, claim.stage, claim.attempt, claim.job_id, log)

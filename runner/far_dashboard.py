@@ -27,11 +27,14 @@ log = structlog.get_logger(__name__)
 MOST_BYTES = 4 * 1024**3
 """How large an artifact may be that goes either way."""
 
-PATIENCE_SECONDS = 60.0
-"""For how long a dashboard that does not answer is asked again."""
+PATIENCE_SECONDS, STOPPING_PATIENCE_SECONDS = 60.0, 10.0
+"""For how long a dashboard that does not answer is asked again; and by a worker that was told to stop."""
 
 TRANSFER_SECONDS, ONCE_SECONDS = 3600.0, 5.0
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
+SILENT_SECONDS = 60.0
+"""For how long a dashboard that takes an artifact may take no piece, or not answer after the last one."""
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS, LOOK_SECONDS = 0.5, 5.0, 0.25
 
 GONE, REFUSALS, BUSY = 404, {401, 403}, 503
 ANSWERS = {400, *REFUSALS, GONE, 409, 413, 422, BUSY}
@@ -43,13 +46,21 @@ class FarDashboard:
     The dashboard, from afar.
 
     Whatever keeps it from answering makes the attempt come again in a minute, by `RetryLaterError`, which uses no
-    retry: not there, an address that is not allowed, a token that may not. Safe inside of an event loop, and outside.
+    retry: not there, an address that is not allowed, a token that may not. `is_stopping` tells whether this worker was
+    told to stop. Safe inside of an event loop, and outside.
     """
 
     def __init__(
-        self, http: PoliteClient, url: str, token: str, patience_seconds: float = PATIENCE_SECONDS
+        self,
+        http: PoliteClient,
+        url: str,
+        token: str,
+        patience_seconds: float = PATIENCE_SECONDS,
+        is_stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._http, self._url, self._patience_seconds = http, f"{url}/api/remote", patience_seconds
+        self._is_stopping = is_stopping
+        self._told_at: float | None = None
         self._headers = {"Authorization": f"Bearer {token}", "Accept": "application/json"}
 
     def get_artifact(self, sha256: str, size: int | None, sink: Hashing) -> None:
@@ -77,11 +88,17 @@ class FarDashboard:
     def put_artifact(self, path: Path, sha256: str, **said: Any) -> None:
         """Send an artifact for an attempt. Raises `ArtifactError` when it is not taken, as for one overtaken."""
         asked = {name: value for name, value in said.items() if value is not None}
-        self._send(f"artifacts/{sha256}?{urlencode(asked)}", "PUT", content=path, seconds=TRANSFER_SECONDS)
+        self._send(
+            f"artifacts/{sha256}?{urlencode(asked)}",
+            "PUT",
+            content=path,
+            total_seconds=TRANSFER_SECONDS,
+            silent_seconds=SILENT_SECONDS,
+        )
 
     def ask(self, what: str, **said: Any) -> dict[str, Any]:
         """Ask for JSON, with JSON."""
-        answer: dict[str, Any] = self._send(what, "POST", json=said).json()
+        answer: dict[str, Any] = self._send(what, "POST", json=said, total_seconds=30.0).json()
         return answer
 
     def find_pause(self, host: str) -> HostPause | None:
@@ -99,19 +116,15 @@ class FarDashboard:
             lambda: self._http.fetch(url, headers=self._headers, total_seconds=ONCE_SECONDS, **how)
         )
 
-    def _send(
-        self, what: str, method: str, *, json: Any = None, content: Path | None = None, seconds: float = 30.0
-    ) -> Fetched:
+    def _send(self, what: str, method: str, **how: Any) -> Fetched:
         answer = self._ask(
             lambda: self._http.fetch(
                 f"{self._url}/{what}",
                 method=method,
-                json=json,
-                content=content,
                 headers=self._headers,
                 redirects=False,
                 statuses_ok=ANSWERS,
-                total_seconds=seconds,
+                **how,
             )
         )
         if answer.status >= 400:
@@ -135,11 +148,26 @@ class FarDashboard:
                 if answer.status != BUSY:
                     return answer
                 problem = _read_problem(answer)
-            if time.monotonic() + pause > until:
+            if not self._wait(pause, until):
                 raise _come_again(problem)
             log.debug("the dashboard is asked again", reason=problem)
-            time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _wait(self, seconds: float, until: float) -> bool:
+        """Wait for so long; False as soon as it would go beyond what patience there is."""
+        over = time.monotonic() + seconds
+        while over <= self._bound(until):
+            if (left := over - time.monotonic()) <= 0:
+                return True
+            time.sleep(min(left, LOOK_SECONDS))
+        return False
+
+    def _bound(self, until: float) -> float:
+        if not self._is_stopping():
+            return until
+        if self._told_at is None:
+            self._told_at = time.monotonic()
+        return min(until, self._told_at + STOPPING_PATIENCE_SECONDS)
 
 
 def _come_again(problem: str) -> RetryLaterError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,6 +15,7 @@ from runner.runtime import HOST, name_process
 from tracker import dispatch, moves, recovery
 from tracker.connection import open_db, write
 from tracker.dispatch import Message
+from tracker.endings import Ending
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,6 +41,26 @@ def give_back_crashed(runtime: Runtime, item_id: int, stage: str, attempt: int, 
         log.debug("nothing to give back", reason=str(error))
         return
     log.warning("worker process lost; its stage was given back", item_id=item_id, stage=stage, reason=reason)
+
+
+def give_back_waiting(runtime: Runtime, pid: int) -> None:
+    """
+    Give back what a process of this host that has ended held besides the stage that it ran; none of that is a crash.
+
+    Call it after `give_back_crashed`.
+    """
+    worker = name_process(pid)
+    with open_db(runtime.settings.db_path) as conn:
+        held = recovery.list_held(conn, worker)
+        if not held:
+            return
+        with write(conn):
+            for attempt in held:
+                with suppress(StaleLeaseError):
+                    moves.settle(
+                        conn, *attempt, Ending.released("its process ended before its turn"), by=worker
+                    )
+    log.warning("worker process ended; what it held was given back", worker=worker, stages=len(held))
 
 
 def _lives(worker: str) -> bool:

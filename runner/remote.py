@@ -24,11 +24,10 @@ from pipeline.errors import (
     TrackerUnusableError,
 )
 from pipeline.other_releases import read_said
-from runner.advance import conclude, conclude_together
+from runner.advance import Sends, conclude, conclude_together, publish_all
 from runner.big_results import is_to_be_moved
 from runner.claimed import Claimed
 from runner.costs import Costs
-from runner.dispatch import publish
 from runner.judge import describe_error, judge_failure
 from runner.lost import release_crashed
 from runner.room import wait_for_room
@@ -41,13 +40,10 @@ from tracker.endings import Ending, Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeline.jobspec import JobSpec
     from runner.far import Report, Told
     from runner.runtime import Runtime
 
 log = structlog.get_logger(__name__)
-
-Sends = list[tuple["JobSpec | None", list[Message]]]
 
 
 class Word(NamedTuple):
@@ -68,7 +64,7 @@ def hear(runtime: Runtime, words: Sequence[Word]) -> None:
     together = [word for word in words if not _needs_more(word)]
     if together:
         try:
-            _send(runtime, wait_for_room(lambda: _record(runtime, together)))
+            publish_all(runtime, wait_for_room(lambda: _record(runtime, together)))
         except Exception as error:  # noqa: BLE001 - one bad word must not take the others with it
             if len(together) == 1:
                 log.error("dropped a word from afar", kind=together[0].kind, error=repr(error))
@@ -101,13 +97,7 @@ def _record(runtime: Runtime, words: Sequence[Word]) -> Sends:
                 HEARD[kind](runtime, *args)
             elif (one := _receive(runtime, *args)) is not None:
                 ended.append(one)
-        return conclude_together(runtime, ended)
-
-
-def _send(runtime: Runtime, sends: Sends) -> None:
-    for job, messages in sends:
-        if job is not None:
-            publish(runtime, job, messages)
+        return conclude_together(runtime, ended).sends
 
 
 # -- an attempt -------------------------------------------------------------------------------------------
@@ -144,14 +134,14 @@ def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
     except (ArtifactError, TrackerUnusableError, OSError) as error:
         ending = Ending.failed(describe_error(error))
     if report.get("moved"):
-        _send(runtime, wait_for_room(lambda: _conclude_moved(runtime, claimed, ending)))
+        publish_all(runtime, wait_for_room(lambda: _conclude_moved(runtime, claimed, ending)))
     else:
         conclude(runtime, claimed, ending)
 
 
 def _conclude_moved(runtime: Runtime, claimed: Claimed, ending: Ending) -> Sends:
     with write(runtime.tracker):
-        return conclude_together(runtime, [(claimed, ending)])
+        return conclude_together(runtime, [(claimed, ending)]).sends
 
 
 def _receive(

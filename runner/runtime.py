@@ -38,7 +38,7 @@ from tracker.plan import find_plan, is_remembered
 from tracker.sources import read_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from discovery.memory import Receive
     from handlers.base import Handler
@@ -57,9 +57,9 @@ HANDLER_PATIENCE_SECONDS, DISCOVERY_PATIENCE_SECONDS = 10.0, 300.0
 """How long a turn at a host is waited for. A stage that is told to come later frees its worker for another."""
 
 
-def name_process() -> str:
-    """Name this process as the tracker's `worker` and `by` do: `host:pid`."""
-    return f"{HOST}:{os.getpid()}"
+def name_process(pid: int | None = None) -> str:
+    """Name a process of this host, or this one, as the tracker's `worker` and `by` do: `host:pid`."""
+    return f"{HOST}:{os.getpid() if pid is None else pid}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,9 @@ class Runtime:
     What one process needs to run jobs.
 
     `timeout_error` is what the host of the process raises when a stage's time is up; `stop_errors` are what
-    it raises to end the process, and are no failures of a stage. With `is_far` it can open neither the tracker's file
-    nor jobs.yaml, even if there are some here: it runs remote stages alone. `stdin` is for whoever starts a discovery
-    in this process to set: what somebody pipes in.
+    it raises to end the process, and are no failures of a stage; `is_stopping` tells whether that is to end once what
+    runs has ended. With `is_far` it can open neither the tracker's file nor jobs.yaml, even if there are some here: it
+    runs remote stages alone. `stdin` is for whoever starts a discovery in this process to set: what somebody pipes in.
     """
 
     stdin: BinaryIO | None = None
@@ -100,10 +100,12 @@ class Runtime:
         run: RunContext | None = None,
         timeout_error: type[BaseException] = TimeoutError,
         stop_errors: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
+        is_stopping: Callable[[], bool] = lambda: False,
         is_far: bool = False,
     ) -> None:
         self.settings, self._publisher, self.run = settings, publisher, run or RunContext()
         self.timeout_error, self.stop_errors, self.is_far = timeout_error, stop_errors, is_far
+        self.is_stopping = is_stopping
         self.watch = JobsWatch(settings.jobs)
         self.pace = Pace()
         self._local = _Local()
@@ -189,7 +191,8 @@ class Runtime:
         token = settings.token.get_secret_value()
         KNOWN.learn("CELERIAC_TOKEN", token, is_secret=True)
         http = PoliteClient(contact=settings.contact, allow_hosts=settings.allow_hosts)
-        return Afar(cache, FarDashboard(http, settings.dashboard_url, token))
+        there = FarDashboard(http, settings.dashboard_url, token, is_stopping=self.is_stopping)
+        return Afar(cache, there)
 
     def _make_client(self, manners: Manners, patience_seconds: float) -> PoliteClient:
         return PoliteClient(

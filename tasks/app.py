@@ -17,6 +17,7 @@ from runner.clock_steps import ClockSteps
 from runner.context import RunContext
 from runner.runtime import Runtime
 from tasks.publisher import TRACKER_QUEUE, CeleryPublisher
+from tasks.stopping import is_stopping
 from tasks.transport import use_bulk_transport
 
 RUN_VARIABLE = "CELERIAC_RUN"
@@ -26,7 +27,7 @@ FAR_VARIABLE = "CELERIAC_FAR"
 """Tells the processes of a `celeriac worker --remote` that they cannot open the tracker's file. Not for people."""
 
 _settings = load_settings()
-use_bulk_transport()
+use_bulk_transport(_settings.together)
 app = Celery("celeriac")
 app.conf.update(
     broker_url=find_broker_url(_settings),
@@ -82,6 +83,7 @@ def get_runtime() -> Runtime:
         run=RunContext.from_json(scope) if scope else None,
         timeout_error=SoftTimeLimitExceeded,
         stop_errors=(KeyboardInterrupt, WorkerShutdown, WorkerTerminate),
+        is_stopping=is_stopping,
         is_far=bool(os.environ.get(FAR_VARIABLE)),
     )
     runtime.clock_steps = ClockSteps()

@@ -19,10 +19,12 @@ from runner.attempt_log import LEVELS
 from runner.far import as_failure
 from runner.judge import describe_timeout
 from runner.logs import configure_logs
-from runner.lost import end_overdue, give_back_crashed, hand_back_unbegun
+from runner.lost import end_overdue, give_back_crashed, give_back_waiting, hand_back_unbegun
 from tasks.app import app, get_runtime, list_queues
 from tasks.line import PresenceLine, TrackerLine
-from tasks.work import run_batch, run_remote, run_stage
+from tasks.pool import process_ended
+from tasks.stopping import note_stopping
+from tasks.work import get_group, run_batch, run_remote, run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -72,6 +74,23 @@ def tell_lost(exception: BaseException, args: Sequence[Any], **_: Any) -> None:
         log.error("a task failed outside its handler", error=repr(exception), args=args[:3])
 
 
+@process_ended.connect
+def take_back_waiting(pid: int, **_: Any) -> None:
+    """In a worker's parent: a process has ended; others may have what it had claimed and not begun."""
+    if get_runtime().is_far:
+        return
+    try:
+        give_back_waiting(get_runtime(), pid)
+    except CeleriacError as error:
+        log.error("could not give back what a process held; its leases will run out", error=str(error))
+
+
+@signals.worker_process_shutdown.connect
+def settle_what_ended(**_: Any) -> None:
+    """In a worker's child: it stops; what has ended is settled first."""
+    get_group(get_runtime()).close()
+
+
 def list_attempts(task: str, args: Sequence[Any]) -> list[tuple[int, str, int]]:
     """List the (item, stage, attempt) that a task of ours is about; none for a task that runs no stage."""
     if task in {run_stage.name, run_remote.name}:
@@ -108,19 +127,33 @@ def strike_when_told(**_: Any) -> None:
         signals.task_prerun.disconnect(strike_when_told)  # once, as above
 
 
-@signals.worker_shutting_down.connect
-def hand_back(**_: Any) -> None:
+def hand_back() -> None:
     """Let other workers have what this one fetched and has not begun."""
     waiting = state.reserved_requests - state.active_requests
     fetched = [attempt for request in waiting for attempt in list_attempts(request.type, request.args)]
-    if get_runtime().is_far:
-        if fetched:
-            PresenceLine(app).handed_back(fetched)
-        return
     try:
-        hand_back_unbegun(get_runtime(), fetched)
-    except CeleriacError as error:
+        if not get_runtime().is_far:
+            hand_back_unbegun(get_runtime(), fetched)
+        elif fetched:
+            PresenceLine(app).handed_back(fetched)
+    except Exception as error:  # noqa: BLE001 - the worker must wait for what runs, whatever becomes of the rest
         log.error("could not hand back what was fetched; it will be sent again", error=str(error))
+
+
+class HandsBack(bootsteps.StartStopStep):
+    """
+    Hands back what is left when the worker stops.
+
+    Not as soon as it is told to: that strikes in the midst of whatever its parent does, which may hold the tracker's
+    lock, and would wait for itself.
+    """
+
+    requires = ("celery.worker.components:Pool",)
+
+    def close(self, _: Any) -> None:
+        """Hand back; Celery calls this when the worker takes on nothing more, before it waits for what runs."""
+        note_stopping()
+        hand_back()
 
 
 class NewQueues(bootsteps.StartStopStep):
@@ -151,4 +184,5 @@ class NewQueues(bootsteps.StartStopStep):
             log.info("serving a new queue", queue=queue)
 
 
+app.steps["worker"].add(HandsBack)
 app.steps["consumer"].add(NewQueues)

@@ -8,18 +8,44 @@ asked as before.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from queue import Empty
 from time import monotonic
 from typing import Any
 
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport.redis import Channel, Transport
+from kombu.transport.virtual import QoS
 from kombu.utils.encoding import bytes_to_str
 from kombu.utils.json import loads
 from redis.exceptions import ResponseError
 
+from tasks.durations import DURATIONS
+
 ROOM_WORTH_ASKING = 4
 """A worker that could take fewer messages than this, or than half of all that it may, does not ask for them yet."""
+
+
+class RoomyQoS(QoS):
+    """
+    Leaves a worker more room while its tasks are short.
+
+    What it has fetched is invisible to others: of long tasks it is not to have more than its processes will soon begin.
+    """
+
+    times_when_short = 1
+    """How many times more it may fetch then, because its processes take several at once."""
+
+    def can_consume(self) -> bool:
+        """Tell whether there is room for another message."""
+        return self.can_consume_max_estimate() != 0
+
+    def can_consume_max_estimate(self: Any) -> int | None:  # type: ignore[override]  # as the parent's, in truth
+        """Tell for how many messages there is room; None for any number."""
+        if not self.prefetch_count:
+            return None
+        most = self.prefetch_count * (self.times_when_short if DURATIONS.all_are_short() else 1)
+        return int(max(0, most - (len(self._delivered) - len(self._dirty))))
 
 
 class BulkChannel(Channel):
@@ -29,6 +55,17 @@ class BulkChannel(Channel):
     """Nothing is unacknowledged, so nothing is to be put back at shutdown."""
 
     _asked_for_many = False
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.QoS: Any = RoomyQoS  # not the emulation of acknowledgements, nor kombu's choice without it
+
+    def basic_cancel(self: Any, consumer_tag: str) -> None:
+        """Stop consuming from a queue. What the question on its way brings still, after the last one, goes back."""
+        super().basic_cancel(consumer_tag)
+        if self._in_poll and not self.active_queues:
+            with suppress(Empty):
+                self._brpop_read()
 
     def _brpop_start(self: Any, timeout: float | None = None) -> None:
         room = self.qos.can_consume_max_estimate()
@@ -69,6 +106,9 @@ class BulkChannel(Channel):
             raise Empty
         key, messages = taken
         queue = bytes_to_str(key).rsplit(self.sep, 1)[0]
+        if queue not in self.active_queues:
+            self.client.rpush(key, *reversed(messages))
+            return True
         self._queue_cycle.rotate(queue)
         for message in messages:
             self.connection._deliver(loads(bytes_to_str(message)), queue)  # noqa: SLF001 - as kombu's own does
@@ -82,7 +122,8 @@ class BulkTransport(Transport):
     knows_blmpop = True
 
 
-def use_bulk_transport() -> None:
-    """Let addresses of Redis mean this transport, in this process."""
+def use_bulk_transport(together: int) -> None:
+    """Let addresses of Redis mean this transport, in this process, whose tasks may be done so many together."""
+    RoomyQoS.times_when_short = max(1, together // 2)
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:{BulkTransport.__name__}"

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
+from kombu.serialization import loads, prepare_accept_content
 
 from handlers.time_limit import TIME_LIMIT
-from runner import advance as advancing
 from runner import discover as discovering
 from runner import far, maintenance
 from runner import sweep as sweeping
@@ -15,19 +16,40 @@ from runner.batch import advance_together
 from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
 from runner.far import Told  # noqa: TC001 - as above
 from runner.far_desk import Place
+from runner.group_commit import GroupCommit
+from runner.runtime import Runtime  # noqa: TC001 - as above
 from tasks.app import app, get_runtime
 from tasks.hearing import hear
 from tasks.line import TrackerLine
+from tasks.pool import INBOX
 
+ACCEPTED = prepare_accept_content(app.conf.accept_content)
 DISCOVERY_LIMIT_SECONDS = 3600
 MAINTENANCE_LIMIT_SECONDS = 6 * 3600
 
 
+@cache
+def get_group(runtime: Runtime) -> GroupCommit:
+    """Get what runs the stages of a process."""
+    return GroupCommit(runtime, list_waiting, runtime.settings.together)
+
+
+def list_waiting(most: int) -> list[tuple[int, str, int]]:
+    """List at most so many of the attempts whose messages wait in this process, up to one that is for no stage."""
+    attempts = []
+    for name, _uuid, _request, body, content_type, encoding in INBOX.look(most):
+        if name != run_stage.name:
+            break
+        args, _kwargs, _embedded = loads(body, content_type, encoding, accept=ACCEPTED)
+        attempts.append(tuple(args))
+    return attempts
+
+
 @app.task(name="tasks.run_stage")
 def run_stage(item_id: int, stage: str, attempt: int) -> None:
-    """Run one attempt of one stage; see `runner.advance`."""
+    """Run one attempt of one stage; see `runner.group_commit`."""
     TIME_LIMIT.begin()
-    advancing.advance(get_runtime(), item_id, stage, attempt)
+    get_group(get_runtime()).advance(item_id, stage, attempt)
 
 
 @app.task(name="tasks.run_batch")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.lifecycle import CLAIM, Status
 from tracker.clock import now_ms
-from tracker.connection import write
+from tracker.connection import join, write
 from tracker.events import append_event
 from tracker.probes import take_probe
 
@@ -49,6 +49,7 @@ UPDATE item_stages
  WHERE item_id = :item_id AND stage = :stage
    AND status = :source AND attempt = :attempt - 1 AND needs_left = 0
    AND (retry_at IS NULL OR retry_at <= :latest)
+   AND (crashes = 0 OR NOT :ahead)
    AND NOT EXISTS (SELECT 1 FROM pauses p
                     WHERE p.scope = 'all' AND p.job_id = '' AND p.stage = '' AND p.host = '')
    AND NOT EXISTS (SELECT 1 FROM pauses p
@@ -80,6 +81,36 @@ def claim(
     The message that could not be claimed is spent; if the stage is only paused, dispatch sends it again when
     the pause is lifted. Commits.
     """
+    return _claim(conn, item_id, stage, attempt, worker, lease_seconds, ahead=False)
+
+
+def claim_ahead(
+    conn: Connection,
+    item_id: int,
+    stage: str,
+    attempt: int,
+    *,
+    worker: str,
+    lease_seconds: float = LEASE_SECONDS,
+) -> Claim | None:
+    """
+    Take a stage like `claim`, before its message has its turn, or return None; its turn still comes, then.
+
+    A stage under which a worker has died is left for its turn. Joins the caller's transaction.
+    """
+    return _claim(conn, item_id, stage, attempt, worker, lease_seconds, ahead=True)
+
+
+def _claim(
+    conn: Connection,
+    item_id: int,
+    stage: str,
+    attempt: int,
+    worker: str,
+    lease_seconds: float,
+    *,
+    ahead: bool,
+) -> Claim | None:
     now = now_ms()
     asked = {
         "item_id": item_id,
@@ -91,11 +122,13 @@ def claim(
         "latest": now + EARLY_MS,
         "source": Status.PENDING,
         "target": CLAIM.target,
+        "ahead": ahead,
     }
-    with write(conn):
+    with join(conn):
         row = conn.execute(CLAIM_STAGE, asked).fetchone()
         if row is None:
-            _give_up_message(conn, asked)
+            if not ahead:
+                _give_up_message(conn, asked)
             return None
         append_event(conn, row[0], CLAIM.name, item_id, stage, attempt, worker, None)
         if row[4]:  # its job is paused, and lets out probes: this is one

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import FINISH, SATISFIED, Move, Status
 from tracker.clock import now_ms
-from tracker.connection import Connection, write
+from tracker.connection import Connection, join
 from tracker.cutoff import follow_rerun, read_before, release_waiting
 from tracker.endings import Ending, make_storable
 from tracker.events import append_event
@@ -69,16 +69,18 @@ def settle(
     *,
     by: str | None = None,
     hand_over: bool = True,
+    took_ms: int | None = None,
 ) -> Settled:
     """
     End an attempt: the status, its result or failure, its event and what becomes ready.
 
     All in one transaction, which joins the caller's. `attempt=None` means whichever is current. A short
-    wait is stamped for a countdown, which the caller must then publish, unless `hand_over` is false. Raises
-    `StaleLeaseError` when this attempt no longer owns the stage; then nothing is changed.
+    wait is stamped for a countdown, which the caller must then publish, unless `hand_over` is false. `took_ms` is how
+    long it took, if that is not the time since its claim. Raises `StaleLeaseError` when this attempt no longer owns the
+    stage; then nothing is changed.
     """
     now = now_ms()
-    with write(conn):
+    with join(conn):
         row = conn.execute(
             SETTLE_STAGE,
             {
@@ -100,7 +102,7 @@ def settle(
             ending = Ending.skipped(row[4])
         settled = Attempt(item_id, row[0], stage, row[1], row[2], now)
         before = None if row[5] is None else read_before(conn, item_id, stage)
-        _record(conn, settled, ending, by)
+        _record(conn, settled, ending, by, took_ms)
         status, countdown = ending.move.target, None
         if status is Status.PENDING:
             status = rejoin_plan(conn, settled, by)
@@ -116,7 +118,7 @@ def settle(
     return Settled(item_id, row[0], stage, row[1], status, countdown)
 
 
-def _record(conn: Connection, attempt: Attempt, ending: Ending, by: str | None) -> None:
+def _record(conn: Connection, attempt: Attempt, ending: Ending, by: str | None, took_ms: int | None) -> None:
     append_event(
         conn,
         attempt.job_id,
@@ -132,7 +134,7 @@ def _record(conn: Connection, attempt: Attempt, ending: Ending, by: str | None) 
     if ending.failure is not None:
         _put_failure(conn, attempt, ending.failure)
     if attempt.started_at is not None and ending.source is Status.IN_PROGRESS:
-        _count_settled(conn, attempt, ending.move)
+        _count_settled(conn, attempt, ending.move, took_ms)
 
 
 PUT_RESULT = """
@@ -207,8 +209,10 @@ VALUES (:job_id, :stage, :minute, 1, :failed)
 """
 
 
-def _count_settled(conn: Connection, attempt: Attempt, move: Move) -> None:
-    milliseconds = max(0, attempt.now - (attempt.started_at or attempt.now))
+def _count_settled(conn: Connection, attempt: Attempt, move: Move, took_ms: int | None) -> None:
+    if took_ms is None:
+        took_ms = attempt.now - (attempt.started_at or attempt.now)
+    milliseconds = max(0, took_ms)
     asked = {
         "job_id": attempt.job_id,
         "stage": attempt.stage,

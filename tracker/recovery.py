@@ -123,6 +123,18 @@ def find_holder(conn: Connection, item_id: int, stage: str, attempt: int) -> str
     return row[0] if row else None
 
 
+LIST_HELD = """
+SELECT item_id, stage, attempt
+  FROM item_stages INDEXED BY idx_item_stages_leased
+ WHERE status = 'in_progress' AND leased_until IS NOT NULL AND worker = :worker
+"""
+
+
+def list_held(conn: Connection, worker: str) -> list[tuple[int, str, int]]:
+    """List the (item, stage, attempt) that a worker process has claimed; looks at what runs alone."""
+    return [tuple(row) for row in conn.execute(LIST_HELD, {"worker": worker})]
+
+
 def release_lost_worker(
     conn: Connection, item_id: int, stage: str, attempt: int, reason: str
 ) -> tuple[Settled, Ending]:

@@ -26,6 +26,8 @@ class Relay:
     Takes connections at an address, with `tls` encrypted ones, and carries them on to a Unix socket or a local port.
 
     While it is `shut` it swallows what comes, both ways, and closes nothing, as a network does that drops packets.
+    In the end it closes every connection, for what is left to the garbage collector is found fault with in some other
+    test.
     """
 
     def __init__(self, host: str, target: str | int, tls: ssl.SSLContext | None = None) -> None:
@@ -33,6 +35,7 @@ class Relay:
         self._target, self._listening = target, socket.create_server((host, 0))
         self.port = self._listening.getsockname()[1]
         self._loop, self._started = asyncio.new_event_loop(), threading.Event()
+        self._serving: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         self._started.wait()
@@ -54,25 +57,47 @@ class Relay:
     async def _listen(self) -> None:
         self._open, self._over = asyncio.Event(), asyncio.Event()
         self._open.set()
-        server = await asyncio.start_server(self._serve, sock=self._listening, ssl=self._tls)
+        self._listening.setblocking(False)
+        self._loop.add_reader(self._listening, self._accept)
         self._started.set()
         await self._over.wait()
-        server.close()
+        self._loop.remove_reader(self._listening)
+        self._listening.close()
+        await asyncio.sleep(0)  # a task that has not begun closes nothing when it is cancelled
+        for serving in self._serving:
+            serving.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await self._open.wait()
-        connect = (
+    def _accept(self) -> None:
+        with suppress(OSError):  # who is gone again
+            accepted, _ = self._listening.accept()
+            accepted.setblocking(False)
+            serving = self._loop.create_task(self._serve(accepted))
+            self._serving.add(serving)
+            serving.add_done_callback(self._serving.discard)
+
+    async def _serve(self, accepted: socket.socket) -> None:
+        reader = asyncio.StreamReader()
+        protocol = asyncio.StreamReaderProtocol(reader)
+        with suppress(OSError, asyncio.CancelledError):
+            transport, _ = await self._loop.connect_accepted_socket(lambda: protocol, accepted, ssl=self._tls)
+            writer = asyncio.StreamWriter(transport, protocol, reader, self._loop)
+            try:
+                await self._open.wait()
+                await self._carry(reader, writer)
+            finally:  # also when nobody listens there: who is refused must hear of it
+                await _cut_off(writer)
+
+    async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there_reader, there_writer = await (
             asyncio.open_unix_connection(self._target)
             if isinstance(self._target, str)
             else asyncio.open_connection("127.0.0.1", self._target)
         )
-        with suppress(OSError, asyncio.CancelledError):
-            there_reader, there_writer = await connect
-            try:
-                await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
-            finally:
-                for one in (writer, there_writer):
-                    one.transport.abort()
+        try:
+            await asyncio.gather(self._pump(reader, there_writer), self._pump(there_reader, writer))
+        finally:
+            await _cut_off(there_writer)
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -81,6 +106,13 @@ class Relay:
                 writer.write(piece)
                 await writer.drain()
         writer.close()
+
+
+async def _cut_off(writer: asyncio.StreamWriter) -> None:
+    """Close a connection, whatever it still has to send, and wait until it is."""
+    writer.transport.abort()
+    with suppress(OSError):
+        await writer.wait_closed()
 
 
 class SameNetwork:

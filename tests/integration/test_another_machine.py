@@ -68,15 +68,21 @@ def home(context):
 """
 
 QUICK = """
+import os
+
 from runner import leases
+from runner.far_dashboard import FarDashboard
 from tracker import claims, dispatch, moves
 
 claims.claim.__kwdefaults__["lease_seconds"] = 6.0
 claims.renew_lease.__defaults__ = (6.0,)
 leases.RENEW_EVERY_SECONDS = 2.0
 moves.RESEND_AFTER_MS = dispatch.RESEND_AFTER_MS = 10_000
+if "PATIENCE" in os.environ:
+    patience, *others = FarDashboard.__init__.__defaults__
+    FarDashboard.__init__.__defaults__ = (float(os.environ["PATIENCE"]), *others)
 """
-"""Short leases: as `sitecustomize` it is imported first in every process."""
+"""Short leases, and patience as told: as `sitecustomize` it is imported first in every process."""
 
 REAL = bool(os.environ.get("REAL_PARTITION"))
 
@@ -198,3 +204,19 @@ def test_a_network_that_drops_everything_for_a_while_loses_nothing_and_repeats_n
     far.network.mend()
     finish(home, 300)
     assert len(ran(far)) > ITEMS  # some were done twice, and recorded once
+
+
+@pytest.mark.timeout(400)
+def test_a_worker_that_is_told_to_stop_does_not_go_on_asking_a_dashboard_that_is_gone(
+    home: House, far: FarHost
+) -> None:
+    far.environment["PATIENCE"] = "3600"
+    worker = far.start_worker("far", "--concurrency", "2")
+    begin(home)
+    dashboard = home.processes[0]
+    dashboard.terminate()
+    dashboard.wait(60)
+    home.wait(lambda: count(home, "away", "in_progress") == 2, 60)  # they ask for what they need, in vain
+    worker.terminate()
+    assert worker.wait(120) == 0
+    home.wait(lambda: count(home, "away", "in_progress") == 0, 60)  # and have said that they come again

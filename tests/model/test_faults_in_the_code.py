@@ -44,8 +44,8 @@ BREAKAGES = {
     ),
     Fault.PUBLISHED_BEFORE_COMMIT: Breakage(
         "runner/advance.py",
-        "        messages = _follow_up(runtime, conn, job, spec, settled, claim, low)\n",
-        "        publish(runtime, job, _follow_up(runtime, conn, job, spec, settled, claim, low))\n"
+        "        messages = _follow_up(runtime, conn, job, spec, settled, claimed, low)\n",
+        "        publish(runtime, job, _follow_up(runtime, conn, job, spec, settled, claimed, low))\n"
         "        messages = []\n",
         "runs ahead of the record",
     ),

@@ -84,10 +84,12 @@ def test_workers_killed_at_work_leave_nothing_set_aside(open_workshop):
     crew = [fork.Process(target=work_for_ever, args=(*asked, seed)) for seed in range(6)]
     for one in crew:
         one.start()
-    wait_for(lambda: count(shop, "costs") > 100)
-    for one in crew:
-        os.kill(one.pid, signal.SIGKILL)
-        one.join(60)
+    try:
+        wait_for(lambda: count(shop, "costs") > 100)
+    finally:
+        for one in crew:
+            os.kill(one.pid, signal.SIGKILL)
+            one.join(60)
     assert count(shop, "reservations") > 0
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=2), tick=False):
         tracker.reclaim_stuck_stages(shop.conn)

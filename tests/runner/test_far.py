@@ -79,9 +79,16 @@ def token(shop):
 def make_afar(tmp_path, token, serve):
     """Make what a machine has that is far from the file."""
 
-    def make(url=None, token=token, max_bytes=2**30, allow_hosts=("127.0.0.1",), patience_seconds=0):
+    def make(
+        url=None,
+        token=token,
+        max_bytes=2**30,
+        allow_hosts=("127.0.0.1",),
+        patience_seconds=0,
+        is_stopping=lambda: False,
+    ):
         http = PoliteClient(contact=None, allow_hosts=allow_hosts)
-        there = FarDashboard(http, url or serve(), token, patience_seconds)
+        there = FarDashboard(http, url or serve(), token, patience_seconds, is_stopping)
         return Afar(ArtifactCache(tmp_path / "elsewhere", max_bytes), there)
 
     return make
@@ -186,6 +193,26 @@ def test_an_overtaken_attempt_can_keep_nothing_more(shop, make_afar):
     run_far(shop, afar=make_afar())
     assert shop.result("a", "model") == {"ok": True}
     assert kept(shop) == []
+
+
+@pytest.mark.parametrize("content", [BIG, 64 * BIG], ids=["says nothing", "takes nothing"])
+def test_who_keeps_the_connection_and_is_silent_is_given_up(shop, make_afar, monkeypatch, content):
+    monkeypatch.setattr("runner.far_dashboard.SILENT_SECONDS", 0.2)
+    shop.acts["model"] = lambda context: {"page": context.artifact("a.bin", content)}
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        run_far(shop, afar=make_afar(url=f"http://127.0.0.1:{silent.getsockname()[1]}"))
+    row = shop.row("a", "model")
+    assert (row["status"], row["retries"]) == ("pending", 0)
+    assert "the dashboard cannot be used from here" in row["reason"]
+
+
+def test_a_worker_that_is_told_to_stop_has_little_patience(make_afar, monkeypatch):
+    monkeypatch.setattr("runner.far_dashboard.STOPPING_PATIENCE_SECONDS", 0.0)
+    told = iter([False, False])
+    afar = make_afar(url="http://127.0.0.1:9", patience_seconds=3600, is_stopping=lambda: next(told, True))
+    with pytest.raises(RetryLaterError, match="cannot be used from here"):
+        afar.dashboard.ask("recall", key="q")
+    assert next(told, None) is None  # it was patient until then
 
 
 # -- what it needs ----------------------------------------------------------------------------------------

@@ -58,6 +58,7 @@ def home(tmp_path, monkeypatch):
     monkeypatch.setenv("CELERIAC_DATA", str(tmp_path))
     for name in ("CELERIAC_DB", "CELERIAC_RUN"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("tasks.stopping._told", bytearray(1))
     catalog.load.cache_clear()
     get_runtime.cache_clear()
     importlib.import_module("tasks_plugins")

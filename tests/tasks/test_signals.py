@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -21,7 +22,8 @@ from handlers.time_limit import TIME_LIMIT
 from runner.dispatch import dispatch_job
 from tasks import app as the_app
 from tasks.app import get_runtime
-from tasks.signals import NewQueues, hand_back, strike_when_told
+from tasks.signals import HandsBack, NewQueues, hand_back, strike_when_told
+from tasks.stopping import is_stopping
 from tracker.claims import claim
 
 
@@ -121,9 +123,24 @@ def test_what_was_fetched_and_not_begun_is_handed_back_at_shutdown(conn, request
     for request in requests:
         state.reserved_requests.add(request)
     state.active_requests.add(begun)
-    signals.worker_shutting_down.send(sender="celery@here", sig="TERM", how="Warm", exitcode=0)
+    HandsBack(None).close(None)
     assert read_stage(conn, begun.args)["queued_at"] is not None
     assert read_stage(conn, waiting.args)["queued_at"] is None
+
+
+def test_a_worker_that_is_told_to_stop_while_it_writes_goes_on(conn, requests):
+    for request in requests:
+        state.reserved_requests.add(request)
+    told = threading.Thread(  # as the parent is told: with what it does in its hands
+        target=signals.worker_shutting_down.send,
+        kwargs={"sender": "celery@here", "sig": "TERM", "how": "Warm", "exitcode": 0},
+    )
+    with tracker.write(conn):
+        told.start()
+        told.join(60)
+        assert not told.is_alive()
+    told.join()
+    assert is_stopping()
 
 
 def test_a_worker_that_holds_nothing_hands_nothing_back(conn):

@@ -60,7 +60,7 @@ def take_all(connection, queues, count, room):
 
 @pytest.mark.parametrize(("options", "most_asked"), [((), 15), (OLD, 110)], ids=["new", "old"])
 def test_all_messages_come_once_and_in_order(short_path, options, most_asked):
-    use_bulk_transport()
+    use_bulk_transport(8)
     with (
         broker(short_path, *options) as url,
         Connection(url, transport_options={"ack_emulation": False}) as connection,
@@ -75,7 +75,7 @@ def test_all_messages_come_once_and_in_order(short_path, options, most_asked):
 
 
 def test_several_queues_take_turns(short_path):
-    use_bulk_transport()
+    use_bulk_transport(8)
     with (
         broker(short_path) as url,
         Connection(url, transport_options={"ack_emulation": False}) as connection,
@@ -90,7 +90,7 @@ def test_several_queues_take_turns(short_path):
 
 
 def test_who_has_little_room_waits_until_it_is_worth_asking(short_path):
-    use_bulk_transport()
+    use_bulk_transport(8)
     held = []
     with (
         broker(short_path) as url,
@@ -111,3 +111,36 @@ def test_who_has_little_room_waits_until_it_is_worth_asking(short_path):
         held[3].ack()
         while len(held) < 1012:
             connection.drain_events(timeout=60)
+
+
+@pytest.mark.parametrize("options", [(), OLD], ids=["new", "old"])
+def test_what_comes_while_a_consumer_is_cancelled_goes_back(short_path, options):
+    use_bulk_transport(8)
+    taken, queue = [], Queue("things")
+    with (
+        broker(short_path, *options) as url,
+        Connection(url, transport_options={"ack_emulation": False}) as connection,
+        connection.channel() as channel,
+        connection.Producer() as producer,
+    ):
+
+        def publish(number):
+            producer.publish(number, routing_key="things", declare=[queue])
+
+        def count_left():
+            return connection.default_channel.client.llen("things")
+
+        with Consumer(channel, [queue], callbacks=[lambda body, _: taken.append(body)]) as consumer:
+            consumer.qos(prefetch_count=10)
+            publish(0)
+            while not taken:  # an old one says that it is
+                connection.drain_events(timeout=60)
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=0.2)
+            for number in range(1, 4):
+                publish(number)
+            assert count_left() < 3  # one is on its way to who asked last
+        assert count_left() == 3
+        again = take_all(connection, [queue], 3, room=10)
+    assert again == ([2, 3, 1] if options else [1, 2, 3])  # kombu's own puts it behind the others
+    assert taken == [0]
