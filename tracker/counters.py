@@ -88,20 +88,22 @@ SELECT coalesce(c.stage, t.stage) AS stage,
               GROUP BY s.stage) t ON t.stage = c.stage
 """
 
+# What the index of statuses has not is in progress.
 DRIFT_OF_ITEMS = """
 SELECT '' AS stage,
        coalesce(t.pending, 0) - coalesce(c.pending, 0) AS pending,
-       coalesce(t.in_progress, 0) - coalesce(c.in_progress, 0) AS in_progress,
+       (SELECT count(*) FROM work_items i INDEXED BY idx_work_items_job WHERE i.job_id = :job_id)
+           - t.ended_or_waits - coalesce(c.in_progress, 0) AS in_progress,
        coalesce(t.done, 0) - coalesce(c.done, 0) AS done,
        coalesce(t.failed, 0) - coalesce(c.failed, 0) AS failed,
        coalesce(t.skipped, 0) - coalesce(c.skipped, 0) AS skipped,
        (SELECT count(*) FROM work_items u INDEXED BY idx_work_items_unopened
          WHERE u.job_id = :job_id AND u.opened_at IS NULL) - coalesce(c.unopened, 0) AS unopened,
        (SELECT count(*) FROM held_items WHERE job_id = :job_id) - coalesce(c.held, 0) AS held
-  FROM (SELECT sum(status = 'pending') AS pending, sum(status = 'in_progress') AS in_progress,
-               sum(status = 'done') AS done, sum(status = 'failed') AS failed, sum(status = 'skipped') AS skipped
+  FROM (SELECT count(*) AS ended_or_waits, sum(status = 'pending') AS pending, sum(status = 'done') AS done,
+               sum(status = 'failed') AS failed, sum(status = 'skipped') AS skipped
           FROM work_items INDEXED BY idx_work_items_job_status
-         WHERE job_id = :job_id) t
+         WHERE job_id = :job_id AND status <> 'in_progress') t
   LEFT JOIN item_counts c ON c.job_id = :job_id
 """
 

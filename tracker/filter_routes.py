@@ -20,8 +20,9 @@ class Route(NamedTuple):
     """
     A range of an index: which rows of which table.
 
-    `gives` says which: items (`i`), stages (`s`) or results (`r`). `is_ordered` when it gives them in the order
-    of their items' ids, so that a page needs no sorting; `is_short` when its index holds but what runs now.
+    `gives` says which: items (`i`), stages (`s`), results (`r`), or of each item that runs one stage (`run`).
+    `is_ordered` when it gives them in the order of their items' ids, so that a page needs no sorting; `is_short` when
+    its index holds but what runs now.
     """
 
     table: str
@@ -68,7 +69,17 @@ BY_AGE = Route(
 )
 BY_STATUS = Route(
     "work_items i INDEXED BY idx_work_items_job_status",
-    "i.job_id = :job_id AND i.status = :status AND i.priority = :priority AND i.item_id BETWEEN :low AND :high",
+    "i.job_id = :job_id AND i.status = :status AND i.status <> 'in_progress' AND i.priority = :priority "
+    "AND i.item_id BETWEEN :low AND :high",
+)
+BY_RUNNING = Route(
+    "item_stages run INDEXED BY idx_item_stages_leased",
+    "run.job_id = :job_id AND run.status = 'in_progress' AND run.item_id BETWEEN :low AND :high "
+    "AND NOT EXISTS (SELECT 1 FROM item_stages other WHERE other.item_id = run.item_id "
+    "AND other.status = 'in_progress' AND other.stage < run.stage)",
+    "running",
+    is_ordered=False,
+    is_short=True,
 )
 BY_STAGE = Route(
     "item_stages s INDEXED BY idx_item_stages_status",
@@ -96,7 +107,7 @@ BY_VERSION = Route(
 
 ROUTES = (
     WHOLE_JOB, BY_KEY, BY_KEY_PREFIX, BY_HOST, BY_HOST_PREFIX, BY_SOURCE, BY_SOURCE_PREFIX, BY_AGE, BY_STATUS,
-    BY_STAGE, BY_LEASE, BY_GROUP, BY_VERSION,
+    BY_RUNNING, BY_STAGE, BY_LEASE, BY_GROUP, BY_VERSION,
 )  # fmt: skip
 
 BY_NAME = {
@@ -133,6 +144,10 @@ class Way:
 JOINS = {
     ("items", False): "",
     ("items", True): "CROSS JOIN item_stages s ON s.item_id = i.item_id",
+    ("running", False): "CROSS JOIN work_items i ON i.item_id = run.item_id AND i.status = 'in_progress'",
+    ("running", True): """
+ CROSS JOIN work_items i ON i.item_id = run.item_id AND i.status = 'in_progress'
+ CROSS JOIN item_stages s ON s.item_id = run.item_id""",
     ("stages", True): "CROSS JOIN work_items i ON i.item_id = s.item_id",
     ("results", True): """
  CROSS JOIN item_stages s ON s.item_id = r.item_id AND s.stage = r.stage AND s.status <> 'failed'
@@ -147,7 +162,7 @@ COLUMNS = {
        i.source, s.reason""",
 }
 
-ORDERS = {"items": "i.item_id", "stages": "s.item_id", "results": "r.item_id"}
+ORDERS = {"items": "i.item_id", "running": "run.item_id", "stages": "s.item_id", "results": "r.item_id"}
 
 
 def write_page(route: Route, condition: str, *, of_stages: bool, newest_first: bool = False) -> str:

@@ -13,6 +13,7 @@ from tracker.filter_routes import (
     BY_GROUP,
     BY_LEASE,
     BY_NAME,
+    BY_RUNNING,
     BY_STAGE,
     BY_STATUS,
     BY_VERSION,
@@ -113,7 +114,7 @@ COUNT_BY_STATUS = "SELECT pending, in_progress, done, failed, skipped FROM item_
 NEXT_PRIORITY = """
 SELECT min(priority)
   FROM work_items INDEXED BY idx_work_items_job_status
- WHERE job_id = :job_id AND status = :status AND priority > :after
+ WHERE job_id = :job_id AND status = :status AND status <> 'in_progress' AND priority > :after
 """
 
 COMPARISONS = {
@@ -143,6 +144,9 @@ def _by_status(conn: Connection, wanted: Filter, job_id: str) -> Way | None:
     size = 0
     for status in (status for status in Status if counts[status] and fits_names(statuses, status)):
         size += counts[status]
+        if status is Status.IN_PROGRESS:
+            branches.append(Branch(BY_RUNNING, {"job_id": job_id}, frozenset(statuses)))
+            continue
         found = _list_distinct(conn, NEXT_PRIORITY, {"job_id": job_id, "status": status, "after": -(2**62)})
         if found is None:
             return None

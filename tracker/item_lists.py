@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.lifecycle import Status
 from tracker.selected import Selected
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ LIST_BY_PRIORITY = """
 SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, source, NULL
   FROM work_items INDEXED BY idx_work_items_job_status
  WHERE job_id = :job_id AND status = :status AND priority = :priority AND item_id > :after
+   AND status <> 'in_progress'                  -- the index's own words, or SQLite would not take it
  ORDER BY item_id
  LIMIT :limit
 """
@@ -48,10 +50,28 @@ SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, 
 NEXT_LOWER_PRIORITY = """
 SELECT max(priority)
   FROM work_items INDEXED BY idx_work_items_job_status
- WHERE job_id = :job_id AND status = :status AND priority < :before
+ WHERE job_id = :job_id AND status = :status AND status <> 'in_progress' AND priority < :before
+"""
+
+# These are few: all of them are looked at, and sorted.
+LIST_IN_PROGRESS = """
+SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, source, NULL
+  FROM work_items
+ WHERE status = 'in_progress'
+   AND item_id IN (SELECT s.item_id
+                     FROM item_stages s INDEXED BY idx_item_stages_leased
+                    WHERE s.status = 'in_progress' AND s.job_id = :job_id)
+   AND (-priority, item_id) > (-:priority, :after)
+ ORDER BY priority DESC, item_id
+ LIMIT :limit
 """
 
 ABOVE_ALL = 2**62
+
+Asked = dict[str, object]
+
+Place = tuple[int, int]
+"""A priority, and the id of an item: a page begins behind it."""
 
 
 def list_by_priority(conn: Connection, job_id: str, status: str, after: str | None, limit: int) -> ListPage:
@@ -60,21 +80,36 @@ def list_by_priority(conn: Connection, job_id: str, status: str, after: str | No
 
     `after` is as a page before named it: "priority:item". Raises ValueError for anything else.
     """
-    asked: dict[str, object] = {"job_id": job_id, "status": status}
-    rows: list[Selected] = []
-    if after is None:
-        priority, item_id = _find_lower(conn, asked, ABOVE_ALL), 0
-    else:
-        priority, item_id = (int(number) for number in after.split(":"))
-    while priority is not None and len(rows) <= limit:
-        place = {"priority": priority, "after": item_id, "limit": limit + 1 - len(rows)}
-        rows += [Selected(*row) for row in conn.execute(LIST_BY_PRIORITY, {**asked, **place})]
-        priority, item_id = _find_lower(conn, asked, priority), 0
+    place = (ABOVE_ALL, 0) if after is None else _read_place(after)
+    read = _list_in_progress if status == Status.IN_PROGRESS else _list_of_status
+    rows = read(conn, {"job_id": job_id, "status": status}, place, limit + 1)
     last = rows[limit - 1] if len(rows) > limit else None
     return ListPage(rows[:limit], f"{last.priority}:{last.item_id}" if last else None)
 
 
-def _find_lower(conn: Connection, asked: dict[str, object], before: int) -> int | None:
+def _read_place(after: str) -> Place:
+    priority, item_id = (int(number) for number in after.split(":"))
+    return priority, item_id
+
+
+def _list_in_progress(conn: Connection, asked: Asked, place: Place, limit: int) -> list[Selected]:
+    priority, item_id = place
+    rows = conn.execute(LIST_IN_PROGRESS, {**asked, "priority": priority, "after": item_id, "limit": limit})
+    return [Selected(*row) for row in rows]
+
+
+def _list_of_status(conn: Connection, asked: Asked, place: Place, limit: int) -> list[Selected]:
+    rows: list[Selected] = []
+    priority: int | None
+    priority, item_id = place
+    while priority is not None and len(rows) < limit:
+        there = {"priority": priority, "after": item_id, "limit": limit - len(rows)}
+        rows += [Selected(*row) for row in conn.execute(LIST_BY_PRIORITY, {**asked, **there})]
+        priority, item_id = _find_lower(conn, asked, priority), 0
+    return rows
+
+
+def _find_lower(conn: Connection, asked: Asked, before: int) -> int | None:
     found = conn.execute(NEXT_LOWER_PRIORITY, {**asked, "before": before}).fetchone()[0]
     return None if found is None else int(found)
 

@@ -157,6 +157,18 @@ LIST_BY_STATUS = """
 SELECT item_id, job_id, key, data, status, priority, discovered_at, opened_at
   FROM work_items INDEXED BY idx_work_items_job_status
  WHERE job_id = :job_id AND status = :status
+   AND status <> 'in_progress'                  -- the index's own words, or SQLite would not take it
+ ORDER BY priority DESC, item_id
+ LIMIT :limit
+"""
+
+LIST_IN_PROGRESS = """
+SELECT item_id, job_id, key, data, status, priority, discovered_at, opened_at
+  FROM work_items
+ WHERE status = 'in_progress'
+   AND item_id IN (SELECT s.item_id
+                     FROM item_stages s INDEXED BY idx_item_stages_leased
+                    WHERE s.status = 'in_progress' AND s.job_id = :job_id)
  ORDER BY priority DESC, item_id
  LIMIT :limit
 """
@@ -174,7 +186,8 @@ def get_failed(conn: Connection, job_id: str, limit: int = 100) -> list[Row]:
 
 def list_items(conn: Connection, job_id: str, status: Status, limit: int) -> list[Row]:
     """List at most `limit` items of one status, highest priority first, then oldest."""
-    return conn.execute(LIST_BY_STATUS, {"job_id": job_id, "status": status, "limit": limit}).fetchall()
+    listing = LIST_IN_PROGRESS if status == Status.IN_PROGRESS else LIST_BY_STATUS
+    return conn.execute(listing, {"job_id": job_id, "status": status, "limit": limit}).fetchall()
 
 
 PENDING_COUNT = "SELECT pending FROM item_counts WHERE job_id = :job_id"

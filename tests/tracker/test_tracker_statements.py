@@ -69,12 +69,14 @@ HOT = {
     "items.RETRY_FAILED_STAGES": "item_stages USING INDEX idx_item_stages_status "
     "(job_id=? AND stage=? AND status=?)",
     "items.LIST_BY_STATUS": "work_items USING INDEX idx_work_items_job_status (job_id=? AND status=?)",
+    "items.LIST_IN_PROGRESS": "work_items USING INTEGER PRIMARY KEY (rowid=?)",
     "runs.LIST_RUNS": "discovery_runs USING INDEX idx_discovery_runs_job (job_id=?)",
     "item_lists.LIST_BY_KEY": "work_items USING INDEX sqlite_autoindex_work_items_1 (job_id=? AND key>?)",
     "item_lists.LIST_BY_PRIORITY": "work_items USING INDEX idx_work_items_job_status "
     "(job_id=? AND status=? AND priority=? AND item_id>?)",
     "item_lists.NEXT_LOWER_PRIORITY": "work_items USING COVERING INDEX idx_work_items_job_status "
     "(job_id=? AND status=? AND priority<?)",
+    "item_lists.LIST_IN_PROGRESS": "work_items USING INTEGER PRIMARY KEY (rowid=?)",
     "item_attempts.MOVES_OF_ITEM": "events USING INDEX idx_events_item (item_id=?)",
     "item_attempts.LAST_FAILURES_OF_ITEM": "failures USING PRIMARY KEY (item_id=?)",
     "item_attempts.LAST_LOGS_OF_ITEM": "attempt_logs USING INDEX sqlite_autoindex_attempt_logs_1 (item_id=?)",
