@@ -129,7 +129,8 @@ def conclude_all(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> l
     """
     Settle many attempts, refill what runs low, publish; what became of those whose lease was not lost.
 
-    Commits each hundred of them, and by itself each whose result is big.
+    Commits each hundred of them, and by itself each whose result is big. Where some cannot be settled together, each is
+    alone; one that cannot be settled is left to its lease.
     """
     settled, plain = [], []
     for claimed, ending in ended:
@@ -140,10 +141,34 @@ def conclude_all(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> l
         else:
             plain.append((claimed, ending))
     for first in range(0, len(plain), TOGETHER):
-        done = wait_for_room(partial(_commit, runtime, plain[first : first + TOGETHER]))
-        publish_all(runtime, done.sends)
-        settled += done.settled
+        settled += _conclude_some(runtime, plain[first : first + TOGETHER])
     return settled
+
+
+def _conclude_some(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> list[Settled]:
+    try:
+        done = wait_for_room(partial(_commit, runtime, ended))
+    except runtime.stop_errors:
+        raise
+    except Exception as error:
+        if len(ended) == 1:
+            raise
+        log.warning("failed together; each is settled alone", attempts=len(ended), error=repr(error))
+        return [settled for one in ended for settled in _conclude_alone(runtime, *one)]
+    publish_all(runtime, done.sends)
+    return done.settled
+
+
+def _conclude_alone(runtime: Runtime, claimed: Claimed, ending: Ending) -> list[Settled]:
+    try:
+        settled = conclude(runtime, claimed, ending)
+    except runtime.stop_errors:
+        raise
+    except Exception as error:  # noqa: BLE001 - one that cannot be settled must not take the others with it
+        claim = claimed.claim
+        log.error("not settled; its lease will run out", job=claim.job_id, key=claim.key, error=repr(error))
+        return []
+    return [] if settled is None else [settled]
 
 
 def _commit(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> Concluded:

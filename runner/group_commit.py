@@ -118,8 +118,7 @@ class GroupCommit:
             claimed = self._ahead.pop(attempt, None)
             if claimed is not None:
                 return claimed
-            sends, taken = wait_for_room(partial(self._settle_and_claim, attempt))
-            self._ended.clear()
+            sends, taken = self._settle_and_claim(attempt)
             for one in taken:
                 self._ahead[one.claim.item_id, one.claim.stage, one.claim.attempt] = one
             claimed = self._ahead.pop(attempt, None)
@@ -130,6 +129,19 @@ class GroupCommit:
         return claimed
 
     def _settle_and_claim(self, attempt: Attempt) -> tuple[Sends, list[Claimed]]:
+        try:
+            sends, taken = wait_for_room(partial(self._commit, attempt))
+        except self._runtime.stop_errors:
+            raise
+        except Exception:
+            if not self._ended:
+                raise
+            self._settle()  # alone, if need be: one that cannot be settled keeps no other from being claimed
+            sends, taken = wait_for_room(partial(self._commit, attempt))
+        self._ended.clear()
+        return sends, taken
+
+    def _commit(self, attempt: Attempt) -> tuple[Sends, list[Claimed]]:
         runtime, conn = self._runtime, self._runtime.tracker
         with write(conn):
             sends = conclude_together(runtime, self._ended).sends

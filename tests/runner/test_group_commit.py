@@ -153,6 +153,19 @@ def test_one_whose_lease_was_lost_takes_no_other_with_it(shop, group, elsewhere)
     assert elsewhere("a") == ["pending"]
 
 
+def test_one_that_cannot_be_settled_takes_no_other_with_it(shop, group, elsewhere, capsys):
+    shop.conn.execute(
+        "CREATE TRIGGER refuse BEFORE INSERT ON results WHEN NEW.result LIKE '%\"b\"%' "
+        "BEGIN SELECT RAISE(ABORT, 'not this one'); END"
+    )
+    keys = [*"abc", *(f"k{n}" for n in range(GROUP))]
+    send(shop, *keys)
+    while shop.publisher.waiting:
+        run_next(shop, group)
+    assert elsewhere("a", "b", "c", *keys[3:]) == ["done", "in_progress"] + ["done"] * (len(keys) - 2)
+    assert "not settled; its lease will run out" in capsys.readouterr().out
+
+
 def test_a_message_that_came_twice_runs_once(shop, group):
     send(shop, "a", "b")
     shop.publisher.waiting.extend([*shop.publisher.waiting])
