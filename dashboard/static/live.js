@@ -26,6 +26,7 @@
 
   const waiting = new Map();
   let order = null;
+  let isOutOfOrder = false;
   const focusable = "a, button, input, select, summary, [tabindex]";
 
   const find = (name) => document.querySelector(`[data-part="${CSS.escape(name)}"]`);
@@ -88,7 +89,10 @@
       if (before) replace(before, after);
       else if (box) box.append(after);
     }
-    if (box && order) arrange(box, order);
+    if (box && order) {
+      isOutOfOrder = isBeingRead(box);  // a card that is moved is no longer marked
+      if (!isOutOfOrder) arrange(box, order);
+    }
     markHere();
     tick();
   }
@@ -141,7 +145,7 @@
   document.addEventListener("visibilitychange", () => (document.hidden ? stop() : listen()));
   window.addEventListener("pagehide", stop);
   window.addEventListener("pageshow", listen);
-  document.addEventListener("selectionchange", () => { if (waiting.size) bring(); });
+  document.addEventListener("selectionchange", () => { if (waiting.size || isOutOfOrder) bring(); });
   setInterval(tick, 10000);
   listen();
 })();

@@ -9,6 +9,12 @@ import pytest
 import tracker
 from tracker.pauses import Target, lift, pause
 
+MARK = """job => {
+  const cause = document.querySelector(`[data-part="card-${job}"] .cause`);
+  getSelection().selectAllChildren(cause);
+  return cause.textContent;
+}"""
+
 
 @pytest.fixture
 def conn(fresh):
@@ -22,6 +28,15 @@ def card(person, job):
 
 def jobs_shown(person):
     return person.page.eval_on_selector_all(".cards > article", "all => all.map(one => one.dataset.job)")
+
+
+def mark(person, job):
+    """Mark what is said of a job, at once: what is looked up first and marked then may be another by then."""
+    return person.page.evaluate(MARK, job)
+
+
+def unmark(person):
+    person.page.evaluate("getSelection().removeAllRanges()")
 
 
 def is_live(person):
@@ -92,14 +107,27 @@ def test_what_somebody_marks_is_not_taken_from_under_the_hand(person, conn):
     person.open("/")
     is_live(person)
     cause = card(person, "papers").locator(".cause")
-    said = cause.inner_text()
-    cause.evaluate("element => getSelection().selectAllChildren(element)")
+    said = mark(person, "papers")
     tracker.pause_job(conn, "papers", "out of ink", by="ann")
     pause(conn, Target.everything(), "a fire drill", by="ann")
     person.says("a fire drill")
-    assert cause.inner_text() == said
-    person.page.evaluate("getSelection().removeAllRanges()")
-    wait_until(person, lambda: cause.inner_text() != said)
+    assert cause.text_content() == said
+    unmark(person)
+    wait_until(person, lambda: cause.text_content() != said)
+
+
+def test_no_card_is_moved_while_something_on_one_is_marked(person, conn):
+    person.open("/")
+    is_live(person)
+    before = jobs_shown(person)
+    assert before[:2] == ["letters", "strangers"]
+    mark(person, "strangers")
+    tracker.pause_job(conn, "letters", "out of stamps", by="ann")
+    card(person, "letters").get_by_text("out of stamps").wait_for()
+    assert jobs_shown(person) == before
+    assert not person.page.evaluate("getSelection().isCollapsed")
+    unmark(person)
+    wait_until(person, lambda: jobs_shown(person)[0] == "strangers")
 
 
 def test_events_come_by_themselves_newest_first(person, conn):
