@@ -9,6 +9,9 @@ JOBS   ?= 4
 SEED   ?= 1
 SECONDS ?= 120
 
+# Kept, whatever the environment says: tests start hundreds of processes, each of which would compile all of it anew.
+export PYTHONDONTWRITEBYTECODE =
+
 .PHONY: help demo test check format lint types floors docs bench bench-operating bench-dashboard chaos remote containers models lock clean
 .PHONY: bench-peers bench-scale screenshots release dist audit
 

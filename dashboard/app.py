@@ -88,9 +88,8 @@ def make_app(house: House) -> FastAPI:
     app.add_middleware(BodyBound)
     app.add_middleware(Guard, served=house.served)
     app.mount("/static", StaticFiles(directory=STATIC), name="static")
-    app.include_router(login.router)
-    for router in PAGES:
-        app.include_router(router)
+    for router in (login.router, *PAGES):
+        app.router.routes.extend(router.routes)  # as they are: `include_router` would build each of them anew
     app.add_api_route("/live", stream, include_in_schema=False)
     add_problem_handlers(app)
     return app

@@ -1,24 +1,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import structlog
 
-import cli
 import tracker
 from cli.main import main
 from pipeline.settings import load_settings
+from tests.commands import ROOT, Ended, get_commands
 
-ROOT = Path(cli.__file__).parent.parent
 STAGES = ["read_file", "summarise_text"]
 JOBS = """
 version: 1
@@ -31,28 +29,6 @@ jobs:
     discovery: {strategy: manual, items: []}
     stages: [read_file, summarise_text]
 """
-
-ONE_BY_ONE = """
-import contextlib, io, json, sys
-from cli.main import main
-ended = []
-for line in json.load(sys.stdin):
-    with contextlib.redirect_stdout(io.StringIO()) as out, contextlib.redirect_stderr(io.StringIO()) as err:
-        try:
-            main(line.split())
-        except SystemExit as end:
-            ended.append({"code": end.code, "out": out.getvalue(), "err": err.getvalue()})
-json.dump(ended, sys.stdout)
-"""
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a command ended."""
-
-    code: int
-    out: str
-    err: str
 
 
 @pytest.fixture
@@ -80,11 +56,20 @@ def no_broker(folder, monkeypatch):
     monkeypatch.setenv("CELERIAC_BROKER_URL", f"redis+socket://{folder}/nobody.sock")
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory):
+    """Make the file that every test gets its own copy of."""
+    path = tmp_path_factory.mktemp("template") / "tracker.db"
+    with tracker.open_db(path):
+        pass  # the last to close folds the log into the file
+    return path
+
+
 @pytest.fixture
-def conn(folder):
+def conn(folder, migrated_file):
     """Open the folder's tracker."""
     (folder / "data").mkdir(exist_ok=True)
-    with tracker.open_db(load_settings().db_path) as conn:
+    with tracker.open_db(shutil.copy(migrated_file, load_settings().db_path)) as conn:
         yield conn
 
 
@@ -127,37 +112,17 @@ def shell(folder):
     """Run a command as a shell does."""
 
     def run(*arguments, given="", **environment):
-        done = subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-            env={**os.environ, **environment},
-        )
-        assert "Traceback" not in done.stderr, done.stderr
-        return Ended(done.returncode, done.stdout, done.stderr)
+        ended = get_commands().run(arguments, {**os.environ, **environment}, Path.cwd(), given=given)
+        assert "Traceback" not in ended.err, ended.err
+        return ended
 
     return run
 
 
 @pytest.fixture
 def shell_each(folder):
-    """Run commands that act, one after the other, in one other process, because that is quicker."""
-
-    def run(lines):
-        done = subprocess.run(
-            [sys.executable, "-c", ONE_BY_ONE],
-            input=json.dumps(lines),
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=True,
-        )
-        return [Ended(**ended) for ended in json.loads(done.stdout)]
-
-    return run
+    """Run commands one after the other; one may show a traceback."""
+    return lambda lines: [get_commands().run(line.split(), os.environ, Path.cwd()) for line in lines]
 
 
 @pytest.fixture

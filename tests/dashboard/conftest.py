@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import ExitStack
 
 import pytest
 from filled import JOBS, PASSWORD
@@ -59,12 +60,16 @@ def app(open_house):
 @pytest.fixture
 def visit(app):
     """Visit from this machine, as a browser whose page is the dashboard's own."""
+    with ExitStack() as stack:
 
-    def make(of=app, client=("127.0.0.1", 50000), **headers):
-        own_page = {"sec-fetch-site": "same-origin"} | headers
-        return TestClient(of, "http://localhost", client=client, headers=own_page, follow_redirects=False)
+        def make(of=app, client=("127.0.0.1", 50000), **headers):
+            own_page = {"sec-fetch-site": "same-origin"} | headers
+            browser = TestClient(
+                of, "http://localhost", client=client, headers=own_page, follow_redirects=False
+            )
+            return stack.enter_context(browser)  # or each request would have a thread and a loop of its own
 
-    return make
+        yield make
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,7 @@ from dashboard.visitors import Needs
 def list_routes(of):
     """List every route as (path, method, route)."""
     for route in of.routes:
-        if hasattr(route, "original_router"):
-            yield from list_routes(route.original_router)
-        elif isinstance(route, Mount):
+        if isinstance(route, Mount):
             yield route.path, "GET", route
         else:
             yield from ((route.path, method, route) for method in sorted(route.methods - {"HEAD"}))

@@ -9,6 +9,10 @@ import pytest
 from filled import fill
 from route_table import list_routes
 
+from dashboard.app import make_app
+from dashboard.house import House, Served
+from pipeline.settings import Settings
+
 ODD = [
     "",
     " ",
@@ -46,8 +50,15 @@ def odd_browser(visit, conn):
     return visit()
 
 
-def list_documented(app):
-    for path, methods in app.openapi()["paths"].items():
+@pytest.fixture(scope="session")
+def document(tmp_path_factory):
+    """Make the document of the API, once, because that takes as long as many requests."""
+    settings = Settings(data=tmp_path_factory.mktemp("documented"))
+    return make_app(House(settings, Served(), lambda: None)).openapi()
+
+
+def list_documented(document):
+    for path, methods in document["paths"].items():
         for method, described in methods.items():
             yield method.upper(), path, described
 
@@ -65,8 +76,8 @@ def fill_path(path, value):
 
 
 @pytest.mark.parametrize("value", ODD, ids=range(len(ODD)))
-def test_an_odd_value_anywhere_in_an_address_is_answered(odd_browser, app, value):
-    for method, path, described in list_documented(app):
+def test_an_odd_value_anywhere_in_an_address_is_answered(odd_browser, document, value):
+    for method, path, described in list_documented(document):
         names = [one["name"] for one in described.get("parameters", ()) if one["in"] == "query"]
         for name in names:
             others = {"job": "papers", "key": "a"} if name not in ("job", "key") else {"job": "papers"}
@@ -77,9 +88,9 @@ def test_an_odd_value_anywhere_in_an_address_is_answered(odd_browser, app, value
 
 
 @pytest.mark.parametrize("value", ODD[::4], ids=range(len(ODD[::4])))
-def test_an_odd_value_anywhere_in_a_body_is_answered(odd_browser, app, value):
-    schemas = app.openapi()["components"]["schemas"]
-    for method, path, described in list_documented(app):
+def test_an_odd_value_anywhere_in_a_body_is_answered(odd_browser, document, value):
+    schemas = document["components"]["schemas"]
+    for method, path, described in list_documented(document):
         content = described.get("requestBody", {}).get("content", {}).get("application/json")
         if not content:
             continue
@@ -103,8 +114,8 @@ def test_an_odd_value_anywhere_in_a_body_is_answered(odd_browser, app, value):
 
 
 @pytest.mark.parametrize("body", BODIES, ids=range(len(BODIES)))
-def test_an_odd_body_is_answered(odd_browser, app, body):
-    for method, path, described in list_documented(app):
+def test_an_odd_body_is_answered(odd_browser, document, body):
+    for method, path, described in list_documented(document):
         if "requestBody" in described:
             headers = {"content-type": "application/json"}
             check(

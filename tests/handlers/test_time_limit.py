@@ -28,6 +28,8 @@ class Overdue(Handler):
 @pytest.fixture(autouse=True)
 def task():
     TIME_LIMIT.begin()
+    yield
+    TIME_LIMIT.begin()  # what was missed here would strike the next test that runs a handler
 
 
 def test_it_strikes_in_the_handler(make_context):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 import redis
 
+from tests.commands import PROGRAM, ROOT, get_commands
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-ROOT = Path(__file__).parents[2]
+    from tests.commands import Process
 
 
 class House:
@@ -24,7 +25,7 @@ class House:
 
     def __init__(self, directory: Path, socket_directory: Path) -> None:
         self.directory, self.socket_directory = directory, socket_directory
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: list[Process] = []
         self.broker: subprocess.Popen[bytes] | None = None
         self.jobs = directory / "jobs.yaml"
         self.db = directory / "data" / "tracker.db"
@@ -37,6 +38,7 @@ class House:
             "PYTHONWARNINGS": "ignore",
         }
         self.environment.pop("CELERIAC_DB", None)
+        self.environment.pop("PYTHONUNBUFFERED", None)
 
     def write_jobs(self, text: str) -> None:
         """Write jobs.yaml as an editor does: a new file in the old one's place."""
@@ -72,54 +74,52 @@ class House:
     def redis(self) -> redis.Redis:
         return redis.Redis.from_url(f"unix://{self.socket_directory}/broker.sock")
 
-    def start(self, *celery: str) -> subprocess.Popen[bytes]:
+    def start(self, *celery: str) -> Process:
         """Start a Celery command of the house, its output in a file."""
-        log = (self.directory / f"{celery[0]}-{len(self.processes)}.log").open("wb")
-        process = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "tasks", "--quiet", *celery],
-            env=self.environment,
-            cwd=self.directory,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-        log.close()
+        with (
+            self.log_of(len(self.processes), celery[0]).open("wb") as log,
+            Path(os.devnull).open() as nothing,
+        ):
+            process = get_commands().start(
+                ["-A", "tasks", "--quiet", *celery],
+                self.environment,
+                self.directory,
+                [nothing.fileno(), log.fileno(), log.fileno()],
+                program="celery",
+                is_apart=True,
+            )
         self.processes.append(process)
         return process
 
-    def start_worker(self, name: str = "w", *options: str) -> subprocess.Popen[bytes]:
-        """Start a prefork worker of two processes, and wait until it answers."""
+    def log_of(self, number: int, name: str) -> Path:
+        """Tell where a process of the house writes."""
+        return self.directory / f"{name}-{number}.log"
+
+    def start_worker(self, name: str = "w", *options: str) -> Process:
+        """Start a prefork worker of two processes, and wait until it takes work."""
         arguments = ["--hostname", f"{name}@%h", "--concurrency", "2", "--loglevel", "INFO"]
+        log = self.log_of(len(self.processes), "worker")
         process = self.start("worker", *arguments, "--without-mingle", "--without-gossip", *options)
-        self.wait(lambda: self.celery("inspect", "ping", "--timeout", "1").returncode == 0, 60)
+        self.wait(lambda: " ready." in log.read_text(), 60)
         return process
 
-    def start_beat(self) -> subprocess.Popen[bytes]:
+    def start_beat(self) -> Process:
         return self.start("beat", "--loglevel", "INFO")
 
     def celery(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run a Celery command to its end, as from a shell."""
-        return subprocess.run(
-            [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
-            env=self.environment,
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
+        return self.run("celery", "-A", "tasks", *arguments)
 
     def celeriac(self, *arguments: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
         """Run one of our commands to its end, as from a shell."""
-        return subprocess.run(
-            [sys.executable, "-m", "cli.main", *arguments],
-            env=self.environment,
-            cwd=self.directory,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
+        return self.run(PROGRAM, *arguments, timeout=timeout)
+
+    def run(self, program: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a program of the house to its end."""
+        ended = get_commands().run(
+            arguments, self.environment, self.directory, program=program, seconds=timeout
         )
+        return subprocess.CompletedProcess([program, *arguments], ended.code, ended.out, ended.err)
 
     def count(self, sql: str) -> int:
         """Ask the tracker for a number; 0 while there is no tracker."""

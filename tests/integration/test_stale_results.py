@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
+
+from pipeline.jobs_file import LOOK_SECONDS
 
 if TYPE_CHECKING:
     from conftest import House
@@ -63,6 +66,9 @@ def test_an_edited_prompt_makes_just_its_stages_results_stale_and_a_comment_make
     house.write_jobs(JOBS.format(prompt="criticise"))
     edited = {"read": {"current": 3}, "ask": {"current": 0, "stale": 3}, "keep": {"current": 3}}
     assert read_stale(house) == edited
+    house.wait(
+        lambda: time.time() - house.jobs.stat().st_mtime > LOOK_SECONDS
+    )  # now all who use it look again
     assert [house.celeriac("enqueue", "small", key).returncode for key in "de"] == [0, 0]
     house.wait(lambda: house.settled() == 15)
     assert house.count("SELECT count(*) FROM results WHERE result LIKE '%criticise%' AND stage = 'ask'") == 2
