@@ -76,6 +76,12 @@ def tried(tmp_path_factory, migrated_tracker):
         pages[name] = begin(browser, "3" if name == "three" else "2", **said)
         wait_for_the_end(browser, pages[name])
     runtime.close()
+    until = time.monotonic() + 90
+    while settings.db_path.with_name(
+        "tracker.db-wal"
+    ).exists():  # until the thread of the last has closed it too
+        assert time.monotonic() < until
+        time.sleep(0.01)
     return folder, pages
 
 

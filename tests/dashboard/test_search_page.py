@@ -93,7 +93,7 @@ def test_who_reads_in_stops_after_its_time_and_the_next_goes_on(conn, settings):
     tracker.upsert_items(conn, "papers", [{"key": f"k{n}"} for n in range(1000)])
     runtime = Runtime(settings, publisher=None)
     assert keep_search(runtime, seconds=0.0) == 0
-    assert keep_search(runtime) == 1000
+    assert keep_search(runtime, seconds=60) == 1000
     assert keep_search(runtime) == 0
     assert not search_index.is_behind(conn, "papers")
     runtime.close()

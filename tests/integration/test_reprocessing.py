@@ -57,11 +57,11 @@ def open_house(house: House, items: int) -> None:
     house.write_module("papers", PAPERS.replace("OLD", NEW))
 
 
-def count_claims(house: House) -> dict[str, int]:
-    """Count the attempts that were begun, by stage."""
+def count_finished(house: House) -> dict[str, int]:
+    """Count the attempts that came to a result, by stage."""
     with tracker.open_readonly(house.db) as conn:
         return dict(
-            conn.execute("SELECT stage, count(*) FROM events WHERE kind = 'claim' GROUP BY stage").fetchall()
+            conn.execute("SELECT stage, count(*) FROM events WHERE kind = 'finish' GROUP BY stage").fetchall()
         )
 
 
@@ -80,7 +80,7 @@ def test_where_nine_results_of_ten_come_out_the_same_what_follows_runs_for_the_t
     house.start_beat()
     house.wait(lambda: house.unfinished() == 0)
 
-    assert count_claims(house) == {"fetch": ITEMS, "extract": CHANGED, "store": CHANGED}
+    assert count_finished(house) == {"fetch": ITEMS, "extract": CHANGED, "store": CHANGED}
     assert read_results(house) == {(stage, -1): CHANGED for stage in STAGES}
     spared = house.count("SELECT count(*) FROM events WHERE kind = 'cutoff'")
     kept = house.count("SELECT count(*) FROM results_history")
