@@ -161,7 +161,7 @@ def read_claim(conn: Connection, item_id: int, stage: str, attempt: int) -> Clai
 
 TAKE_BACK_MESSAGE = """
 UPDATE item_stages
-   SET queued_at = NULL, resend_at = NULL, retry_at = NULL
+   SET queued_at = NULL, resend_at = NULL, retry_at = NULL, sends = 0
  WHERE item_id = :item_id AND stage = :stage AND status = 'pending' AND attempt = :attempt - 1
    AND queued_at IS NOT NULL AND (retry_at IS NULL OR retry_at <= :latest)
 """

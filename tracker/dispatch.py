@@ -202,14 +202,18 @@ def stamp(conn: Connection, chosen: Sequence[Candidate]) -> list[Message]:
 
 TAKE_BACK_STAMP = """
 UPDATE item_stages
-   SET queued_at = NULL, resend_at = NULL
+   SET queued_at = NULL, resend_at = NULL, sends = max(0, sends - 1)
  WHERE item_id = :item_id AND stage = :stage AND status = 'pending' AND attempt = :attempt - 1
    AND queued_at IS NOT NULL
 """
 
 
 def take_back_stamps(conn: Connection, messages: Sequence[Message]) -> None:
-    """Undo the stamps of messages that could not be published, in the caller's transaction."""
+    """
+    Undo the stamps of messages that could not be published, or are handed back, in the caller's transaction.
+
+    They do not count as sent: only what was lost makes the next message be waited for longer.
+    """
     conn.executemany(
         TAKE_BACK_STAMP,
         [{"item_id": one.item_id, "stage": one.stage, "attempt": one.attempt} for one in messages],

@@ -10,6 +10,7 @@ from runner.context import RunContext
 from runner.dispatch import dispatch_job
 from runner.pace import LONGEST, SHORTEST, Pace
 from tracker.backlog import read_backlog
+from tracker.moves import RESEND_AFTER_MS
 
 
 def test_every_item_goes_through_every_stage(shop):
@@ -215,3 +216,21 @@ def test_nothing_is_sent_of_a_job_without_work(shop):
     before = shop.conn.execute("PRAGMA data_version").fetchone()[0], shop.conn.total_changes()
     assert dispatch_job(shop.runtime, shop.spec()) == 0
     assert (shop.conn.execute("PRAGMA data_version").fetchone()[0], shop.conn.total_changes()) == before
+
+
+def test_only_what_was_lost_makes_the_next_message_be_waited_for_longer(open_workshop):
+    shop = open_workshop(papers=job(step("fetch")))
+    shop.add("a")
+    shop.publisher.is_away = True
+    for _ in range(9):
+        shop.dispatch()
+    shop.publisher.is_away = False
+    shop.dispatch()
+    first = shop.row("a", "fetch")
+    assert (first["sends"], first["resend_at"] - first["queued_at"]) == (1, RESEND_AFTER_MS)
+    tracker.pause_job(shop.conn, "papers", "a fire drill")
+    shop.work()  # it arrives, and is refused
+    tracker.unpause_job(shop.conn, "papers")
+    shop.dispatch()
+    again = shop.row("a", "fetch")
+    assert (again["sends"], again["resend_at"] - again["queued_at"]) == (1, RESEND_AFTER_MS)
