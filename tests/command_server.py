@@ -72,6 +72,7 @@ def serve(connection: socket.socket) -> dict[str, Any]:
     while True:
         size, files, _, _ = socket.recv_fds(connection, 4, STREAMS + 1)
         if not size:
+            end_the_forgotten()
             sys.exit()
         with connection.makefile("rb") as stream:
             said = stream.read(int.from_bytes(size))
@@ -107,6 +108,14 @@ def tell_endings(_number: int, _frame: FrameType | None) -> None:
             with suppress(BrokenPipeError):  # nobody wants to know any more
                 os.write(told[pid], f"{os.waitstatus_to_exitcode(status)}\n".encode())
             os.close(told.pop(pid))
+
+
+def end_the_forgotten() -> None:
+    """Kill the children that are left, each with its session: whoever asked for them is gone."""
+    for pid in tuple(told):
+        for end in (os.killpg, os.kill):
+            with suppress(ProcessLookupError):
+                end(pid, signal.SIGKILL)
 
 
 def become(request: dict[str, Any]) -> None:
@@ -146,8 +155,10 @@ def run_to_its_end(program: str) -> NoReturn:
 
 if __name__ == "__main__":
     interrupted = signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is to end is told so by the socket
+    gc.disable()
     import_all()
     gc.freeze()  # the children need not look through it
+    gc.enable()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     signal.signal(signal.SIGINT, interrupted)
     become(asked)

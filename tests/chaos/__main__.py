@@ -59,6 +59,9 @@ def parse_arguments() -> argparse.Namespace:
         "--finish", type=float, default=600, help="how many seconds it may take to finish after that"
     )
     parser.add_argument(
+        "--resend", type=float, help="after how many seconds a message counts as lost; without it, as ever"
+    )
+    parser.add_argument(
         "--folder", type=Path, help="where to make the run's folder; without it, among temporary files"
     )
     parser.add_argument("--keep", action="store_true", help="keep the folder even if all promises were kept")
@@ -70,6 +73,8 @@ def run(house: House, report: Report, asked: argparse.Namespace) -> bool:
     items = write_items(house.folder, asked.items)
     stages = sum(len(must_end(job, key)) for job, key in list_keys(asked.items))
     house.write_jobs(Edit().text())
+    if asked.resend is not None:
+        house.resend_after(asked.resend)
     house.open()
     watch = Watch(house, time.monotonic())
     fronts = Fronts(house, asked.seed, watch.began_at)

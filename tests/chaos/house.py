@@ -28,6 +28,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 RESTART_SECONDS = 1.0
 
+RESEND_AFTER = """
+from tracker import dispatch, moves
+
+moves.RESEND_AFTER_MS = dispatch.RESEND_AFTER_MS = dispatch.RESEND_AT_MOST_MS = {milliseconds}
+"""
+"""As `sitecustomize` it is imported first in every process."""
+
 FIND_LONGEST_RUNNING = """
 SELECT worker
   FROM item_stages
@@ -139,7 +146,7 @@ class House:
             "CELERIAC_DATA": str(self.disk.path),
             "CELERIAC_JOBS": str(self.jobs),
             "CELERIAC_BROKER_URL": f"redis+socket://{self._sockets}/broker.sock",
-            "PYTHONPATH": os.pathsep.join(dict.fromkeys((str(tree), str(ROOT)))),
+            "PYTHONPATH": os.pathsep.join(dict.fromkeys((str(tree), str(ROOT), str(self.folder)))),
             "PYTHONWARNINGS": "ignore",
             "CHAOS_LEDGER": str(self.folder / "ledger.jsonl"),
             "CHAOS_VERSION": version,
@@ -161,6 +168,10 @@ class House:
             for service in self.services:
                 if service.wanted and not service.is_up():
                     service.start()
+
+    def resend_after(self, seconds: float) -> None:
+        """Let a message that nobody claims count as lost after so many seconds; before the house is opened."""
+        (self.folder / "sitecustomize.py").write_text(RESEND_AFTER.format(milliseconds=round(seconds * 1000)))
 
     def write_jobs(self, text: str) -> None:
         """Write jobs.yaml as an editor does: a new file in the old one's place."""

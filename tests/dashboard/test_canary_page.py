@@ -77,9 +77,7 @@ def tried(tmp_path_factory, migrated_tracker):
         wait_for_the_end(browser, pages[name])
     runtime.close()
     until = time.monotonic() + 90
-    while settings.db_path.with_name(
-        "tracker.db-wal"
-    ).exists():  # until the thread of the last has closed it too
+    while [*folder.glob("tracker.db-*")]:  # until the thread of the last has closed it too
         assert time.monotonic() < until
         time.sleep(0.01)
     return folder, pages

@@ -92,6 +92,7 @@ def test_a_backup_taken_at_full_speed_is_restored_elsewhere_and_ends_the_run_the
     house.start_beat()
     assert house.celery("call", "tasks.discover", "--args", '["many"]').returncode == 0
     house.wait(lambda: house.settled() > MIDDLE)
+    house.wait(lambda: house.count("SELECT sum(done) FROM item_counts") > 0)
     taken = house.celeriac("backup", "backups", "--json")
     assert taken.returncode == 0, taken.stderr
     place = json.loads(taken.stdout)["path"]
