@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import os
+from itertools import islice
 
 import pytest
 
@@ -11,8 +13,24 @@ gc.disable()  # collecting the tests makes nothing but what stays: to look for g
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with those that may take longest, or else all the others would wait for the last of them."""
-    items.sort(key=find_limit_seconds, reverse=True)
+    """
+    Let every worker of xdist begin with its share of what may take long, or else all would wait for the last of it.
+
+    Each worker is first given as many tests as every other, in this order. Modules stay together.
+    """
+    long: dict[object, list[pytest.Item]] = {}
+    for item in items:
+        if find_limit_seconds(item):
+            long.setdefault(item.path, []).append(item)
+    modules = sorted(long.values(), key=lambda module: max(map(find_limit_seconds, module)), reverse=True)
+    others = iter([item for item in items if not find_limit_seconds(item)])
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+    dealt: list[pytest.Item] = []
+    for number in range(workers):
+        first = [item for module in modules[number::workers] for item in module]
+        share = (len(items) - len(dealt)) // (workers - number)
+        dealt += [*first, *islice(others, max(0, share - len(first)))]
+    items[:] = [*dealt, *others]
 
 
 def find_limit_seconds(item: pytest.Item) -> float:

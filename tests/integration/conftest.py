@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.commands import Process
+    from tracker.connection import Connection
 
 
 class House:
@@ -27,6 +29,7 @@ class House:
         self.directory, self.socket_directory = directory, socket_directory
         self.processes: list[Process] = []
         self.broker: subprocess.Popen[bytes] | None = None
+        self._opened, self._opened_file = ExitStack(), None
         self.jobs = directory / "jobs.yaml"
         self.db = directory / "data" / "tracker.db"
         self.environment = {
@@ -124,13 +127,21 @@ class House:
     def count(self, sql: str) -> int:
         """Ask the tracker for a number; 0 while there is no tracker."""
         from pipeline.errors import TrackerUnusableError
-        from tracker import open_readonly
 
         try:
-            with open_readonly(self.db) as conn:
-                return int(conn.execute(sql).fetchone()[0] or 0)
+            return int(self._read().execute(sql).fetchone()[0] or 0)
         except TrackerUnusableError:
             return 0
+
+    def _read(self) -> Connection:
+        """Open the tracker's file, and keep it open: who waits for something asks many times a second."""
+        from tracker import open_readonly
+
+        file = self.db.stat().st_ino if self.db.exists() else None
+        if file is None or file != self._opened_file:
+            self._opened.close()
+            self._conn, self._opened_file = self._opened.enter_context(open_readonly(self.db)), file
+        return self._conn
 
     def settled(self) -> int:
         return self.count("SELECT sum(done + failed + skipped) FROM stage_counts")
@@ -152,6 +163,7 @@ class House:
         )
 
     def close(self) -> None:
+        self._opened.close()
         for process in self.processes:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

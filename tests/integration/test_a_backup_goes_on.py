@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from conftest import House
 
-ITEMS, STAGES = 400, 3
+ITEMS, STAGES = 800, 3
 MIDDLE = 200
 
 JOBS = """

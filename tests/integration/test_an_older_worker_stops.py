@@ -12,6 +12,8 @@ from tracker.schema import NEWEST_VERSION
 if TYPE_CHECKING:
     from conftest import House
 
+pytestmark = pytest.mark.timeout(180)  # a busy machine takes so long for a whole house
+
 READ_EVERYTHING = ("SELECT * FROM item_stages", "SELECT * FROM results", "SELECT * FROM events")
 
 WORDS = f"this code knows up to {NEWEST_VERSION}"
