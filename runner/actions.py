@@ -46,9 +46,6 @@ BATCH_SECONDS = 0.03
 MANY = 10_000
 """From so many on, a thread of its own moves to the disk what the batches have written."""
 
-YIELD_SECONDS = 0.003
-"""How long whoever acts stays away after each batch, so that all who wait for their turn have it first."""
-
 QUIET_MS = 4_000
 """An action on which nobody has worked for so long was left over by a process that died: the sweep takes it up."""
 
@@ -165,7 +162,7 @@ def work_off(
     """
     Do an action batch by batch, to its end or until a time of `time.monotonic`; how it stands then.
 
-    Between batches it yields the turn to write. Any number of processes may do so with one action.
+    Between batches all who wait for their turn to write have it. Any number of processes may do so with one action.
     """
     limit = FIRST_BATCH
     with _checkpoints_beside(conn, action):
@@ -175,7 +172,6 @@ def work_off(
                 watch(action)
             wanted = int(limit * BATCH_SECONDS / max(seconds, 1e-6))
             limit = max(SMALLEST_BATCH, min(wanted, 2 * limit, LARGEST_BATCH))
-            time.sleep(YIELD_SECONDS)
     return action
 
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import OperatorError
-from runner.actions import YIELD_SECONDS
 from runner.planning import plan_job
 from tracker.applying import begin_change, carry_over, find_change, list_changes
 from tracker.plan import is_remembered, remember_keep, remember_made_of
@@ -49,10 +48,10 @@ def apply_jobs_file(runtime: Runtime) -> None:
         _take_up(runtime, job)
     for change in list_changes(conn):
         while carry_over(conn, change.job) and time.monotonic() < until:
-            time.sleep(YIELD_SECONDS)
+            pass
     for renamed in list_renames(conn):
         while carry_history(conn, renamed) and time.monotonic() < until:
-            time.sleep(YIELD_SECONDS)
+            pass
 
 
 def _take_up(runtime: Runtime, job: JobSpec) -> None:
@@ -96,7 +95,6 @@ def apply_job(runtime: Runtime, job_id: str, by: str) -> Iterator[PlanChange]:
     while (change := find_change(conn, job_id)) is not None:
         yield change
         carry_over(conn, job_id)
-        time.sleep(YIELD_SECONDS)
 
 
 def rename(runtime: Runtime, job_id: str, old: str, new: str, by: str) -> Renamed:
@@ -123,4 +121,4 @@ def rename(runtime: Runtime, job_id: str, old: str, new: str, by: str) -> Rename
 
 def _end_rename(conn: Connection, renamed: Renamed) -> None:
     while carry_history(conn, renamed):
-        time.sleep(YIELD_SECONDS)
+        pass

@@ -17,7 +17,7 @@ ITEMS_AT_ONCE = 200
 """How many items one transaction reads in at most: some 15 ms."""
 
 YIELD_SECONDS = 0.005
-"""How long it stays away after each batch, so that all who wait for their turn to write have it first."""
+"""How long it stays away after each batch: what people search for may come a little later than what they wait for."""
 
 SWEEP_SECONDS = 0.5
 """How long one sweep works on it; the next goes on."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.filters import parse_filter
 from pipeline.lifecycle import Status
 from tracker import selecting
-from tracker.item_lists import list_by_priority
+from tracker.item_lists import list_ids_by_priority
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
@@ -149,8 +149,7 @@ def _list_failed(
 ) -> tuple[list[int], Any]:
     """List a job's failed items, or those that failed at a stage, behind `after`; and what to go on behind."""
     if stage is None:
-        rows = list_by_priority(conn, job_id, Status.FAILED, after, limit).rows
-        return [row.item_id for row in rows], f"{rows[-1].priority}:{rows[-1].item_id}" if rows else None
+        return list_ids_by_priority(conn, job_id, Status.FAILED, after, limit)
     asked = {"job_id": job_id, "stage": stage, "after": after or 0, "limit": limit}
     item_ids = [row[0] for row in conn.execute(LIST_FAILED, asked)]
     return item_ids, item_ids[-1] if item_ids else None

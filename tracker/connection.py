@@ -1,13 +1,12 @@
 """
 Connections to the tracker, and its one kind of write transaction.
 
-Every writer first queues on an advisory lock beside the database, which hands over at once and in turn;
-SQLite's own busy handler sleeps and is unfair, and is left for strangers such as the sqlite3 shell.
+Every writer first takes its turn, by advisory locks beside the database (`tracker.turns`); SQLite's own busy handler
+sleeps and is unfair, and is left for strangers such as the sqlite3 shell.
 """
 
 from __future__ import annotations
 
-import fcntl
 import os
 import weakref
 from contextlib import contextmanager
@@ -22,9 +21,11 @@ from tracker import schema
 from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
 from tracker.filesystem import check_directory
 from tracker.rows import trace_row
+from tracker.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from tracker.rows import Row
 
@@ -71,37 +72,28 @@ class Connection(apsw.Connection):
         self.set_busy_timeout(BUSY_TIMEOUT_MS)
         self.log_pages = 0
         self.make_checkpoint: Callable[[Connection], None] = checkpoint
-        self._lock_file: int | None = None
+        self._turns = Turns(path)
         _live.add(self)
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait for this connection's turn to write, and give it up at the end. A killed holder's is free."""
-        if self._lock_file is None:
-            self._lock_file = os.open(f"{self.path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._lock_file, fcntl.LOCK_EX)  # an interruption may strike just after it is ours
-            yield
-        finally:
-            fcntl.flock(self._lock_file, fcntl.LOCK_UN)
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for this connection's turn to write, and give it up at the end."""
+        return self._turns.take()
 
     def close(self, force: bool = False) -> None:
-        """Close the database and the lock's file. Safe to call twice."""
+        """Close the database and its locks' files. Safe to call twice."""
         super().close(force)
-        self.forget_lock()
+        self._turns.close()
 
-    def forget_lock(self) -> None:
-        """Close the lock's file."""
-        if self._lock_file is not None:
-            os.close(self._lock_file)
-            self._lock_file = None
+    def forget_locks(self) -> None:
+        """Close the locks' files."""
+        self._turns.close()
 
 
 def _forget_connections_in_child() -> None:
     # A forked child must neither use nor close its parent's connections: closing would drop the parent's
     # locks on the file. It leaks them on purpose, and lets go of the lock's files, which flock shares.
     for connection in list(_live):
-        connection.forget_lock()
+        connection.forget_locks()
         _abandoned.append(connection)
 
 

@@ -175,10 +175,10 @@ def list_missing_files(conn: Connection, folder: Path) -> list[str]:
 
 
 def list_companions(path: Path) -> list[Path]:
-    """List the tracker's files that are there: the database, its log, the log's index and the lock."""
+    """List the tracker's files that are there: the database, its log, the log's index and the locks."""
     return [
         one
-        for suffix in ("", "-wal", "-shm", ".lock")
+        for suffix in ("", "-wal", "-shm", ".lock", ".waiting")
         if (one := path.with_name(path.name + suffix)).exists()
     ]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracker.connection import Connection
+    from tracker.rows import Row
 
 LIST_BY_KEY = """
 SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, source, NULL
@@ -47,6 +49,15 @@ SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, 
  LIMIT :limit
 """
 
+LIST_PLACES = """
+SELECT priority, item_id
+  FROM work_items INDEXED BY idx_work_items_job_status
+ WHERE job_id = :job_id AND status = :status AND priority = :priority AND item_id > :after
+   AND status <> 'in_progress'                  -- as above
+ ORDER BY item_id
+ LIMIT :limit
+"""
+
 NEXT_LOWER_PRIORITY = """
 SELECT max(priority)
   FROM work_items INDEXED BY idx_work_items_job_status
@@ -68,7 +79,7 @@ SELECT item_id, job_id, key, NULL, status, NULL, priority, discovered_at, host, 
 
 ABOVE_ALL = 2**62
 
-Asked = dict[str, object]
+Asked = Mapping[str, object]
 
 Place = tuple[int, int]
 """A priority, and the id of an item: a page begins behind it."""
@@ -80,16 +91,37 @@ def list_by_priority(conn: Connection, job_id: str, status: str, after: str | No
 
     `after` is as a page before named it: "priority:item". Raises ValueError for anything else.
     """
-    place = (ABOVE_ALL, 0) if after is None else _read_place(after)
-    read = _list_in_progress if status == Status.IN_PROGRESS else _list_of_status
-    rows = read(conn, {"job_id": job_id, "status": status}, place, limit + 1)
+    asked, place = {"job_id": job_id, "status": status}, _read_place(after)
+    if status == Status.IN_PROGRESS:
+        rows = _list_in_progress(conn, asked, place, limit + 1)
+    else:
+        rows = [Selected(*row) for row in _list_of_status(conn, LIST_BY_PRIORITY, asked, place, limit + 1)]
     last = rows[limit - 1] if len(rows) > limit else None
-    return ListPage(rows[:limit], f"{last.priority}:{last.item_id}" if last else None)
+    return ListPage(rows[:limit], _write_place(last.priority, last.item_id) if last else None)
 
 
-def _read_place(after: str) -> Place:
+def list_ids_by_priority(
+    conn: Connection, job_id: str, status: str, after: str | None, limit: int
+) -> tuple[list[int], str | None]:
+    """
+    List the ids of a job's items of one status like `list_by_priority`, and where the next page begins.
+
+    It reads nothing but an index, which has none of the items in progress.
+    """
+    asked = {"job_id": job_id, "status": status}
+    places = _list_of_status(conn, LIST_PLACES, asked, _read_place(after), limit)
+    return [item_id for _, item_id in places], _write_place(*places[-1]) if places else None
+
+
+def _read_place(after: str | None) -> Place:
+    if after is None:
+        return ABOVE_ALL, 0
     priority, item_id = (int(number) for number in after.split(":"))
     return priority, item_id
+
+
+def _write_place(priority: int, item_id: int) -> str:
+    return f"{priority}:{item_id}"
 
 
 def _list_in_progress(conn: Connection, asked: Asked, place: Place, limit: int) -> list[Selected]:
@@ -98,13 +130,13 @@ def _list_in_progress(conn: Connection, asked: Asked, place: Place, limit: int) 
     return [Selected(*row) for row in rows]
 
 
-def _list_of_status(conn: Connection, asked: Asked, place: Place, limit: int) -> list[Selected]:
-    rows: list[Selected] = []
+def _list_of_status(conn: Connection, sql: str, asked: Asked, place: Place, limit: int) -> list[Row]:
+    rows: list[Row] = []
     priority: int | None
     priority, item_id = place
     while priority is not None and len(rows) < limit:
         there = {"priority": priority, "after": item_id, "limit": limit - len(rows)}
-        rows += [Selected(*row) for row in conn.execute(LIST_BY_PRIORITY, {**asked, **there})]
+        rows += conn.execute(sql, {**asked, **there}).fetchall()
         priority, item_id = _find_lower(conn, asked, priority), 0
     return rows
 
