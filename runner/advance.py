@@ -10,7 +10,7 @@ import structlog
 
 from handlers.running import run_handler
 from pipeline.errors import NotFoundError, StaleLeaseError
-from runner.big_results import is_big, move_if_big
+from runner.big_results import move_if_big
 from runner.breaker import note_ending
 from runner.budgets import has_budget
 from runner.claimed import Claimed
@@ -18,18 +18,18 @@ from runner.dispatch import publish, refill
 from runner.room import wait_for_room
 from tracker import claims, moves
 from tracker.attempt_logs import put_log
-from tracker.connection import join, write
+from tracker.connection import write
 from tracker.dispatch import Message
 from tracker.endings import Ending
 from tracker.host_waits import keep_wait
 from tracker.jobs import reset_auto_unpauses
+from tracker.moves import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.runtime import Runtime
-    from tracker.attempt_logs import AttemptLog
     from tracker.connection import Connection
     from tracker.moves import Settled
 
@@ -98,6 +98,8 @@ def _work(runtime: Runtime, claimed: Claimed) -> Ending:
 TOGETHER = 100
 """How many attempts are settled in one transaction: others who want to write wait for no longer than that."""
 
+EndedClaim = tuple["Claimed", "Ending"]
+
 Sends = list[tuple["JobSpec", list[Message]]]
 
 
@@ -111,92 +113,94 @@ class Concluded:
 
 def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | None:
     """Settle an attempt, refill what runs low, publish. None when its lease was lost: then nothing is changed."""
-    job = runtime.jobs.jobs.get(claimed.claim.job_id)
-    try:
-        ending = move_if_big(runtime, claimed.holder, ending)
-        logged = claimed.write_log()
-        settled, messages = wait_for_room(lambda: _settle(runtime, job, claimed, ending, logged))
-    except StaleLeaseError as error:
-        _tell_dropped(claimed, error)
-        return None
-    _tell(claimed, ending)
-    if job is not None:
-        publish(runtime, job, messages)
-    return settled
+    ended = _make_small(runtime, claimed, ending)
+    settled = [] if ended is None else _conclude_some(runtime, [ended])
+    return settled[0] if settled else None
 
 
-def conclude_all(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> list[Settled]:
+def conclude_all(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]:
     """
     Settle many attempts, refill what runs low, publish; what became of those whose lease was not lost.
 
-    Commits each hundred of them, and by itself each whose result is big. Where some cannot be settled together, each is
-    alone; one that cannot be settled is left to its lease.
+    Commits each hundred of them. Where some cannot be settled together, each is alone; one that cannot be settled is
+    left to its lease.
     """
-    settled, plain = [], []
+    small: list[EndedClaim] = []
     for claimed, ending in ended:
         wait_for_room(claimed.costs.write)
-        if is_big(ending):
-            one = conclude(runtime, claimed, ending)
-            settled += [] if one is None else [one]
-        else:
-            plain.append((claimed, ending))
-    for first in range(0, len(plain), TOGETHER):
-        settled += _conclude_some(runtime, plain[first : first + TOGETHER])
+        if (one := _make_small(runtime, claimed, ending)) is not None:
+            small.append(one)
+    settled = []
+    for first in range(0, len(small), TOGETHER):
+        some = small[first : first + TOGETHER]
+        try:
+            settled += _conclude_some(runtime, some)
+        except runtime.stop_errors:
+            raise
+        except Exception as error:  # noqa: BLE001 - each is tried by itself then
+            log.warning("failed together; each is settled alone", attempts=len(some), error=repr(error))
+            settled += [done for one in some for done in _conclude_alone(runtime, one)]
     return settled
 
 
-def _conclude_some(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> list[Settled]:
+def _make_small(runtime: Runtime, claimed: Claimed, ending: Ending) -> EndedClaim | None:
+    """Keep a big result as an artifact; None when the lease was lost meanwhile."""
     try:
-        done = wait_for_room(partial(_commit, runtime, ended))
-    except runtime.stop_errors:
-        raise
-    except Exception as error:
-        if len(ended) == 1:
-            raise
-        log.warning("failed together; each is settled alone", attempts=len(ended), error=repr(error))
-        return [settled for one in ended for settled in _conclude_alone(runtime, *one)]
+        return claimed, move_if_big(runtime, claimed.holder, ending)
+    except StaleLeaseError as error:
+        _tell_dropped(claimed, error)
+        return None
+
+
+def _conclude_some(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]:
+    done = wait_for_room(partial(_commit, runtime, ended))
     publish_all(runtime, done.sends)
     return done.settled
 
 
-def _conclude_alone(runtime: Runtime, claimed: Claimed, ending: Ending) -> list[Settled]:
+def _conclude_alone(runtime: Runtime, ended: EndedClaim) -> list[Settled]:
     try:
-        settled = conclude(runtime, claimed, ending)
+        return _conclude_some(runtime, [ended])
     except runtime.stop_errors:
         raise
     except Exception as error:  # noqa: BLE001 - one that cannot be settled must not take the others with it
-        claim = claimed.claim
+        claim = ended[0].claim
         log.error("not settled; its lease will run out", job=claim.job_id, key=claim.key, error=repr(error))
         return []
-    return [] if settled is None else [settled]
 
 
-def _commit(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> Concluded:
+def _commit(runtime: Runtime, ended: Sequence[EndedClaim]) -> Concluded:
     with write(runtime.tracker):
         return conclude_together(runtime, ended)
 
 
-def conclude_together(runtime: Runtime, ended: Sequence[tuple[Claimed, Ending]]) -> Concluded:
+def conclude_together(runtime: Runtime, ended: Sequence[EndedClaim]) -> Concluded:
     """
     Settle several attempts like `conclude`, in the caller's transaction.
 
     None of their results may be big. One whose lease was lost changes nothing.
     """
+    conn, jobs = runtime.tracker, runtime.jobs.jobs
+    outcomes = moves.settle_together(
+        conn, [_describe(runtime, claimed, ending) for claimed, ending in ended], by=runtime.worker
+    )
     low, settled, own = Low(), [], dict[str, list[Message]]()
-    for claimed, ending in ended:
-        job_id = claimed.claim.job_id
-        job = runtime.jobs.jobs.get(job_id)
-        try:
-            one, messages = _settle(runtime, job, claimed, ending, claimed.write_log(), low)
-        except StaleLeaseError as error:
-            _tell_dropped(claimed, error)
+    for (claimed, ending), one in zip(ended, outcomes, strict=True):
+        claim = claimed.claim
+        if one is None:
+            _tell_dropped(claimed, StaleLeaseError(claim.item_id, claim.stage, claim.attempt))
             continue
-        _tell(claimed, ending)
         settled.append(one)
-        own.setdefault(job_id, []).extend(messages)
+        _note(conn, claimed, ending)
+        own.setdefault(claim.job_id, []).extend(_list_countdown(claimed, one))
+        if (job := jobs.get(claim.job_id)) is not None:
+            note_ending(conn, job, one, ending)
+            low.update(_list_low(runtime, job, claimed))
+        _tell(claimed, ending)
+    for job_id in {claimed.claim.job_id for claimed, ending in ended if ending.result_json is not None}:
+        reset_auto_unpauses(conn, job_id)
     for (_, queue), job in sorted(low.items()):
-        own[job.name] += refill(runtime, runtime.tracker, job, queue)
-    jobs = runtime.jobs.jobs
+        own[job.name] += refill(runtime, conn, job, queue)
     return Concluded(settled, [(jobs[name], own[name]) for name in own if name in jobs])
 
 
@@ -206,76 +210,50 @@ def publish_all(runtime: Runtime, sends: Sends) -> None:
         publish(runtime, job, messages)
 
 
-def _settle(
-    runtime: Runtime,
-    job: JobSpec | None,
-    claimed: Claimed,
-    ending: Ending,
-    logged: AttemptLog | None,
-    low: Low | None = None,
-) -> tuple[Settled, list[Message]]:
-    conn, claim = runtime.tracker, claimed.claim
-    spec = next((stage for stage in job.stages if stage.name == claim.stage), None) if job else None
+def _describe(runtime: Runtime, claimed: Claimed, ending: Ending) -> Ended:
+    claim = claimed.claim
+    job = runtime.jobs.jobs.get(claim.job_id)
+    spec = _find_stage(job, claim.stage)
     limits = () if spec is None else (spec.concurrency, spec.rate, spec.batch)
     limited = job is None or spec is None or any(limits) or has_budget(runtime, job)
-    with join(conn):
-        settled = moves.settle(
-            conn,
-            claim.item_id,
-            claim.stage,
-            claim.attempt,
-            ending,
-            by=runtime.worker,
-            hand_over=not limited,  # then it waits in the tracker, where dispatch counts it
-            took_ms=claimed.took_ms,
-        )
-        if logged is not None:
-            put_log(conn, claim.item_id, claim.stage, claim.attempt, claim.job_id, logged)
-        if job is not None:
-            note_ending(conn, job, settled, ending)
-        if ending.waits_for_host is not None and ending.retry_at is not None:
-            keep_wait(conn, ending.waits_for_host, claim.item_id, claim.stage, ending.retry_at)
-        if ending.result_json is not None:
-            reset_auto_unpauses(conn, claim.job_id)
-        messages = _follow_up(runtime, conn, job, spec, settled, claimed, low)
-    return settled, messages
+    return Ended(
+        claim.item_id,
+        claim.stage,
+        claim.attempt,
+        ending,
+        hand_over=not limited,  # then it waits in the tracker, where dispatch counts it
+        took_ms=claimed.took_ms,
+    )
 
 
-def _follow_up(
-    runtime: Runtime,
-    conn: Connection,
-    job: JobSpec | None,
-    spec: StageSpec | None,
-    settled: Settled,
-    claimed: Claimed,
-    low: Low | None,
-) -> list[Message]:
-    """
-    Stamp what may be sent now that this attempt has ended: its own countdown, and what runs low.
+def _find_stage(job: JobSpec | None, name: str) -> StageSpec | None:
+    return next((stage for stage in job.stages if stage.name == name), None) if job else None
 
-    With `low`, what may run low is only noted there.
-    """
-    messages, claim = [], claimed.claim
-    if settled.countdown_seconds is not None:
-        messages.append(
-            Message(
-                claim.item_id,
-                claim.job_id,
-                claim.stage,
-                claim.attempt + 1,
-                claim.key,
-                settled.countdown_seconds,
-            )
-        )
-    if job is not None and spec is not None:
-        runtime.pace.note(job.name, spec.queue, claimed.seconds)
-        next_queues = {job.stage(name).queue for name in job.children(spec.name)}
-        for queue in sorted({spec.queue} | next_queues):
-            if low is None:
-                messages += refill(runtime, conn, job, queue)
-            else:
-                low[job.name, queue] = job
-    return messages
+
+def _note(conn: Connection, claimed: Claimed, ending: Ending) -> None:
+    """Note what the handler logged, and for which host the stage waits."""
+    claim, logged = claimed.claim, claimed.write_log()
+    if logged is not None:
+        put_log(conn, claim.item_id, claim.stage, claim.attempt, claim.job_id, logged)
+    if ending.waits_for_host is not None and ending.retry_at is not None:
+        keep_wait(conn, ending.waits_for_host, claim.item_id, claim.stage, ending.retry_at)
+
+
+def _list_countdown(claimed: Claimed, settled: Settled) -> list[Message]:
+    if settled.countdown_seconds is None:
+        return []
+    claim, delay_seconds = claimed.claim, settled.countdown_seconds
+    return [Message(claim.item_id, claim.job_id, claim.stage, claim.attempt + 1, claim.key, delay_seconds)]
+
+
+def _list_low(runtime: Runtime, job: JobSpec, claimed: Claimed) -> Low:
+    """List the runways that may have run low now that an attempt has ended: its own, and its followers'."""
+    spec = _find_stage(job, claimed.claim.stage)
+    if spec is None:
+        return Low()
+    runtime.pace.note(job.name, spec.queue, claimed.seconds)
+    queues = {spec.queue} | {job.stage(name).queue for name in job.children(spec.name)}
+    return {(job.name, queue): job for queue in queues}
 
 
 def _tell(claimed: Claimed, ending: Ending) -> None:

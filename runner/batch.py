@@ -50,13 +50,9 @@ def advance_together(runtime: Runtime, stage: str, attempts: Sequence[tuple[int,
 
 
 def _claim(runtime: Runtime, stage: str, attempts: Sequence[tuple[int, int]]) -> list[Claimed]:
-    conn = runtime.tracker
-    with write(conn):
-        taken = [
-            claims.claim(conn, item_id, stage, attempt, worker=runtime.worker)
-            for item_id, attempt in attempts
-        ]
-    return [Claimed(runtime, claim) for claim in taken if claim is not None]
+    asked = [(item_id, stage, attempt) for item_id, attempt in attempts]
+    taken = claims.claim_together(runtime.tracker, asked, worker=runtime.worker)
+    return [Claimed(runtime, claim) for claim in taken]
 
 
 def _work(runtime: Runtime, taken: list[Claimed]) -> list[Ending]:

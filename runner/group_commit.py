@@ -33,12 +33,10 @@ if TYPE_CHECKING:
 
     from runner.advance import Sends
     from runner.runtime import Runtime
+    from tracker.claims import Attempt
     from tracker.endings import Ending
 
 log = structlog.get_logger(__name__)
-
-Attempt = tuple[int, str, int]
-"""Of which item, which stage, and the number of the attempt."""
 
 MANY = 1000
 """More messages than wait in a process."""
@@ -145,15 +143,11 @@ class GroupCommit:
         runtime, conn = self._runtime, self._runtime.tracker
         with write(conn):
             sends = conclude_together(runtime, self._ended).sends
-            one = claims.claim(conn, *attempt, worker=runtime.worker)
-            taken = [one]
-            if one is not None and not one.crashes:  # what may kill its worker takes no others with it
-                taken += [
-                    claims.claim_ahead(conn, *other, worker=runtime.worker)
-                    for other in self._look_ahead(self._together - 1)
-                    if other not in self._ahead
-                ]
-        return sends, [Claimed(runtime, claim) for claim in taken if claim is not None]
+            taken = claims.claim_together(conn, [attempt], worker=runtime.worker)
+            if taken and not taken[0].crashes:  # what may kill its worker takes no others with it
+                others = [one for one in self._look_ahead(self._together - 1) if one not in self._ahead]
+                taken += claims.claim_together(conn, others, worker=runtime.worker, ahead=True)
+        return sends, [Claimed(runtime, claim) for claim in taken]
 
     def _settle(self) -> None:
         ended, self._ended = self._ended, []

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 CHECKPOINT_PAGES = 8000
 """The length of the log, in pages, at which a checkpoint is made: 16 MB in new files."""
 
+SOON_PAGES = CHECKPOINT_PAGES // 2
+"""The same for who has a thread for it: then nobody else's commit is the one that makes the log long."""
+
 SHORT_PAGES = 500
 """What is left of the log when it is moved within a turn: some milliseconds."""
 
@@ -39,6 +42,8 @@ def checkpoint(conn: Connection) -> None:
     try:
         for _ in range(TRIES):
             pages, moved = conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            if pages <= SHORT_PAGES:  # it has begun anew: somebody else was quicker
+                return
             if pages - moved <= SHORT_PAGES:
                 with conn.turn():
                     conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
@@ -63,11 +68,11 @@ def beside(conn: Connection, other: Connection) -> Iterator[None]:
 
     thread = threading.Thread(target=work, name="checkpoints", daemon=True)
     thread.start()
-    conn.make_checkpoint = lambda _: wanted.set()
+    conn.make_checkpoint, conn.longest_log = lambda _: wanted.set(), SOON_PAGES
     try:
         yield
     finally:
-        conn.make_checkpoint = checkpoint
+        conn.make_checkpoint, conn.longest_log = checkpoint, CHECKPOINT_PAGES
         ended.set()
         wanted.set()
         thread.join()

@@ -9,16 +9,19 @@ from typing import TYPE_CHECKING, Any
 from pipeline.lifecycle import CLAIM, Status
 from tracker.clock import now_ms
 from tracker.connection import join, write
-from tracker.events import append_event
+from tracker.events import Event, append_events
 from tracker.probes import take_probe
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from tracker.connection import Connection
 
 LEASE_SECONDS = 30.0
 """How long a claim holds unless it is renewed."""
+
+Attempt = tuple[int, str, int]
+"""Of which item, which stage, and the number of the attempt."""
 
 EARLY_MS = 1000
 """How much too early a countdown may arrive, by rounding or by another host's clock."""
@@ -58,7 +61,7 @@ UPDATE item_stages
    AND NOT EXISTS (SELECT 1 FROM pauses p
                     WHERE p.scope = 'stage' AND p.job_id = item_stages.job_id
                       AND p.stage = item_stages.stage AND p.host = '')
-RETURNING job_id, retries, crashes, priority,
+RETURNING item_id, stage, attempt, job_id, retries, crashes, priority,
           EXISTS (SELECT 1 FROM pauses p
                    WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = ''),
           (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id),
@@ -75,68 +78,56 @@ def claim(
     worker: str,
     lease_seconds: float = LEASE_SECONDS,
 ) -> Claim | None:
-    """
-    Take a stage for `attempt`, or return None: claimed already, not due, paused, or reset meanwhile.
-
-    The message that could not be claimed is spent; if the stage is only paused, dispatch sends it again when
-    the pause is lifted. Commits.
-    """
-    return _claim(conn, item_id, stage, attempt, worker, lease_seconds, ahead=False)
+    """Take one stage like `claim_together`, or return None. Commits."""
+    taken = claim_together(conn, [(item_id, stage, attempt)], worker=worker, lease_seconds=lease_seconds)
+    return taken[0] if taken else None
 
 
-def claim_ahead(
+def claim_together(
     conn: Connection,
-    item_id: int,
-    stage: str,
-    attempt: int,
+    attempts: Sequence[Attempt],
     *,
     worker: str,
     lease_seconds: float = LEASE_SECONDS,
-) -> Claim | None:
+    ahead: bool = False,
+) -> list[Claim]:
     """
-    Take a stage like `claim`, before its message has its turn, or return None; its turn still comes, then.
+    Take stages, each for one attempt, in their order; left out is what cannot be had.
 
-    A stage under which a worker has died is left for its turn. Joins the caller's transaction.
+    That is what was claimed already, is not due, is paused, or was reset meanwhile. The message that could not be
+    claimed is spent; if the stage is only paused, dispatch sends it again when the pause is lifted. With `ahead` the
+    messages have not had their turn: it still comes, then, and a stage under which a worker has died is left for it.
+    Commits, or joins the caller's transaction.
     """
-    return _claim(conn, item_id, stage, attempt, worker, lease_seconds, ahead=True)
-
-
-def _claim(
-    conn: Connection,
-    item_id: int,
-    stage: str,
-    attempt: int,
-    worker: str,
-    lease_seconds: float,
-    *,
-    ahead: bool,
-) -> Claim | None:
     now = now_ms()
-    asked = {
-        "item_id": item_id,
-        "stage": stage,
-        "attempt": attempt,
-        "worker": worker,
-        "now": now,
-        "leased_until": now + int(lease_seconds * 1000),
-        "latest": now + EARLY_MS,
-        "source": Status.PENDING,
-        "target": CLAIM.target,
-        "ahead": ahead,
-    }
+    asked = [
+        {
+            "item_id": item_id,
+            "stage": stage,
+            "attempt": attempt,
+            "worker": worker,
+            "now": now,
+            "leased_until": now + int(lease_seconds * 1000),
+            "latest": now + EARLY_MS,
+            "source": Status.PENDING,
+            "target": CLAIM.target,
+            "ahead": ahead,
+        }
+        for item_id, stage, attempt in attempts
+    ]
     with join(conn):
-        row = conn.execute(CLAIM_STAGE, asked).fetchone()
-        if row is None:
-            if not ahead:
-                _give_up_message(conn, asked)
-            return None
-        append_event(conn, row[0], CLAIM.name, item_id, stage, attempt, worker, None)
-        if row[4]:  # its job is paused, and lets out probes: this is one
-            take_probe(conn, row[0], item_id, stage, attempt)
-    job_id, retries, crashes, priority, _, key, data = row
-    return Claim(
-        item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, now, data
-    )
+        rows = []
+        for row in conn.executemany(CLAIM_STAGE, asked):  # each is claimed when it is asked for
+            rows.append(row)
+            if row[7]:  # its job is paused, and lets out probes, of which this is one
+                take_probe(conn, row[3], row[0], row[1], row[2])
+        if len(rows) < len(asked) and not ahead:
+            _give_up_messages(conn, asked, {(row[0], row[1]) for row in rows})
+        append_events(conn, [Event(row[3], CLAIM.name, row[0], row[1], row[2], worker) for row in rows])
+    return [
+        Claim(item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, now, data)
+        for item_id, stage, attempt, job_id, retries, crashes, priority, _, key, data in rows
+    ]
 
 
 READ_CLAIM = """
@@ -167,10 +158,13 @@ UPDATE item_stages
 """
 
 
-def _give_up_message(conn: Connection, asked: Mapping[str, Any]) -> None:
+def _give_up_messages(
+    conn: Connection, asked: Sequence[Mapping[str, Any]], taken: set[tuple[int, str]]
+) -> None:
     # If the message was the stage's own, the stage is ready again, for dispatch to send when it may. A
     # duplicate of an earlier attempt changes nothing here.
-    conn.execute(TAKE_BACK_MESSAGE, asked)
+    missed = [one for one in asked if (one["item_id"], one["stage"]) not in taken]
+    conn.executemany(TAKE_BACK_MESSAGE, missed)
 
 
 RENEW_LEASE = """

@@ -70,7 +70,7 @@ class Connection(apsw.Connection):
         self.path = path
         self.row_trace = trace_row
         self.set_busy_timeout(BUSY_TIMEOUT_MS)
-        self.log_pages = 0
+        self.log_pages, self.longest_log = 0, CHECKPOINT_PAGES
         self.make_checkpoint: Callable[[Connection], None] = checkpoint
         self._turns = Turns(path)
         _live.add(self)
@@ -205,7 +205,7 @@ def write(conn: Connection) -> Iterator[None]:
             if isinstance(error, apsw.FullError):
                 raise TrackerFullError(f"no room left to write {conn.path}") from error
             raise
-    if conn.log_pages >= CHECKPOINT_PAGES:
+    if conn.log_pages >= conn.longest_log:
         conn.make_checkpoint(conn)
 
 

@@ -220,7 +220,7 @@ def release_waiting(
     rows = conn.execute(RELEASE_WAITING, asked).fetchall()
     for item_id, stage, attempt, job_id in rows:
         _record(conn, job_id, [(item_id, stage, attempt)], by, detail or {"reason": "done again"})
-        advance_needs(conn, item_id, stage, job_id)
+        advance_needs(conn, [(item_id, stage, job_id)])
     return [Place(item_id, stage, attempt) for item_id, stage, attempt, _ in rows]
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from tracker.rows import Row
 
@@ -49,37 +49,53 @@ def append_event(
     detail: Mapping[str, Any] | None,
 ) -> None:
     """Record an event in the transaction that the caller has open."""
-    conn.execute(
-        LOG_EVENT,
-        {
-            "now": now_ms(),
-            "job_id": job_id,
-            "item_id": item_id,
-            "stage": stage,
-            "attempt": attempt,
-            "kind": kind,
-            "by": by,
-            "detail": write_json(detail) if detail else None,
-        },
-    )
+    append_events(conn, [Event(job_id, kind, item_id, stage, attempt, by, detail)])
+
+
+class Event(NamedTuple):
+    """What happened: a move of one stage, or an action."""
+
+    job_id: str | None
+    kind: str
+    item_id: int | None
+    stage: str | None
+    attempt: int | None
+    by: str | None
+    detail: Mapping[str, Any] | None = None
+
+
+def append_events(conn: Connection, events: Iterable[Event]) -> None:
+    """Record events, in their order, in the transaction that the caller has open."""
+    now = now_ms()
+    conn.executemany(LOG_EVENT, [_bind(one, now) for one in events])
+
+
+def _bind(event: Event, now: int) -> dict[str, Any]:
+    job_id, kind, item_id, stage, attempt, by, detail = event
+    return {
+        "now": now,
+        "job_id": job_id,
+        "item_id": item_id,
+        "stage": stage,
+        "attempt": attempt,
+        "kind": kind,
+        "by": by,
+        "detail": write_json(detail) if detail else None,
+    }
 
 
 def append_moves(
     conn: Connection,
     job_id: str,
     kind: str,
-    places: Iterable[Sequence[Any]],
+    places: Iterable[tuple[int, str, int]],
     by: str | None,
     detail: Mapping[str, Any],
 ) -> None:
     """Record the same event for each (item, stage, attempt), in the transaction that the caller has open."""
-    asked = {"now": now_ms(), "job_id": job_id, "kind": kind, "by": by, "detail": write_json(detail)}
-    conn.executemany(
-        LOG_EVENT,
-        [
-            asked | {"item_id": item_id, "stage": stage, "attempt": attempt}
-            for item_id, stage, attempt in places
-        ],
+    append_events(
+        conn,
+        [Event(job_id, kind, item_id, stage, attempt, by, detail) for item_id, stage, attempt in places],
     )
 
 

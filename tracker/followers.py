@@ -10,6 +10,8 @@ from tracker.events import append_event
 from tracker.plan import SWITCHED_OFF
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from tracker.connection import Connection
 
 
@@ -24,6 +26,11 @@ class Attempt:
     started_at: int | None
     now: int
 
+    @property
+    def place(self) -> tuple[int, str, str]:
+        """Give its item, stage and job."""
+        return self.item_id, self.stage, self.job_id
+
 
 ADVANCE_NEEDS = """
 UPDATE item_stages
@@ -37,9 +44,12 @@ UPDATE item_stages
 """
 
 
-def advance_needs(conn: Connection, item_id: int, stage: str, job_id: str) -> None:
-    """Recount what the stages that need `stage` still wait for, in the caller's transaction."""
-    conn.execute(ADVANCE_NEEDS, {"item_id": item_id, "stage": stage, "job_id": job_id})
+def advance_needs(conn: Connection, places: Iterable[tuple[int, str, str]]) -> None:
+    """Recount what the stages that need these, (item, stage, job), still wait for, in the caller's transaction."""
+    conn.executemany(
+        ADVANCE_NEEDS,
+        [{"item_id": item_id, "stage": stage, "job_id": job_id} for item_id, stage, job_id in places],
+    )
 
 
 RECOUNT_STAGE = """

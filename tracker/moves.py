@@ -7,21 +7,23 @@ changed, somebody else owns the stage by now. The move's event is written in the
 
 from __future__ import annotations
 
-import math
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StaleLeaseError
-from pipeline.lifecycle import FINISH, SATISFIED, Move, Status
+from pipeline.lifecycle import SATISFIED, Status
+from tracker.attempt_records import Moved, record
 from tracker.clock import now_ms
 from tracker.connection import Connection, join
 from tracker.cutoff import follow_rerun, read_before, release_waiting
 from tracker.endings import Ending, make_storable
-from tracker.events import append_event
 from tracker.followers import Attempt, advance_needs, rejoin_plan, skip_rest
 
 if TYPE_CHECKING:
-    from tracker.endings import Failure
+    from collections.abc import Mapping, Sequence
+
+    from tracker.rows import Row
 
 COUNTDOWN_MAX_SECONDS = 300.0
 """A longer wait is parked in the tracker, and costs the broker nothing."""
@@ -56,8 +58,25 @@ UPDATE item_stages
        queued_at = NULL, resend_at = NULL, sends = 0
  WHERE item_id = :item_id AND stage = :stage
    AND status = :source AND (attempt = :attempt OR :attempt IS NULL)
-RETURNING job_id, attempt, started_at, status, reason, again
+RETURNING item_id, stage, attempt, job_id, started_at, status, reason, again
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """
+    An attempt that has ended, and is to be settled.
+
+    `attempt` None means whichever is current. A short wait is stamped for a countdown, which whoever settles must then
+    publish, unless `hand_over` is false. `took_ms` is how long it took, if that is not the time since its claim.
+    """
+
+    item_id: int
+    stage: str
+    attempt: int | None
+    ending: Ending
+    hand_over: bool = True
+    took_ms: int | None = None
 
 
 def settle(
@@ -69,171 +88,105 @@ def settle(
     *,
     by: str | None = None,
     hand_over: bool = True,
-    took_ms: int | None = None,
 ) -> Settled:
     """
-    End an attempt: the status, its result or failure, its event and what becomes ready.
+    End one attempt like `settle_together`.
 
-    All in one transaction, which joins the caller's. `attempt=None` means whichever is current. A short
-    wait is stamped for a countdown, which the caller must then publish, unless `hand_over` is false. `took_ms` is how
-    long it took, if that is not the time since its claim. Raises `StaleLeaseError` when this attempt no longer owns the
-    stage; then nothing is changed.
+    Raises `StaleLeaseError` when this attempt no longer owns the stage; then nothing is changed.
     """
-    now = now_ms()
+    (settled,) = settle_together(conn, [Ended(item_id, stage, attempt, ending, hand_over)], by=by)
+    if settled is None:
+        raise StaleLeaseError(item_id, stage, attempt)
+    return settled
+
+
+def settle_together(
+    conn: Connection, ended: Sequence[Ended], *, by: str | None = None
+) -> list[Settled | None]:
+    """
+    End attempts: the status of each, its result or failure, its event and what becomes ready.
+
+    All in one transaction, which joins the caller's. What became of each, in their order; None for one that no longer
+    owns its stage, of which nothing is changed.
+    """
+    settled: dict[int, Settled] = {}
     with join(conn):
-        row = conn.execute(
-            SETTLE_STAGE,
-            {
-                "item_id": item_id,
-                "stage": stage,
-                "attempt": attempt,
-                "now": now,
-                "source": ending.source,
-                "target": ending.move.target,
-                "reason": None if ending.reason is None else make_storable(ending.reason),
-                "retry_at": ending.retry_at,
-                "retried": ending.uses_retry,
-                "crashed": ending.is_crash,
-            },
-        ).fetchone()
-        if row is None:
-            raise StaleLeaseError(item_id, stage, attempt)
-        if row[3] != ending.move.target:  # somebody asked for it to stop meanwhile: that is how it ended
-            ending = Ending.skipped(row[4])
-        settled = Attempt(item_id, row[0], stage, row[1], row[2], now)
-        before = None if row[5] is None else read_before(conn, item_id, stage)
-        _record(conn, settled, ending, by, took_ms)
-        status, countdown = ending.move.target, None
-        if status is Status.PENDING:
-            status = rejoin_plan(conn, settled, by)
-        if status in SATISFIED:
-            if before is not None:
-                follow_rerun(conn, settled, before, ending, by)
-            advance_needs(conn, item_id, stage, row[0])
-        if ending.skips_rest:
-            skip_rest(conn, settled, ending.reason, by)
-            release_waiting(conn, [item_id], by)
-        if hand_over and ending.retry_at is not None:
-            countdown = _hand_to_broker(conn, settled, ending)
-    return Settled(item_id, row[0], stage, row[1], status, countdown)
+        for some in _split_by_item(ended):
+            settled |= _settle_some(conn, some, by)
+    return [settled.get(number) for number in range(len(ended))]
 
 
-def _record(conn: Connection, attempt: Attempt, ending: Ending, by: str | None, took_ms: int | None) -> None:
-    append_event(
-        conn,
-        attempt.job_id,
-        ending.move.name,
-        attempt.item_id,
-        attempt.stage,
-        attempt.number,
-        by,
-        ending.as_detail(),
-    )
-    if ending.result_json is not None:
-        _put_result(conn, attempt, ending)
-    if ending.failure is not None:
-        _put_failure(conn, attempt, ending.failure)
-    if attempt.started_at is not None and ending.source is Status.IN_PROGRESS:
-        _count_settled(conn, attempt, ending.move, took_ms)
+def _split_by_item(ended: Sequence[Ended]) -> list[dict[int, Ended]]:
+    """Split into rounds of one for each item: what follows from one may concern another stage of its item."""
+    rounds: list[dict[int, Ended]] = []
+    seen = Counter[int]()
+    for number, one in enumerate(ended):
+        if seen[one.item_id] == len(rounds):
+            rounds.append({})
+        rounds[seen[one.item_id]][number] = one
+        seen[one.item_id] += 1
+    return rounds
 
 
-PUT_RESULT = """
-INSERT INTO results (item_id, stage, job_id, attempt, result, handler_version, input_hash, output_hash, stored_at)
-VALUES (:item_id, :stage, :job_id, :attempt, :result, :handler_version, :input_hash, :output_hash, :now)
-    ON CONFLICT (item_id, stage) DO UPDATE
-   SET attempt = excluded.attempt, result = excluded.result, handler_version = excluded.handler_version,
-       input_hash = excluded.input_hash, output_hash = excluded.output_hash, stored_at = excluded.stored_at
-"""
-
-
-def _put_result(conn: Connection, attempt: Attempt, ending: Ending) -> None:
-    conn.execute(
-        PUT_RESULT,
-        {
-            "item_id": attempt.item_id,
-            "stage": attempt.stage,
-            "job_id": attempt.job_id,
-            "attempt": attempt.number,
-            "result": ending.result_json,
-            "handler_version": ending.handler_version,
-            "input_hash": ending.input_hash,
-            "output_hash": ending.output_hash,
-            "now": attempt.now,
-        },
-    )
-
-
-PUT_FAILURE = """
-INSERT INTO failures (item_id, stage, attempt, job_id, failed_at, error_type, message, signature, traceback, host,
-                      handler_version)
-VALUES (:item_id, :stage, :attempt, :job_id, :now, :error_type, :message, :signature, :traceback, :host,
-        :handler_version)
-    ON CONFLICT DO UPDATE
-   SET failed_at = excluded.failed_at, error_type = excluded.error_type, message = excluded.message,
-       signature = excluded.signature, traceback = excluded.traceback, host = excluded.host,
-       handler_version = excluded.handler_version
-"""
-
-
-def _put_failure(conn: Connection, attempt: Attempt, failure: Failure) -> None:
-    conn.execute(
-        PUT_FAILURE,
-        {
-            "item_id": attempt.item_id,
-            "stage": attempt.stage,
-            "attempt": attempt.number,
-            "job_id": attempt.job_id,
-            "now": attempt.now,
-            "error_type": failure.error_type,
-            "message": failure.message,
-            "signature": failure.signature,
-            "traceback": failure.traceback,
-            "host": failure.host,
-            "handler_version": failure.handler_version,
-        },
-    )
-
-
-COUNT_TIMING = """
-INSERT INTO stage_timings (job_id, stage, bucket, count, total_ms, max_ms)
-VALUES (:job_id, :stage, :bucket, 1, :ms, :ms)
-    ON CONFLICT DO UPDATE
-   SET count = count + 1, total_ms = total_ms + :ms, max_ms = max(max_ms, :ms)
-"""
-
-COUNT_MINUTE = """
-INSERT INTO stage_minutes (job_id, stage, minute, settled, failed)
-VALUES (:job_id, :stage, :minute, 1, :failed)
-    ON CONFLICT DO UPDATE
-   SET settled = settled + 1, failed = failed + :failed
-"""
-
-
-def _count_settled(conn: Connection, attempt: Attempt, move: Move, took_ms: int | None) -> None:
-    if took_ms is None:
-        took_ms = attempt.now - (attempt.started_at or attempt.now)
-    milliseconds = max(0, took_ms)
-    asked = {
-        "job_id": attempt.job_id,
-        "stage": attempt.stage,
-        "bucket": bucket_of(milliseconds),
-        "ms": milliseconds,
-        "minute": attempt.now // 60_000,
-        "failed": move.target is Status.FAILED,
+def _settle_some(conn: Connection, ended: Mapping[int, Ended], by: str | None) -> dict[int, Settled]:
+    now = now_ms()
+    rows = conn.executemany(SETTLE_STAGE, [_bind(one, now) for one in ended.values()])
+    by_place = {(row[0], row[1]): row for row in rows}
+    moved = {
+        number: _read_moved(conn, one, row, now)
+        for number, one in ended.items()
+        if (row := by_place.get((one.item_id, one.stage))) is not None
     }
-    if move is FINISH:
-        conn.execute(COUNT_TIMING, asked)
-    conn.execute(COUNT_MINUTE, asked)
+    record(conn, list(moved.values()), by)
+    statuses = {number: _follow_up(conn, one, by) for number, one in moved.items()}
+    advance_needs(conn, [one.attempt.place for number, one in moved.items() if statuses[number] in SATISFIED])
+    return {number: _end(conn, one, statuses[number], by) for number, one in moved.items()}
 
 
-def bucket_of(milliseconds: int) -> int:
-    """
-    Tell the histogram's bucket of a duration: 8 to an octave, so that a bucket is 9 % wide.
+def _bind(ended: Ended, now: int) -> dict[str, Any]:
+    ending = ended.ending
+    return {
+        "item_id": ended.item_id,
+        "stage": ended.stage,
+        "attempt": ended.attempt,
+        "now": now,
+        "source": ending.source,
+        "target": ending.move.target,
+        "reason": None if ending.reason is None else make_storable(ending.reason),
+        "retry_at": ending.retry_at,
+        "retried": ending.uses_retry,
+        "crashed": ending.is_crash,
+    }
 
-    >>> bucket_of(0), bucket_of(1), bucket_of(1000)
-    (0, 0, 80)
-    """
-    return round(8 * math.log2(max(milliseconds, 1)))
+
+def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
+    item_id, stage, attempt, job_id, started_at, status, reason, again = row
+    ending = ended.ending
+    if status != ending.move.target:  # somebody asked for it to stop meanwhile: that is how it ended
+        ending = Ending.skipped(reason)
+    before = None if again is None else read_before(conn, item_id, stage)
+    attempted = Attempt(item_id, job_id, stage, attempt, started_at, now)
+    return Moved(attempted, ending, ended.took_ms, ended.hand_over, before)
+
+
+def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:
+    """Do what follows for the stage itself, if it waits again, and for those that it had done again; its status."""
+    status = moved.ending.move.target
+    if status is Status.PENDING:
+        return rejoin_plan(conn, moved.attempt, by)
+    if status in SATISFIED and moved.before is not None:
+        follow_rerun(conn, moved.attempt, moved.before, moved.ending, by)
+    return status
+
+
+def _end(conn: Connection, moved: Moved, status: Status, by: str | None) -> Settled:
+    attempt, ending, countdown = moved.attempt, moved.ending, None
+    if ending.skips_rest:
+        skip_rest(conn, attempt, ending.reason, by)
+        release_waiting(conn, [attempt.item_id], by)
+    if moved.hand_over and ending.retry_at is not None:
+        countdown = _hand_to_broker(conn, attempt, ending)
+    return Settled(attempt.item_id, attempt.job_id, attempt.stage, attempt.number, status, countdown)
 
 
 COUNT_COUNTDOWNS = "SELECT countdown FROM stage_counts WHERE job_id = :job_id AND stage = :stage"

@@ -26,7 +26,10 @@ LONG_SECONDS = 0.004
 """Whoever had to wait for so long takes one turn alone: there are many who wait."""
 
 LETS_GO_SECONDS = 0.0001
-"""How long one stays away to let others go first: another process is woken within that time."""
+"""How long one stays away to let others go first: where a processor is free, another is woken within that time."""
+
+LETS_GO_SHARE = 0.1
+"""After a long turn it stays away until another has it, for this share of that time at most."""
 
 
 class Turns:
@@ -36,7 +39,7 @@ class Turns:
         self._path = path
         self._lock: int | None = None
         self._waiting: int | None = None
-        self._goes_on_until = 0.0
+        self._goes_on_until = self._had_seconds = 0.0
 
     @contextmanager
     def take(self) -> Iterator[None]:
@@ -45,7 +48,9 @@ class Turns:
             self._lock, self._waiting = self._open("lock"), self._open("waiting")
         try:
             self._wait(self._lock, self._waiting)  # an interruption may strike just after it is ours
+            begun = time.monotonic()
             yield
+            self._had_seconds = time.monotonic() - begun
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
@@ -64,7 +69,7 @@ class Turns:
             if _try(waiting, fcntl.LOCK_EX):  # nobody shares it
                 fcntl.flock(waiting, fcntl.LOCK_UN)
             else:
-                time.sleep(LETS_GO_SECONDS)
+                self._let_go_first(lock)
             self._goes_on_until = time.monotonic() + GOES_ON_SECONDS
         if _try(lock, fcntl.LOCK_EX):
             return
@@ -76,6 +81,16 @@ class Turns:
             fcntl.flock(waiting, fcntl.LOCK_UN)
         now = time.monotonic()
         self._goes_on_until = now + GOES_ON_SECONDS if now - begun < LONG_SECONDS else now
+
+    def _let_go_first(self, lock: int) -> None:
+        until = time.monotonic() + LETS_GO_SHARE * self._had_seconds
+        while True:
+            time.sleep(LETS_GO_SECONDS)
+            if not _try(lock, fcntl.LOCK_EX):
+                return  # another has it
+            fcntl.flock(lock, fcntl.LOCK_UN)
+            if time.monotonic() >= until:
+                return
 
 
 def _try(file: int, kind: int) -> bool:

@@ -44,9 +44,8 @@ BREAKAGES = {
     ),
     Fault.PUBLISHED_BEFORE_COMMIT: Breakage(
         "runner/advance.py",
-        "        messages = _follow_up(runtime, conn, job, spec, settled, claimed, low)\n",
-        "        publish(runtime, job, _follow_up(runtime, conn, job, spec, settled, claimed, low))\n"
-        "        messages = []\n",
+        "        own[job.name] += refill(runtime, conn, job, queue)\n",
+        "        publish(runtime, job, refill(runtime, conn, job, queue))\n",
         "runs ahead of the record",
     ),
     Fault.LEASE_NOT_RENEWED: Breakage(

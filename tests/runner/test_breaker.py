@@ -15,7 +15,7 @@ from runner.discover import discover
 from runner.lost import end_overdue, give_back_crashed
 from runner.sweep import sweep
 from tracker import pauses
-from tracker.claims import LEASE_SECONDS, claim
+from tracker.claims import LEASE_SECONDS, claim, claim_together
 from tracker.endings import CRASH_LIMIT, Ending, Failure
 from tracker.moves import settle
 from tracker.pauses import Target
@@ -64,6 +64,10 @@ def trip(shop, stage="fetch"):
     shop.acts[stage] = fails()
     shop.run(*"abcdefghij")
     assert held(shop) is not None
+
+
+def batched(places, size):
+    return [places[first : first + size] for first in range(0, len(places), size)]
 
 
 def wait_for_probe(shop, clock, minutes):
@@ -213,8 +217,11 @@ def test_after_a_success_the_next_pause_is_short_again(open_shop, clock):
     assert (held(shop).until_at - held(shop).since_at) // 1000 == 15 * MINUTE
 
 
+@pytest.mark.parametrize("at_once", [1, 100])
 @pytest.mark.parametrize("probes", [1, 2, 4])
-def test_no_more_than_the_probes_go_through_however_many_messages_there_are(open_shop, clock, probes):
+def test_no_more_than_the_probes_go_through_however_many_messages_there_are(
+    open_shop, clock, probes, at_once
+):
     shop = open_shop(probe=probes)
     shop.add(*"abcdefghij")
     shop.dispatch()
@@ -225,8 +232,12 @@ def test_no_more_than_the_probes_go_through_however_many_messages_there_are(open
         one for one in [*shop.publisher.waiting, *stale] if shop.status(one.key, one.stage) == "pending"
     ]
     assert len(waiting) > probes
-    claimed = [claim(shop.conn, one.item_id, one.stage, one.attempt, worker="w") for one in waiting]
-    assert len([one for one in claimed if one is not None]) == probes
+    claimed = [
+        taken
+        for some in batched([(one.item_id, one.stage, one.attempt) for one in waiting], at_once)
+        for taken in claim_together(shop.conn, some, worker="w")
+    ]
+    assert len(claimed) == probes
     assert held(shop).probes_left == 0
     assert shop.dispatch() == 0
 

@@ -107,6 +107,16 @@ def test_where_somebody_else_makes_a_checkpoint_nobody_waits_for_it(path):
         assert conn.log_pages < CHECKPOINT_PAGES
 
 
+def test_where_somebody_else_has_made_one_nobody_waits_for_a_turn(path):
+    with tracker.open_db(path) as conn, tracker.open_db(path) as other:
+        write_a_little(conn)
+        with other.turn():
+            asked = threading.Thread(target=checkpoint, args=(conn,), daemon=True)
+            asked.start()
+            asked.join(30)
+            assert not asked.is_alive()
+
+
 def test_long_work_leaves_the_checkpoints_to_a_thread(path):
     with tracker.open_db(path) as conn, tracker.open_db(path) as other:
         with checkpoints.beside(conn, other):
