@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections import Counter, defaultdict
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -199,8 +199,3 @@ def _is_alike(before: Any, after: Any) -> bool:
     return (isinstance(before, list) and isinstance(after, list)) or (
         _is_number(before) and _is_number(after)
     )
-
-
-def count_kinds(found: Iterable[Difference]) -> dict[Kind, int]:
-    """Count differences by their kind."""
-    return dict(Counter(one.kind for one in found))

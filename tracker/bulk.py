@@ -15,6 +15,7 @@ from pipeline.lifecycle import Status
 from tracker.acts import WAKE_STAGES, Act, Change, Reach
 from tracker.clock import now_ms
 from tracker.cutoff import note_released, release_waiting
+from tracker.followers import recount_needs
 from tracker.plan import open_known
 
 if TYPE_CHECKING:
@@ -92,22 +93,6 @@ INSERT INTO events (at, job_id, item_id, stage, attempt, kind, by, detail)
 SELECT :now, s.job_id, s.item_id, s.stage, s.attempt, :kind, :by, :detail
   FROM json_each(:places) place
  CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
-"""
-
-RECOUNT_NEEDS = """
-UPDATE item_stages
-   SET needs_left = (SELECT count(*)
-                       FROM stage_needs n
-                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
-                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
-                        AND needed.status NOT IN ('done', 'skipped')),
-       queued_at = NULL, resend_at = NULL
- WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND status = 'pending'
-   AND needs_left <> (SELECT count(*)
-                        FROM stage_needs n
-                        JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
-                       WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
-                         AND needed.status NOT IN ('done', 'skipped'))
 """
 
 
@@ -210,12 +195,6 @@ def log_moves(conn: Connection, places: str, move: Move, by: str, detail: Mappin
         LOG_MOVES,
         {"places": places, "now": now_ms(), "kind": move.name, "by": by, "detail": json.dumps(dict(detail))},
     )
-
-
-def recount_needs(conn: Connection, item_ids: set[int]) -> None:
-    """Recount what pending stages of these items wait for, where it has changed, in the caller's transaction."""
-    if item_ids:
-        conn.execute(RECOUNT_NEEDS, {"item_ids": json.dumps(sorted(item_ids))})
 
 
 def _bind(conn: Connection, asked: Asked, change: Change) -> dict[str, Any]:

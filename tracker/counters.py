@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from tracker.connection import write
+from tracker.followers import recount_needs
 from tracker.jobs import get_note, set_note
-from tracker.recovery import recount_items
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -226,7 +226,7 @@ def mend_items(conn: Connection, job_id: str) -> int:
     statuses, needs = list_wrong_items(conn, job_id)
     for batch in _split(needs):
         with write(conn):
-            recount_items(conn, batch)
+            recount_needs(conn, batch)
     for batch in _split(statuses):
         with write(conn):
             conn.execute(MEND_STATUSES, {"item_ids": json.dumps(list(batch))})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -50,6 +51,28 @@ def advance_needs(conn: Connection, places: Iterable[tuple[int, str, str]]) -> N
         ADVANCE_NEEDS,
         [{"item_id": item_id, "stage": stage, "job_id": job_id} for item_id, stage, job_id in places],
     )
+
+
+RECOUNT_NEEDS = """
+UPDATE item_stages
+   SET needs_left = (SELECT count(*)
+                       FROM stage_needs n
+                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
+                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
+                        AND needed.status NOT IN ('done', 'skipped')),
+       queued_at = NULL, resend_at = NULL
+ WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND status = 'pending'
+   AND needs_left <> (SELECT count(*)
+                        FROM stage_needs n
+                        JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
+                       WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
+                         AND needed.status NOT IN ('done', 'skipped'))
+"""
+
+
+def recount_needs(conn: Connection, item_ids: Iterable[int]) -> None:
+    """Recount what pending stages of these items wait for, where it has changed, in the caller's transaction."""
+    conn.execute(RECOUNT_NEEDS, {"item_ids": json.dumps(sorted(set(item_ids)))})
 
 
 RECOUNT_STAGE = """

@@ -15,10 +15,10 @@ from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
 from tracker.events import append_event
+from tracker.followers import recount_needs
 from tracker.introducing import INTRODUCE_JOB
 from tracker.moves import settle
 from tracker.plan import StagePlan, Stages, make_plan, open_items
-from tracker.recovery import recount_items
 from tracker.results import store_result
 from tracker.stages import HAND_LEASE_SECONDS
 
@@ -325,7 +325,7 @@ def retry_failed(
         again = conn.execute(RETRY_FAILED_STAGES, asked).fetchall()
         for item_id, name, attempt in again:
             append_event(conn, job_id, RETRY_FAILED.name, item_id, name, attempt, by, None)
-        recount_items(conn, [row[0] for row in again])
+        recount_needs(conn, [row[0] for row in again])
     return len(again)
 
 

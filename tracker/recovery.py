@@ -13,6 +13,7 @@ from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.endings import Ending
 from tracker.events import append_moves
+from tracker.followers import recount_needs
 from tracker.moves import Settled, settle
 
 if TYPE_CHECKING:
@@ -258,27 +259,9 @@ def _require_stage(conn: Connection, job_id: str, stage: str) -> None:
         raise NotFoundError(f"stage of job {job_id!r} that an item has been through, named", stage)
 
 
-RECOUNT_ITEMS = """
-UPDATE item_stages
-   SET needs_left = (SELECT count(*)
-                       FROM stage_needs n
-                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
-                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
-                        AND needed.status NOT IN ('done', 'skipped')),
-       queued_at = NULL, resend_at = NULL
- WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND status = 'pending'
-"""
-
-
-def recount_items(conn: Connection, item_ids: Iterable[int]) -> None:
-    """Recount what the pending stages of these items wait for, in the caller's transaction."""
-    conn.execute(RECOUNT_ITEMS, {"item_ids": json.dumps(sorted(set(item_ids)))})
-
-
 def _finish_bulk(conn: Connection, job_id: str, touched: list[Any], move: Move, reason: str) -> int:
     """Record one event for each (item, stage, attempt) that moved, and recount; how many items."""
     append_moves(conn, job_id, move.name, touched, None, {"reason": reason})
     item_ids = {row[0] for row in touched}
-    if item_ids:
-        recount_items(conn, item_ids)
+    recount_needs(conn, item_ids)
     return len(item_ids)

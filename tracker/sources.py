@@ -61,16 +61,6 @@ def save_cursor(conn: Connection, job_id: str, source: str, cursor: Any) -> None
         conn.execute(SAVE_CURSOR, {"job_id": job_id, "source": source, "cursor": text})
 
 
-FORGET_SOURCES = "DELETE FROM source_state WHERE job_id = :job_id AND (source = :source OR :source IS NULL)"
-
-
-def forget_sources(conn: Connection, job_id: str, source: str | None = None) -> int:
-    """Forget one source of a job, or all, so that the next look begins at its beginning; how many. Commits."""
-    with write(conn):
-        conn.execute(FORGET_SOURCES, {"job_id": job_id, "source": source})
-        return conn.changes()
-
-
 @dataclass(frozen=True, slots=True)
 class SourceLook:
     """

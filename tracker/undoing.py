@@ -14,10 +14,11 @@ from pipeline.errors import NotUndoableError
 from pipeline.lifecycle import MARK_DONE, MARK_FAILED, RESET, SKIP, Status
 from tracker.actions import UNDO, Action, add_done, begin, find_newest, finish, get_action, take_turn
 from tracker.acts import ACTS
-from tracker.bulk import log_moves, recount_needs
+from tracker.bulk import log_moves
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.cutoff import release_waiting
+from tracker.followers import recount_needs
 from tracker.injecting import take_back_injected
 from tracker.priorities import restore_priorities
 
@@ -230,7 +231,7 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
     conn.execute(RESTORE_AGAIN, asked)
     conn.execute(RESTORE_FRESH, asked)
     release_waiting(conn, untouched, undo.by)
-    recount_needs(conn, set(untouched))
+    recount_needs(conn, untouched)
     if ACTS[undo.detail["act"]].counts == "items":
         add_done(conn, undo, len(untouched), len(item_ids) - len(untouched))
     else:

@@ -48,14 +48,6 @@ def test_a_look_leaves_the_cursor_as_it_is(conn, look):
     assert sources.read_memory(conn, "papers", FEED) == SourceMemory(7, '"1"')
 
 
-def test_a_source_forgotten_begins_anew(conn, look):
-    look(etag='"1"')
-    look(source="other", etag='"1"')
-    assert sources.forget_sources(conn, "papers", FEED) == 1
-    assert sources.read_memory(conn, "papers", FEED) == SourceMemory()
-    assert sources.forget_sources(conn, "papers") == 1
-
-
 def test_health_is_the_last_look_beside_the_usual_ones(look):
     for found, new in ((10, 10), (10, 0), (30, 2)):
         health = look(found=found, new=new)

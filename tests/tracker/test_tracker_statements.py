@@ -128,7 +128,7 @@ HOT = {
     "acts.TO_PENDING": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "acts.TO_SKIPPED": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "bulk.REMEMBER_STAGES": "s USING PRIMARY KEY (item_id=?)",
-    "bulk.RECOUNT_NEEDS": "item_stages USING PRIMARY KEY (item_id=?)",
+    "followers.RECOUNT_NEEDS": "item_stages USING PRIMARY KEY (item_id=?)",
     "choosing.LIST_FAILED": "item_stages USING COVERING INDEX idx_item_stages_status "
     "(job_id=? AND stage=? AND status=? AND item_id>?)",
     "undoing.TO_ENDED_AGAIN": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
