@@ -7,14 +7,15 @@ import os
 import subprocess
 import sys
 import time
-from pathlib import Path
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
 from house import PATHS, wait_until
+from processes import count_ticks, read_megabytes
 
 if TYPE_CHECKING:
     from multiprocessing.synchronize import Barrier
+    from pathlib import Path
 
     from tracker.connection import Connection
 
@@ -129,12 +130,6 @@ def _run_stages(folder: Path, stages: int, told: multiprocessing.Queue) -> None:
     told.put((len(ready), warm_after, warm, read_megabytes(os.getpid())))
 
 
-def read_megabytes(pid: int) -> float:
-    """Read how much memory a process holds."""
-    told = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
-    return int(told["VmRSS"].split()[0]) / 1024
-
-
 # -- an idle house ----------------------------------------------------------------------------------------
 
 
@@ -178,33 +173,15 @@ def measure_idle(folder: Path, seconds: int, what: str) -> None:
 def _watch(conn: Connection, pid: int, seconds: int) -> tuple[int, float]:
     """Watch for so long: how often others changed the file, and a tree of processes' share of a processor."""
     seen, commits = _read_version(conn), 0
-    before, begun = _count_ticks(pid), time.monotonic()
+    before, begun = count_ticks(pid), time.monotonic()
     while time.monotonic() < begun + seconds:
         time.sleep(0.05)
         now = _read_version(conn)
         commits += now != seen
         seen = now
-    ticks = _count_ticks(pid) - before
+    ticks = count_ticks(pid) - before
     return commits, 100 * ticks / os.sysconf("SC_CLK_TCK") / (time.monotonic() - begun)
 
 
 def _read_version(conn: Connection) -> int:
     return int(conn.execute("PRAGMA data_version").fetchone()[0])
-
-
-def _count_ticks(pid: int) -> int:
-    """Count the ticks of processor time that a process and all below it have had."""
-    parents, ticks = {}, {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            words = path.read_text().rpartition(")")[2].split()
-        except OSError:  # it has just ended
-            continue
-        parents[int(path.parent.name)] = int(words[1])
-        ticks[int(path.parent.name)] = int(words[11]) + int(words[12])
-    family = {pid}
-    while True:
-        more = {child for child, parent in parents.items() if parent in family} - family
-        if not more:
-            return sum(ticks[member] for member in family if member in ticks)
-        family |= more
