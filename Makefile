@@ -13,7 +13,7 @@ SECONDS ?= 120
 export PYTHONDONTWRITEBYTECODE =
 
 .PHONY: help demo test check format lint types floors docs bench bench-operating bench-dashboard chaos remote containers models lock clean
-.PHONY: bench-peers bench-scale screenshots release dist audit
+.PHONY: bench-peers bench-scale bench-soak screenshots release dist audit
 
 help:            ## show these commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 18
@@ -57,6 +57,9 @@ bench-peers: $(VENV)/.installed-dev  ## the same workload in Dramatiq, Huey, RQ,
 
 bench-scale: $(VENV)/.installed-dev  ## what a stage costs with 10,000 and with 1,000,000 items in the file, and an idle house
 	$(BIN)/python benchmarks/scale.py
+
+bench-soak: $(VENV)/.installed-dev  ## the memory of every process of a house that works for an hour
+	$(BIN)/python benchmarks/soak.py
 
 bench-operating: $(VENV)/.installed-dev  ## whole commands with a million items: status, explain, failures, items, retry
 	$(BIN)/python benchmarks/operating.py

@@ -108,7 +108,9 @@ def main() -> None:
             looks.append(read_memory(house.pid))
             minutes = (time.monotonic() - begun) / 60
             print(
-                f"{minutes:5.1f} min, {items:,} items: {sum(looks[-1].values()):,.0f} MB in all", flush=True
+                f"{minutes:5.1f} min, {count_settled():,} of {3 * items:,} stages: "
+                f"{sum(looks[-1].values()):,.0f} MB in all",
+                flush=True,
             )
         warm, end = looks[int(WARM_SHARE * asked.looks)], looks[-1]
         print("\n    warm   at the end   MB   (target: flat)")
