@@ -39,7 +39,7 @@ def diff_command(
     from pipeline.settings import load_settings
     from runner.comparing import compare_stored
     from runner.runtime import Runtime
-    from tracker.reports import get_whole_item_report
+    from tracker.item_reports import get_whole_item_report
 
     attempts = [attempt for attempt in (first, second) if attempt is not None]
     with reading() as conn:

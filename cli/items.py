@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from tracker.item_attempts import AttemptFailure, AttemptOfItem
-    from tracker.reports import FailureReport, StageOfItem, WholeItemReport
+    from tracker.item_reports import FailureReport, StageOfItem, WholeItemReport
 
 STATUSES = ["pending", "in_progress", "done", "failed", "skipped"]
 
@@ -76,7 +76,7 @@ def _list_newest(job: str, status: str | None, limit: int, *, as_json: bool) -> 
     from cli.reading import reading, require_job
     from cli.render import say_ago, write_json, write_table
     from pipeline.lifecycle import Status
-    from tracker.reports import list_item_reports
+    from tracker.item_reports import list_item_reports
 
     with reading() as conn:
         require_job(conn, job)
@@ -114,7 +114,7 @@ def show_command(job: str, key: str, *, as_json: bool) -> None:
     """
     from cli.reading import reading, require_job
     from cli.render import write_json
-    from tracker.reports import get_whole_item_report
+    from tracker.item_reports import get_whole_item_report
 
     with reading() as conn:
         require_job(conn, job)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from runner.replay import StoredResult
-    from tracker.reports import StageOfItem
+    from tracker.item_reports import StageOfItem
 
 
 @click.command("replay")
@@ -96,7 +96,7 @@ def _replay(job: str, key: str, stage: str, *, as_json: bool) -> int:
     from pipeline.differences import compare_results
     from runner.context import RunContext
     from runner.replay import read_stored
-    from tracker.reports import get_whole_item_report
+    from tracker.item_reports import get_whole_item_report
 
     before = _reset(job, key, stage)
     with passing_over(job, RunContext(test_item=key), 1, "error") as (runtime, _):

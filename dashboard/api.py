@@ -23,13 +23,8 @@ from tracker.clock import now_ms, to_datetime, to_ms
 from tracker.costs import By, Costs, read_costs
 from tracker.event_pages import WantedEvents, list_events_after, list_events_before
 from tracker.failures import FailureGroups, GroupReport, get_group_report, list_groups
-from tracker.reports import (
-    EventReport,
-    StageReport,
-    WholeItemReport,
-    get_whole_item_report,
-    list_stage_reports,
-)
+from tracker.item_reports import WholeItemReport, get_whole_item_report
+from tracker.reports import EventReport, StageReport, list_stage_reports
 from tracker.result_pages import Place, ResultPage, list_result_page
 from tracker.selected import Cursor, Selected
 from tracker.selecting import select_page

@@ -19,8 +19,8 @@ from runner.explain import explain_item, find_job
 from runner.saying import say_no_log
 from tracker import item_story
 from tracker.item_attempts import list_attempts
+from tracker.item_reports import find_near_key
 from tracker.progress import list_progress_of_item
-from tracker.reports import find_near_key
 
 if TYPE_CHECKING:
     from starlette.responses import Response

@@ -25,9 +25,9 @@ from tracker.attempts import list_stages, list_untried, read_attempt_report
 from tracker.blobs import BlobStore
 from tracker.clock import now_ms
 from tracker.connection import open_readonly, write
+from tracker.item_reports import find_near_key
 from tracker.items import find_item, get_item, upsert_items
 from tracker.plan import open_items
-from tracker.reports import find_near_key
 from tracker.results import get_result
 
 if TYPE_CHECKING:

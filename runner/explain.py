@@ -11,7 +11,7 @@ from runner.causes import CAUSES, Told, find_cause
 from runner.places import JobOnFile, Place, State
 from tracker.explain import read_facts
 from tracker.facts import ItemStage
-from tracker.reports import find_near_key
+from tracker.item_reports import find_near_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,13 +13,7 @@ from tracker.notice_messages import UnsentReport, list_unsent
 from tracker.notices import Notice, list_open_notices
 from tracker.progress import Told as Progress
 from tracker.progress import list_progress
-from tracker.reports import (
-    JobReport,
-    StageReport,
-    get_job_report,
-    list_job_reports,
-    list_stage_reports,
-)
+from tracker.reports import JobReport, StageReport, get_job_report, list_job_reports, list_stage_reports
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

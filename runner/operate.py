@@ -10,7 +10,7 @@ from pipeline.errors import HeldPlanError, NotFoundError
 from runner import actions, choices, pausing
 from runner.actions import Order
 from runner.dispatch import dispatch_job
-from tracker import held, items, jobs, reports
+from tracker import held, item_reports, items, jobs
 from tracker.collecting import collect
 from tracker.connection import write
 from tracker.events import append_event
@@ -133,7 +133,7 @@ def _as_acted(done: actions.ActedOnMany) -> Acted:
 def _require_items(runtime: Runtime, job_id: str, keys: Sequence[str]) -> None:
     for key in keys:
         if items.find_item(runtime.tracker, job_id, key) is None:
-            nearest = reports.find_near_key(runtime.tracker, job_id, key)
+            nearest = item_reports.find_near_key(runtime.tracker, job_id, key)
             raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
 
 

@@ -15,7 +15,7 @@ from runner.attempt import Work
 from runner.big_results import is_moved, read_back
 from runner.sandbox import Ran, run_aside
 from runner.scratch_desk import ScratchDesk
-from tracker import answers, fingerprints, items, reports
+from tracker import answers, fingerprints, item_reports, items
 from tracker.connection import open_readonly
 from tracker.results import get_handler_version, read_results
 from tracker.stages import get_stage_status
@@ -79,7 +79,7 @@ def replay_aside(
 def _get_item(conn: Connection, job_id: str, key: str) -> Any:
     item = items.find_item(conn, job_id, key)
     if item is None:
-        nearest = reports.find_near_key(conn, job_id, key)
+        nearest = item_reports.find_near_key(conn, job_id, key)
         raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
     return item
 

@@ -13,7 +13,7 @@ from runner.discover import Discovered, discover
 from runner.dispatch import dispatch_job
 from runner.search_keeping import keep_search
 from runner.sweep import sweep
-from tracker import items, jobs, recovery, reports, stages
+from tracker import item_reports, items, jobs, recovery, stages
 from tracker.applying import find_change
 from tracker.backlog import count_statuses, read_backlog
 from tracker.clock import now_ms
@@ -84,7 +84,7 @@ def _choose_items(runtime: Runtime, job_id: str, run: RunContext) -> frozenset[i
         try:
             return frozenset({items.get_item(conn, job_id, run.test_item)["item_id"]})
         except NotFoundError:
-            nearest = reports.find_near_key(conn, job_id, run.test_item)
+            nearest = item_reports.find_near_key(conn, job_id, run.test_item)
             raise NotFoundError(f"item in job {job_id!r} with key", run.test_item, nearest) from None
     limit = run.limit if run.limit is not None else ALL_ITEMS
     if run.test_stage is not None:

@@ -6,7 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracker.reports import EventReport, StageOfItem
+from tracker.item_reports import StageOfItem
+from tracker.reports import EventReport
 
 if TYPE_CHECKING:
     from tracker.connection import Connection

@@ -13,7 +13,7 @@ from pipeline.jobs_file import load_jobs_file
 from pipeline.lifecycle import Status
 from pipeline.settings import load_settings
 from runner.explain import explain_item, explain_job, find_job
-from tracker import backlog, reports
+from tracker import backlog, item_reports, reports
 from tracker.attempt_logs import AttemptLog, put_log
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
@@ -49,10 +49,10 @@ READING = {
         "plans": [],
         "jobs_file_refused": None,
     },
-    "items notes": lambda conn: reports.list_item_reports(conn, "notes"),
-    "items notes --status failed": lambda conn: reports.list_item_reports(conn, "notes", Status.FAILED),
-    "items notes --limit 1": lambda conn: reports.list_item_reports(conn, "notes", limit=1),
-    "show notes b.txt": lambda conn: reports.get_whole_item_report(conn, "notes", "b.txt"),
+    "items notes": lambda conn: item_reports.list_item_reports(conn, "notes"),
+    "items notes --status failed": lambda conn: item_reports.list_item_reports(conn, "notes", Status.FAILED),
+    "items notes --limit 1": lambda conn: item_reports.list_item_reports(conn, "notes", limit=1),
+    "show notes b.txt": lambda conn: item_reports.get_whole_item_report(conn, "notes", "b.txt"),
     "results notes": lambda conn: list(reports.stream_result_reports(conn, "notes", None, -1)),
     "results notes read_file": lambda conn: list(
         reports.stream_result_reports(conn, "notes", "read_file", -1)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 
 import tracker
-from tracker import backlog, budgets, claims, dispatch, lanes, messages, moves, recovery, reports, spending
+from tracker import (
+    backlog,
+    budgets,
+    claims,
+    dispatch,
+    item_reports,
+    lanes,
+    messages,
+    moves,
+    recovery,
+    spending,
+)
 from tracker.endings import Ending
 from tracker.plan import make_plan, open_items
 
@@ -65,7 +76,7 @@ def look(conn):
     tracker.stage_timing_stats(conn, "papers")
     tracker.get_stage_pipeline_metrics(conn, "papers")
     backlog.read_backlog(conn, "papers")
-    reports.list_item_reports(conn, "papers", limit=20)
+    item_reports.list_item_reports(conn, "papers", limit=20)
     backlog.read_health(conn, 60)
 
 

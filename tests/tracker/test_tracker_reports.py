@@ -9,7 +9,7 @@ import time_machine
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
-from tracker import backlog, discoveries, reports
+from tracker import backlog, discoveries, item_reports, reports
 from tracker.clock import to_ms
 from tracker.dispatch import list_ready, stamp
 from tracker.jobs import SWEPT_AT, set_note
@@ -69,8 +69,11 @@ def test_stages_are_reported_in_the_jobs_order_with_their_times(conn, busy):
 
 
 def test_items_are_listed_newest_first_or_by_status(conn, busy):
-    assert [item.key for item in reports.list_item_reports(conn, "papers", limit=2)] == ["unopened", "ready"]
-    (failed,) = reports.list_item_reports(conn, "papers", Status.FAILED)
+    assert [item.key for item in item_reports.list_item_reports(conn, "papers", limit=2)] == [
+        "unopened",
+        "ready",
+    ]
+    (failed,) = item_reports.list_item_reports(conn, "papers", Status.FAILED)
     assert (failed.key, failed.stages) == (
         "failed",
         {"fetch": "failed", "extract": "pending", "store": "pending"},
@@ -78,7 +81,7 @@ def test_items_are_listed_newest_first_or_by_status(conn, busy):
 
 
 def test_one_item_is_reported_whole(conn, busy):
-    report = reports.get_whole_item_report(conn, "papers", "failed")
+    report = item_reports.get_whole_item_report(conn, "papers", "failed")
     assert (report.status, report.data, report.results) == ("failed", {}, {})
     first = report.stages[0]
     assert (first.stage, first.status, first.attempt) == ("fetch", "failed", 1)
@@ -86,12 +89,12 @@ def test_one_item_is_reported_whole(conn, busy):
         ("ValueError", "broken")
     ]
     assert [event.kind for event in report.events] == ["claim", "fail"]
-    assert reports.get_whole_item_report(conn, "papers", "done").results == {"fetch": {"n": 1}}
+    assert item_reports.get_whole_item_report(conn, "papers", "done").results == {"fetch": {"n": 1}}
 
 
 def test_a_key_that_is_not_there_is_answered_with_the_one_beside_it(conn, busy):
     with pytest.raises(NotFoundError, match="did you mean 'done'"):
-        reports.get_whole_item_report(conn, "papers", "don")
+        item_reports.get_whole_item_report(conn, "papers", "don")
 
 
 def test_results_are_streamed_with_their_versions(conn, busy):
@@ -140,8 +143,9 @@ def test_messages_that_nobody_takes_are_not_healthy_unless_something_runs(conn, 
 def test_every_record_is_frozen_and_slotted():
     records = [
         kind
-        for kind in vars(reports).values()
-        if isinstance(kind, type) and kind.__module__ == reports.__name__
+        for module in (reports, item_reports)
+        for kind in vars(module).values()
+        if isinstance(kind, type) and kind.__module__ == module.__name__
     ]
     assert len(records) >= 8
     for kind in records:
@@ -154,7 +158,7 @@ def test_everything_people_read_can_be_read_from_a_readonly_connection(busy, db_
     with tracker.open_readonly(db_path) as reader:
         assert reports.list_job_reports(reader)
         assert reports.list_stage_reports(reader, "papers")
-        assert reports.list_item_reports(reader, "papers")
+        assert item_reports.list_item_reports(reader, "papers")
         assert reports.list_event_reports(reader, None)
         assert backlog.read_backlog(reader, "papers").total == 15
         assert list(reports.stream_result_reports(reader, "papers", None, 10))

@@ -19,7 +19,7 @@ WHOLE_JOB = {
     "applying.NEWEST_ITEM": "reads one row, the last in the index's order",
     "renaming.RENAME_FAILURES": "a person renames a stage: once",
     "recovery.RESET_STAGES": "a person asks for every item of the job again",
-    "reports.LIST_ITEMS": "stops at its LIMIT, in the index's order",
+    "item_reports.LIST_ITEMS": "stops at its LIMIT, in the index's order",
     "stages.STAGES_OF_ITEMS": "stops at its LIMIT, in the index's order",
     "lanes.OLDEST_FRESH": "reads one row, the first in the index's order",
     "item_pages.LAST_EVENT": "reads one row, the last in the index's order",
@@ -213,7 +213,7 @@ def test_a_claim_looks_for_pauses_by_their_key_only(conn):
 
 
 @pytest.mark.parametrize("name", ["dispatch.LIST_READY", "dispatch.LIST_UNOPENED", "items.LIST_BY_STATUS",
-                                  "reports.LIST_ITEMS", "stages.NEEDING_STAGE"])  # fmt: skip
+                                  "item_reports.LIST_ITEMS", "stages.NEEDING_STAGE"])  # fmt: skip
 def test_a_list_that_stops_at_its_limit_sorts_nothing_first(conn, name):
     assert "USE TEMP B-TREE FOR ORDER BY" not in explain(conn, STATEMENTS[name])
 
