@@ -28,7 +28,7 @@ from tracker.moves import Ended
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.jobspec import JobSpec, StageSpec
+    from pipeline.jobspec import JobSpec
     from runner.runtime import Runtime
     from tracker.connection import Connection
     from tracker.moves import Settled
@@ -181,10 +181,17 @@ def conclude_together(runtime: Runtime, ended: Sequence[EndedClaim]) -> Conclude
     None of their results may be big. One whose lease was lost changes nothing.
     """
     conn, jobs = runtime.tracker, runtime.jobs.jobs
+    named = {(claimed.claim.job_id, claimed.claim.stage) for claimed, _ in ended}
+    places = {one: _look_up(runtime, *one) for one in named}
     outcomes = moves.settle_together(
-        conn, [_describe(runtime, claimed, ending) for claimed, ending in ended], by=runtime.worker
+        conn,
+        [
+            _describe(claimed, ending, places[claimed.claim.job_id, claimed.claim.stage])
+            for claimed, ending in ended
+        ],
+        by=runtime.worker,
     )
-    low, settled, own = Low(), [], dict[str, list[Message]]()
+    low, settled, own, succeeded = Low(), [], dict[str, list[Message]](), set[str]()
     for (claimed, ending), one in zip(ended, outcomes, strict=True):
         claim = claimed.claim
         if one is None:
@@ -193,11 +200,16 @@ def conclude_together(runtime: Runtime, ended: Sequence[EndedClaim]) -> Conclude
         settled.append(one)
         _note(conn, claimed, ending)
         own.setdefault(claim.job_id, []).extend(_list_countdown(claimed, one))
-        if (job := jobs.get(claim.job_id)) is not None:
-            note_ending(conn, job, one, ending)
-            low.update(_list_low(runtime, job, claimed))
+        if ending.result_json is not None:
+            succeeded.add(claim.job_id)
+        place = places[claim.job_id, claim.stage]
+        if place.job is not None:
+            note_ending(conn, place.job, one, ending)
+            low.update({(claim.job_id, queue): place.job for queue in place.queues})
+        if place.queue is not None:
+            runtime.pace.note(claim.job_id, place.queue, claimed.seconds)
         _tell(claimed, ending)
-    for job_id in {claimed.claim.job_id for claimed, ending in ended if ending.result_json is not None}:
+    for job_id in succeeded:
         reset_auto_unpauses(conn, job_id)
     for (_, queue), job in sorted(low.items()):
         own[job.name] += refill(runtime, conn, job, queue)
@@ -210,24 +222,34 @@ def publish_all(runtime: Runtime, sends: Sends) -> None:
         publish(runtime, job, messages)
 
 
-def _describe(runtime: Runtime, claimed: Claimed, ending: Ending) -> Ended:
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """
+    What jobs.yaml has to say of a stage when an attempt of it ends.
+
+    `queues` are those whose runways may run low then: its own, and its followers'. `hand_over` tells whether a short
+    wait may be the broker's; else it is the tracker's, where dispatch counts it.
+    """
+
+    job: JobSpec | None = None
+    queue: str | None = None
+    queues: frozenset[str] = frozenset()
+    hand_over: bool = False
+
+
+def _look_up(runtime: Runtime, job_id: str, stage: str) -> _Place:
+    job = runtime.jobs.jobs.get(job_id)
+    spec = None if job is None else next((one for one in job.stages if one.name == stage), None)
+    if job is None or spec is None:
+        return _Place(job)
+    limited = any((spec.concurrency, spec.rate, spec.batch)) or has_budget(runtime, job)
+    queues = frozenset(job.stage(name).queue for name in (stage, *job.children(stage)))
+    return _Place(job, spec.queue, queues, hand_over=not limited)
+
+
+def _describe(claimed: Claimed, ending: Ending, place: _Place) -> Ended:
     claim = claimed.claim
-    job = runtime.jobs.jobs.get(claim.job_id)
-    spec = _find_stage(job, claim.stage)
-    limits = () if spec is None else (spec.concurrency, spec.rate, spec.batch)
-    limited = job is None or spec is None or any(limits) or has_budget(runtime, job)
-    return Ended(
-        claim.item_id,
-        claim.stage,
-        claim.attempt,
-        ending,
-        hand_over=not limited,  # then it waits in the tracker, where dispatch counts it
-        took_ms=claimed.took_ms,
-    )
-
-
-def _find_stage(job: JobSpec | None, name: str) -> StageSpec | None:
-    return next((stage for stage in job.stages if stage.name == name), None) if job else None
+    return Ended(claim.item_id, claim.stage, claim.attempt, ending, place.hand_over, claimed.took_ms)
 
 
 def _note(conn: Connection, claimed: Claimed, ending: Ending) -> None:
@@ -244,16 +266,6 @@ def _list_countdown(claimed: Claimed, settled: Settled) -> list[Message]:
         return []
     claim, delay_seconds = claimed.claim, settled.countdown_seconds
     return [Message(claim.item_id, claim.job_id, claim.stage, claim.attempt + 1, claim.key, delay_seconds)]
-
-
-def _list_low(runtime: Runtime, job: JobSpec, claimed: Claimed) -> Low:
-    """List the runways that may have run low now that an attempt has ended: its own, and its followers'."""
-    spec = _find_stage(job, claimed.claim.stage)
-    if spec is None:
-        return Low()
-    runtime.pace.note(job.name, spec.queue, claimed.seconds)
-    queues = {spec.queue} | {job.stage(name).queue for name in job.children(spec.name)}
-    return {(job.name, queue): job for queue in queues}
 
 
 def _tell(claimed: Claimed, ending: Ending) -> None:
