@@ -63,7 +63,8 @@ UPDATE item_stages
                       AND p.stage = item_stages.stage AND p.host = '')
 RETURNING item_id, stage, attempt, job_id, retries, crashes, priority,
           EXISTS (SELECT 1 FROM pauses p
-                   WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = ''),
+                   WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = ''
+                     AND p.host = '') AS is_probe,
           (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id),
           (SELECT data FROM work_items WHERE work_items.item_id = item_stages.item_id)
 """
@@ -119,11 +120,17 @@ def claim_together(
         rows = []
         for row in conn.executemany(CLAIM_STAGE, asked):  # each is claimed when it is asked for
             rows.append(row)
-            if row[7]:  # its job is paused, and lets out probes, of which this is one
-                take_probe(conn, row[3], row[0], row[1], row[2])
+            if row["is_probe"]:  # its job is paused, and lets out probes, of which this is one
+                take_probe(conn, row["job_id"], row["item_id"], row["stage"], row["attempt"])
         if len(rows) < len(asked) and not ahead:
-            _give_up_messages(conn, asked, {(row[0], row[1]) for row in rows})
-        append_events(conn, [Event(row[3], CLAIM.name, row[0], row[1], row[2], worker) for row in rows])
+            _give_up_messages(conn, asked, {(row["item_id"], row["stage"]) for row in rows})
+        append_events(
+            conn,
+            [
+                Event(row["job_id"], CLAIM.name, row["item_id"], row["stage"], row["attempt"], worker)
+                for row in rows
+            ],
+        )
     return [
         Claim(item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, now, data)
         for item_id, stage, attempt, job_id, retries, crashes, priority, _, key, data in rows
