@@ -19,7 +19,7 @@ from runner.explain import explain_item, find_job
 from runner.saying import say_no_log
 from tracker import item_story
 from tracker.item_attempts import list_attempts
-from tracker.item_reports import find_near_key
+from tracker.item_reports import find_near_key, list_stages
 from tracker.progress import list_progress_of_item
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def show_item(
         item=item,
         url=item_path(item.job, item.key, item.item_id),
         explained=explain_item(conn, find_job(house.read_jobs()[0], job), job, item.key),
-        stages=item_story.list_stages(conn, item.item_id),
+        stages=list_stages(conn, item.item_id),
         stage_names=list_stage_names(house, job),
         needs=_find_needs(house, job),
         progress={told.stage: told for told in list_progress_of_item(conn, item.item_id)},

@@ -11,6 +11,7 @@ from pipeline.errors import NotFoundError
 from tracker import items, results
 from tracker.history import PastResult, list_history
 from tracker.item_attempts import AttemptOfItem, list_attempts
+from tracker.item_lists import list_stages_of
 from tracker.progress import Told, list_progress_of_item
 from tracker.reports import EventReport, list_event_reports
 
@@ -38,14 +39,6 @@ SELECT item_id, key, status, priority, discovered_at
  LIMIT :limit
 """
 
-STAGES_OF_ITEM = """
-SELECT stage, status, attempt, retries, crashes, reason, worker, queued_at, retry_at, leased_until, started_at,
-       ended_at
-  FROM item_stages
- WHERE item_id = :item_id
- ORDER BY position
-"""
-
 
 def list_item_reports(
     conn: Connection, job_id: str, status: Status | None = None, limit: int = 50
@@ -56,13 +49,10 @@ def list_item_reports(
         if status is None
         else items.list_items(conn, job_id, status, limit)
     )
+    stages = list_stages_of(conn, [row["item_id"] for row in rows])
     return [
         ItemReport(
-            row["key"],
-            row["status"],
-            row["priority"],
-            row["discovered_at"],
-            {s["stage"]: s["status"] for s in conn.execute(STAGES_OF_ITEM, {"item_id": row["item_id"]})},
+            row["key"], row["status"], row["priority"], row["discovered_at"], dict(stages[row["item_id"]])
         )
         for row in rows
     ]
@@ -84,6 +74,20 @@ class StageOfItem:
     leased_until: int | None
     started_at: int | None
     ended_at: int | None
+
+
+STAGES_OF_ITEM = """
+SELECT stage, status, attempt, retries, crashes, reason, worker, queued_at, retry_at, leased_until, started_at,
+       ended_at
+  FROM item_stages
+ WHERE item_id = :item_id
+ ORDER BY position
+"""
+
+
+def list_stages(conn: Connection, item_id: int) -> list[StageOfItem]:
+    """List the stages of an item, in its job's order."""
+    return [StageOfItem(*row) for row in conn.execute(STAGES_OF_ITEM, {"item_id": item_id})]
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +157,7 @@ def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemR
         priority=item["priority"],
         discovered_at=item["discovered_at"],
         data=json.loads(item["data"]),
-        stages=[StageOfItem(*row) for row in conn.execute(STAGES_OF_ITEM, asked)],
+        stages=list_stages(conn, item["item_id"]),
         progress=list_progress_of_item(conn, item["item_id"]),
         results=results.get_results(conn, job_id, key),
         history=list_history(conn, job_id, key),

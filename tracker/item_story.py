@@ -6,7 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracker.item_reports import StageOfItem
 from tracker.reports import EventReport
 
 if TYPE_CHECKING:
@@ -110,20 +109,6 @@ def list_versions(conn: Connection, item_id: int) -> list[Version]:
     """List the results of an item that were replaced, without their texts, by stage, newest first; at most 100."""
     rows = conn.execute(VERSIONS_OF_ITEM, {"item_id": item_id, "limit": MOST_VERSIONS})
     return [Version(*row) for row in rows]
-
-
-LIST_STAGES = """
-SELECT stage, status, attempt, retries, crashes, reason, worker, queued_at, retry_at, leased_until, started_at,
-       ended_at
-  FROM item_stages
- WHERE item_id = :item_id
- ORDER BY position
-"""
-
-
-def list_stages(conn: Connection, item_id: int) -> list[StageOfItem]:
-    """List the stages of an item, in its job's order."""
-    return [StageOfItem(*row) for row in conn.execute(LIST_STAGES, {"item_id": item_id})]
 
 
 @dataclass(frozen=True, slots=True)
