@@ -35,11 +35,17 @@ def count_ticks(pid: int) -> int:
 
 
 def read_megabytes(pid: int) -> float:
-    """Read how much memory a process holds."""
-    told = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines())
-    return int(told["VmRSS"].split()[0]) / 1024
+    """Read how much memory a process holds; 0 when it has just ended."""
+    try:
+        told = dict(line.split(":", 1) for line in (PROC / str(pid) / "status").read_text().splitlines())
+    except OSError:
+        return 0.0
+    return int(told.get("VmRSS", "0").split()[0]) / 1024
 
 
 def read_command(pid: int) -> str:
-    """Read by what words a process was started."""
-    return (PROC / str(pid) / "cmdline").read_text().replace("\0", " ").strip()
+    """Read by what words a process was started; nothing when it has just ended."""
+    try:
+        return (PROC / str(pid) / "cmdline").read_text().replace("\0", " ").strip()
+    except OSError:
+        return ""

@@ -113,7 +113,7 @@ class Concluded:
 
 def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | None:
     """Settle an attempt, refill what runs low, publish. None when its lease was lost: then nothing is changed."""
-    ended = _make_small(runtime, claimed, ending)
+    ended = _prepare(runtime, claimed, ending)
     settled = [] if ended is None else _conclude_some(runtime, [ended])
     return settled[0] if settled else None
 
@@ -128,7 +128,7 @@ def conclude_all(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]
     small: list[EndedClaim] = []
     for claimed, ending in ended:
         wait_for_room(claimed.costs.write)
-        if (one := _make_small(runtime, claimed, ending)) is not None:
+        if (one := _prepare(runtime, claimed, ending)) is not None:
             small.append(one)
     settled = []
     for first in range(0, len(small), TOGETHER):
@@ -143,8 +143,9 @@ def conclude_all(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]
     return settled
 
 
-def _make_small(runtime: Runtime, claimed: Claimed, ending: Ending) -> EndedClaim | None:
-    """Keep a big result as an artifact; None when the lease was lost meanwhile."""
+def _prepare(runtime: Runtime, claimed: Claimed, ending: Ending) -> EndedClaim | None:
+    """Do what needs no turn to write: keep a big result, write the log. None when the lease was lost meanwhile."""
+    claimed.write_log()
     try:
         return claimed, move_if_big(runtime, claimed.holder, ending)
     except StaleLeaseError as error:

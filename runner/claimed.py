@@ -43,7 +43,7 @@ class Claimed:
     """
 
     def __init__(self, runtime: Runtime, claim: Claim, far_log: AttemptLog | None = None) -> None:
-        self.claim, self._runtime, self._far_log = claim, runtime, far_log
+        self.claim, self._runtime, self._log = claim, runtime, far_log
         self.lines = Lines(job=claim.job_id, key=claim.key, stage=claim.stage, attempt=claim.attempt)
         self.costs = Costs(runtime, claim.job_id, claim.item_id, claim.stage, claim.attempt)
         self._desk = TrackerDesk(runtime, self.holder)
@@ -86,8 +86,10 @@ class Claimed:
         return make_context(work, self._runtime.http, self.costs.record, stop_asked, self._desk)
 
     def write_log(self) -> AttemptLog | None:
-        """Write what the handler logged, None when that is nothing."""
-        return self._far_log or self.lines.write()
+        """Write what the handler logged, once, when the attempt has ended; None when that is nothing."""
+        if self._log is None:
+            self._log = self.lines.write()
+        return self._log
 
     def judge(self, outcome: Outcome, version: str) -> Ending:
         """Turn what the handler ended in into the ending that is recorded."""

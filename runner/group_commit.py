@@ -80,6 +80,7 @@ class GroupCommit:
         ending = run_claimed(self._runtime, claimed)
         claimed.took_ms = int((time.monotonic() - self._begun) * 1000)
         wait_for_room(claimed.costs.write)
+        claimed.write_log()  # while nobody waits for it
         if is_big(ending):
             conclude(self._runtime, claimed, ending)
             return
