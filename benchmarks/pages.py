@@ -22,7 +22,7 @@ from statistics import median, quantiles
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from house import PATHS, open_house, wait_until, worker
+from house import PATHS, answers, find_free_port, open_house, wait_until, worker
 from operating import filled_folder
 
 sys.path[:0] = PATHS
@@ -103,22 +103,14 @@ def list_pages(conn: Connection) -> list[str]:
 @contextmanager
 def dashboard() -> Iterator[int]:
     """Serve the dashboard while the block runs; its port."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = find_free_port()
     process = subprocess.Popen([sys.executable, "-m", "cli.main", "dashboard", "--port", str(port)])
     try:
-        wait_until(lambda: _answers(port), 60)
+        wait_until(lambda: answers(port), 60)
         yield port
     finally:
         process.terminate()
         process.wait(timeout=30)
-
-
-def _answers(port: int) -> bool:
-    try:
-        return ask(http.client.HTTPConnection("127.0.0.1", port), "/healthz")[1] == 200
-    except OSError:
-        return False
 
 
 def ask(connection: http.client.HTTPConnection, url: str) -> tuple[float, int]:

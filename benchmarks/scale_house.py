@@ -10,7 +10,7 @@ import time
 from statistics import median, quantiles
 from typing import TYPE_CHECKING
 
-from house import PATHS, wait_until
+from house import list_variables, wait_until, whole_house
 from processes import count_ticks, read_megabytes
 
 if TYPE_CHECKING:
@@ -137,29 +137,16 @@ def measure_idle(folder: Path, seconds: int, what: str) -> None:
     """Run a whole house in which all is paused, and print how often it writes, and how much processor it takes."""
     from tracker import open_db, open_readonly  # noqa: PLC0415
 
-    environment = {
-        **os.environ,
-        "CELERIAC_DATA": str(folder),
-        "CELERIAC_DB": str(folder / "tracker.db"),
-        "CELERIAC_JOBS": str(folder / "jobs.yaml"),
-        "PYTHONPATH": os.pathsep.join(PATHS),
-    }
-    environment.pop("CELERIAC_BROKER_URL", None)
+    environment = {**os.environ, **list_variables(folder)}
     celeriac = [sys.executable, "-m", "cli.main"]
     pause = [*celeriac, "pause", "--all", "--reason", "nothing to do"]
     subprocess.run(pause, env=environment, check=True, capture_output=True)
-    command = [*celeriac, "up", "--concurrency", "2", "--port", "0", "--loglevel", "error"]
-    house = subprocess.Popen(
-        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
-    )
     try:
-        with open_readonly(folder / "tracker.db") as conn:
+        with whole_house(folder, 2) as house, open_readonly(folder / "tracker.db") as conn:
             wait_until(lambda: conn.execute("SELECT count(*) FROM workers").fetchone()[0] > 0, 120)
             time.sleep(20)  # what is done once after a start
             commits, share = _watch(conn, house.pid, seconds)
     finally:
-        house.terminate()
-        house.wait(timeout=60)
         subprocess.run([*celeriac, "unpause", "--all"], env=environment, check=True, capture_output=True)
         with open_db(folder / "tracker.db") as conn:
             conn.execute("DELETE FROM workers")

@@ -8,60 +8,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from house import PATHS, wait_until
+from house import PATHS, answers, find_free_port, list_variables, wait_until, whole_house
 from processes import list_family, read_command, read_megabytes
 from throughput import JOBS
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-PORT = 8099
 WARM_SHARE = 0.2
 """After this share of the time a process has all that it needs, and should grow no more."""
 
 
-@contextmanager
-def running_house(folder: Path, concurrency: int) -> Iterator[subprocess.Popen[bytes]]:
-    """Run `celeriac up` in a folder while the block runs."""
-    os.environ.update(
-        CELERIAC_DATA=str(folder),
-        CELERIAC_DB=str(folder / "tracker.db"),
-        CELERIAC_JOBS=str(folder / "jobs.yaml"),
-        PYTHONPATH=os.pathsep.join(PATHS),
-    )
-    os.environ.pop("CELERIAC_BROKER_URL", None)
-    (folder / "jobs.yaml").write_text(JOBS)
-    command = [sys.executable, "-m", "cli.main", "up", "--concurrency", str(concurrency), "--port", str(PORT)]
-    with (folder / "house.log").open("wb") as told:
-        house = subprocess.Popen(
-            [*command, "--loglevel", "error"], stdout=told, stderr=told, start_new_session=True
-        )
-    try:
-        yield house
-    finally:
-        house.terminate()
-        house.wait(timeout=60)
-
-
-def is_up() -> bool:
-    """Tell whether the dashboard answers."""
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=5) as answer:
-            return bool(answer.status == 200)
-    except OSError:
-        return False
-
-
-def feed(seconds: float, each_second: int, first: int) -> int:
+def feed(port: int, seconds: float, each_second: int, first: int) -> int:
     """Let items come for so long, and look at the dashboard once a second; how many have come in all."""
     from tracker import open_db, upsert_items  # noqa: PLC0415 - after the path is set
 
@@ -70,7 +30,7 @@ def feed(seconds: float, each_second: int, first: int) -> int:
         while time.monotonic() < until:
             upsert_items(conn, "bench", [{"key": str(number + one)} for one in range(each_second)])
             number += each_second
-            is_up()
+            answers(port)
             time.sleep(1)
     return number
 
@@ -88,6 +48,24 @@ def read_memory(pid: int) -> dict[int, float]:
     return {member: read_megabytes(member) for member in list_family(pid)}
 
 
+def watch(pid: int, port: int, asked: argparse.Namespace) -> None:
+    """Let a house work, and print what its processes hold."""
+    begun, items, looks = time.monotonic(), 0, list[dict[int, float]]()
+    for _ in range(asked.looks):
+        items = feed(port, 60 * asked.minutes / asked.looks, asked.items, items)
+        looks.append(read_memory(pid))
+        minutes = (time.monotonic() - begun) / 60
+        print(
+            f"{minutes:5.1f} min, {count_settled():,} of {3 * items:,} stages: "
+            f"{sum(looks[-1].values()):,.0f} MB in all",
+            flush=True,
+        )
+    warm, end = looks[int(WARM_SHARE * asked.looks)], looks[-1]
+    print("\n    warm   at the end   MB   (target: flat)")
+    for member in sorted(end):
+        print(f"{warm.get(member, 0):8.1f}   {end[member]:10.1f}        …{read_command(member)[-60:]}")
+
+
 def main() -> None:
     """Print what each process holds again and again, and how much it has grown since it was warm."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -97,25 +75,13 @@ def main() -> None:
     options.add_argument("--concurrency", type=int, default=2)
     asked = options.parse_args()
     sys.path[:0] = PATHS
-    with (
-        tempfile.TemporaryDirectory(prefix="celeriac-bench-") as name,
-        running_house(Path(name), asked.concurrency) as house,
-    ):
-        wait_until(is_up, 120)
-        begun, items, looks = time.monotonic(), 0, list[dict[int, float]]()
-        for _ in range(asked.looks):
-            items = feed(60 * asked.minutes / asked.looks, asked.items, items)
-            looks.append(read_memory(house.pid))
-            minutes = (time.monotonic() - begun) / 60
-            print(
-                f"{minutes:5.1f} min, {count_settled():,} of {3 * items:,} stages: "
-                f"{sum(looks[-1].values()):,.0f} MB in all",
-                flush=True,
-            )
-        warm, end = looks[int(WARM_SHARE * asked.looks)], looks[-1]
-        print("\n    warm   at the end   MB   (target: flat)")
-        for pid in sorted(end):
-            print(f"{warm.get(pid, 0):8.1f}   {end[pid]:10.1f}        …{read_command(pid)[-60:]}")
+    with tempfile.TemporaryDirectory(prefix="celeriac-bench-") as name:
+        folder, port = Path(name), find_free_port()
+        (folder / "jobs.yaml").write_text(JOBS)
+        os.environ.update(list_variables(folder))
+        with whole_house(folder, asked.concurrency, port) as house:
+            wait_until(lambda: answers(port), 120)
+            watch(house.pid, port, asked)
 
 
 if __name__ == "__main__":
