@@ -43,6 +43,11 @@ def add_many(conn, count=MANY):
     )
 
 
+def slow_down(conn, event):
+    """Have each row of what a command writes take long enough that it is killed in the middle on any machine."""
+    conn.execute(f"CREATE TRIGGER slowly AFTER {event} BEGIN SELECT hex(randomblob(500000)); END")
+
+
 def count_stages(conn, stage):
     return sum(tracker.stage_stats(conn, "notes").get(stage, {}).values())
 
@@ -144,10 +149,12 @@ def test_an_apply_killed_in_the_middle_is_taken_up_by_the_next_one(
 ):
     add_many(conn)
     write_jobs(folder, *STAGES, "{name: notify, handler: read_file, needs: []}")
+    slow_down(conn, "INSERT ON item_stages")
     process = start("apply", "notes", "--yes")
     eventually(lambda: (change := find_change(conn, "notes")) and change.looked)
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=20)
+    conn.execute("DROP TRIGGER slowly")
     assert 0 < count_stages(conn, "notify") < MANY
     assert "being applied:" in shell("plan", "notes").out
     assert shell("apply", "notes", "--yes").code == exit_codes.OK
@@ -165,13 +172,15 @@ def test_a_rename_killed_in_the_middle_leaves_one_name_for_what_moves_and_histor
     with tracker.write(conn):
         conn.executemany(
             "INSERT INTO events (at, job_id, item_id, stage, kind) VALUES (1, 'notes', 1, 'summarise_text', 'claim')",
-            [()] * 60_000,
+            [()] * MANY,
         )
+    slow_down(conn, "UPDATE ON events")
     write_jobs(folder, "read_file", "{name: digest, handler: summarise_text}")
     process = start("rename-stage", "notes", "summarise_text", "digest")
     eventually(lambda: list_renames(conn))
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=20)
+    conn.execute("DROP TRIGGER slowly")
     assert list_renames(conn)
     assert (count_stages(conn, "summarise_text"), count_stages(conn, "digest")) == (0, MANY)
     left = "SELECT count(*) FROM events WHERE stage = 'summarise_text'"
