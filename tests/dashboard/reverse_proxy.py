@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from dataclasses import dataclass
-from http.client import HTTPConnection
+from http.client import HTTPConnection, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 HOP_BY_HOP = {
@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()
-        with contextlib.suppress(ConnectionError):  # whoever asked has gone: so does the proxy's own request
+        with contextlib.suppress(ConnectionError, IncompleteRead):  # one side has gone: so does the other's request
             while piece := answered.read1(65536):
                 self.wfile.write(piece)
                 self.wfile.flush()
