@@ -105,10 +105,16 @@ Sends = list[tuple["JobSpec", list[Message]]]
 
 @dataclass(frozen=True, slots=True)
 class Concluded:
-    """What became of several attempts, and what is to be published once that is committed."""
+    """What became of several attempts, each None if its lease was lost, and what is to be published of that."""
 
-    settled: list[Settled]
+    ended: Sequence[EndedClaim]
+    outcomes: Sequence[Settled | None]
     sends: Sends
+
+    @property
+    def settled(self) -> list[Settled]:
+        """What became of those whose lease was not lost."""
+        return [one for one in self.outcomes if one is not None]
 
 
 def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | None:
@@ -155,7 +161,7 @@ def _prepare(runtime: Runtime, claimed: Claimed, ending: Ending) -> EndedClaim |
 
 def _conclude_some(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]:
     done = wait_for_room(partial(_commit, runtime, ended))
-    publish_all(runtime, done.sends)
+    follow_up(runtime, done)
     return done.settled
 
 
@@ -177,7 +183,7 @@ def _commit(runtime: Runtime, ended: Sequence[EndedClaim]) -> Concluded:
 
 def conclude_together(runtime: Runtime, ended: Sequence[EndedClaim]) -> Concluded:
     """
-    Settle several attempts like `conclude`, in the caller's transaction.
+    Settle several attempts like `conclude`, in the caller's transaction, who calls `follow_up` once it is committed.
 
     None of their results may be big. One whose lease was lost changes nothing.
     """
@@ -192,13 +198,11 @@ def conclude_together(runtime: Runtime, ended: Sequence[EndedClaim]) -> Conclude
         ],
         by=runtime.worker,
     )
-    low, settled, own, succeeded = Low(), [], dict[str, list[Message]](), set[str]()
+    low, own, succeeded = Low(), dict[str, list[Message]](), set[str]()
     for (claimed, ending), one in zip(ended, outcomes, strict=True):
-        claim = claimed.claim
         if one is None:
-            _tell_dropped(claimed, StaleLeaseError(claim.item_id, claim.stage, claim.attempt))
             continue
-        settled.append(one)
+        claim = claimed.claim
         _note(conn, claimed, ending)
         own.setdefault(claim.job_id, []).extend(_list_countdown(claimed, one))
         if ending.result_json is not None:
@@ -209,18 +213,23 @@ def conclude_together(runtime: Runtime, ended: Sequence[EndedClaim]) -> Conclude
             low.update({(claim.job_id, queue): place.job for queue in place.queues})
         if place.queue is not None:
             runtime.pace.note(claim.job_id, place.queue, claimed.seconds)
-        _tell(claimed, ending)
     for job_id in succeeded:
         reset_auto_unpauses(conn, job_id)
     for (_, queue), job in sorted(low.items()):
         own[job.name] += refill(runtime, conn, job, queue)
-    return Concluded(settled, [(jobs[name], own[name]) for name in own if name in jobs])
+    return Concluded(tuple(ended), outcomes, [(jobs[name], own[name]) for name in own if name in jobs])
 
 
-def publish_all(runtime: Runtime, sends: Sends) -> None:
-    """Publish what several attempts brought about, once that is committed."""
-    for job, messages in sends:
+def follow_up(runtime: Runtime, done: Concluded) -> None:
+    """Publish what several attempts brought about, and log what became of each, once that is committed."""
+    for job, messages in done.sends:
         publish(runtime, job, messages)
+    for (claimed, ending), settled in zip(done.ended, done.outcomes, strict=True):
+        if settled is None:
+            claim = claimed.claim
+            _tell_dropped(claimed, StaleLeaseError(claim.item_id, claim.stage, claim.attempt))
+        else:
+            _tell(claimed, ending)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from runner.advance import conclude, conclude_all, conclude_together, publish_all, run_claimed
+from runner.advance import conclude, conclude_all, conclude_together, follow_up, run_claimed
 from runner.big_results import is_big
 from runner.claimed import Claimed
 from runner.dispatch import dispatch_job
@@ -31,7 +31,7 @@ from tracker.dispatch import Message, take_back_stamps
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.advance import Sends
+    from runner.advance import Concluded
     from runner.runtime import Runtime
     from tracker.claims import Attempt
     from tracker.endings import Ending
@@ -117,38 +117,38 @@ class GroupCommit:
             claimed = self._ahead.pop(attempt, None)
             if claimed is not None:
                 return claimed
-            sends, taken = self._settle_and_claim(attempt)
+            done, taken = self._settle_and_claim(attempt)
             for one in taken:
                 self._ahead[one.claim.item_id, one.claim.stage, one.claim.attempt] = one
             claimed = self._ahead.pop(attempt, None)
             if self._ahead:
                 self._watch()
-        publish_all(self._runtime, sends)
+        follow_up(self._runtime, done)
         self._begun = time.monotonic()
         return claimed
 
-    def _settle_and_claim(self, attempt: Attempt) -> tuple[Sends, list[Claimed]]:
+    def _settle_and_claim(self, attempt: Attempt) -> tuple[Concluded, list[Claimed]]:
         try:
-            sends, taken = wait_for_room(partial(self._commit, attempt))
+            done, taken = wait_for_room(partial(self._commit, attempt))
         except self._runtime.stop_errors:
             raise
         except Exception:
             if not self._ended:
                 raise
             self._settle()  # alone, if need be: one that cannot be settled keeps no other from being claimed
-            sends, taken = wait_for_room(partial(self._commit, attempt))
+            done, taken = wait_for_room(partial(self._commit, attempt))
         self._ended.clear()
-        return sends, taken
+        return done, taken
 
-    def _commit(self, attempt: Attempt) -> tuple[Sends, list[Claimed]]:
+    def _commit(self, attempt: Attempt) -> tuple[Concluded, list[Claimed]]:
         runtime, conn = self._runtime, self._runtime.tracker
         with write(conn):
-            sends = conclude_together(runtime, self._ended).sends
+            done = conclude_together(runtime, self._ended)
             taken = claims.claim_together(conn, [attempt], worker=runtime.worker)
             if taken and not taken[0].crashes:  # what may kill its worker takes no others with it
                 others = [one for one in self._look_ahead(self._together - 1) if one not in self._ahead]
                 taken += claims.claim_together(conn, others, worker=runtime.worker, ahead=True)
-        return sends, [Claimed(runtime, claim) for claim in taken]
+        return done, [Claimed(runtime, claim) for claim in taken]
 
     def _settle(self) -> None:
         ended, self._ended = self._ended, []

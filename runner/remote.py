@@ -24,7 +24,7 @@ from pipeline.errors import (
     TrackerUnusableError,
 )
 from pipeline.other_releases import read_said
-from runner.advance import Sends, conclude, conclude_together, publish_all
+from runner.advance import Concluded, conclude, conclude_together, follow_up
 from runner.big_results import is_to_be_moved
 from runner.claimed import Claimed
 from runner.costs import Costs
@@ -64,7 +64,7 @@ def hear(runtime: Runtime, words: Sequence[Word]) -> None:
     together = [word for word in words if not _needs_more(word)]
     if together:
         try:
-            publish_all(runtime, wait_for_room(lambda: _record(runtime, together)))
+            follow_up(runtime, wait_for_room(lambda: _record(runtime, together)))
         except Exception as error:  # noqa: BLE001 - one bad word must not take the others with it
             if len(together) == 1:
                 log.error("dropped a word from afar", kind=together[0].kind, error=repr(error))
@@ -89,7 +89,7 @@ def _needs_more(word: Word) -> bool:
     )
 
 
-def _record(runtime: Runtime, words: Sequence[Word]) -> Sends:
+def _record(runtime: Runtime, words: Sequence[Word]) -> Concluded:
     ended: list[tuple[Claimed, Ending]] = []
     with write(runtime.tracker):
         for kind, args in words:
@@ -97,7 +97,7 @@ def _record(runtime: Runtime, words: Sequence[Word]) -> Sends:
                 HEARD[kind](runtime, *args)
             elif (one := _receive(runtime, *args)) is not None:
                 ended.append(one)
-        return conclude_together(runtime, ended).sends
+        return conclude_together(runtime, ended)
 
 
 # -- an attempt -------------------------------------------------------------------------------------------
@@ -134,14 +134,14 @@ def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
     except (ArtifactError, TrackerUnusableError, OSError) as error:
         ending = Ending.failed(describe_error(error))
     if report.get("moved"):
-        publish_all(runtime, wait_for_room(lambda: _conclude_moved(runtime, claimed, ending)))
+        follow_up(runtime, wait_for_room(lambda: _conclude_moved(runtime, claimed, ending)))
     else:
         conclude(runtime, claimed, ending)
 
 
-def _conclude_moved(runtime: Runtime, claimed: Claimed, ending: Ending) -> Sends:
+def _conclude_moved(runtime: Runtime, claimed: Claimed, ending: Ending) -> Concluded:
     with write(runtime.tracker):
-        return conclude_together(runtime, [(claimed, ending)]).sends
+        return conclude_together(runtime, [(claimed, ending)])
 
 
 def _receive(

@@ -59,7 +59,7 @@ class _Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Connection", "close")
         self.end_headers()
-        with contextlib.suppress(ConnectionError, IncompleteRead):  # one side has gone: so does the other's request
+        with contextlib.suppress(ConnectionError, IncompleteRead):  # one side has gone: so has the other then
             while piece := answered.read1(65536):
                 self.wfile.write(piece)
                 self.wfile.flush()

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import structlog
 import time_machine
 from workshop import job, step
 
@@ -155,6 +156,18 @@ def test_what_a_failed_attempt_spent_is_recorded_too(open_workshop):
     shop.acts["fetch"] = lambda context: context.cost(1.5, "openai") or 1 / 0
     shop.run("a")
     assert tracker.get_daily_cost(shop.conn, "papers") == 1.5
+
+
+def test_what_became_of_a_stage_is_logged_when_nobody_waits_for_its_turn_any_more(shop):
+    was_writing = []
+
+    def note(_logger, _name, line):
+        was_writing.append((line["event"], shop.conn.in_transaction))
+        return line
+
+    with structlog.testing.capture_logs(processors=[note]):
+        shop.run("a")
+    assert was_writing == [(f"papers.{stage} finish", False) for stage in ("fetch", "extract", "store")]
 
 
 def test_a_success_forgets_how_often_pauses_lifted_themselves(shop):
