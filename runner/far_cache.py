@@ -131,7 +131,11 @@ class Loan:
         return own, received.blob
 
     def take(self, find: Callable[[], Path]) -> Path:
-        """Give a file of the cache a name that is the attempt's own; looked for again if it was just taken away."""
+        """
+        Give a file of the cache a name that is the attempt's own; looked for again if it was just taken away.
+
+        Raises FileNotFoundError when somebody has removed what the attempt has of its own.
+        """
         while True:
             found = find()
             own = self._open() / found.name
@@ -140,17 +144,29 @@ class Loan:
             except FileExistsError:
                 return own
             except FileNotFoundError:
-                continue
+                if own.parent.is_dir():
+                    continue
+                raise
             return own
 
     def _open(self) -> Path:
         if self._folder is None:
-            lent = self.cache.store.folder / LENT
-            lent.mkdir(parents=True, exist_ok=True)
-            self._folder = Path(tempfile.mkdtemp(dir=lent))
-            self._lock = os.open(self._folder, os.O_RDONLY)
-            fcntl.flock(self._lock, fcntl.LOCK_EX)
+            self._folder, self._lock = _open_lent(self.cache.store.folder / LENT)
         return self._folder
+
+
+def _open_lent(lent: Path) -> tuple[Path, int]:
+    """Make a folder for one attempt; the folder, and what holds the lock by which others see that it is in use."""
+    lent.mkdir(parents=True, exist_ok=True)
+    while True:
+        folder = Path(tempfile.mkdtemp(dir=lent))
+        with suppress(FileNotFoundError):
+            lock = os.open(folder, os.O_RDONLY)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.is_dir():
+                return folder, lock
+            os.close(lock)
+        # taken for an abandoned one before it was locked
 
 
 def _remove_abandoned(folder: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
+import tempfile
 import threading
 import time
 
@@ -459,6 +461,37 @@ def test_what_killed_processes_left_in_the_cache_is_removed(cache):
     (left / "file").write_bytes(b"y")
     cache.prune()
     assert [path.name != "left" for path in left.parent.iterdir()] == [True]
+    loan.end()
+
+
+@pytest.mark.parametrize("step", [(tempfile, "mkdtemp"), (os, "open")], ids=["it is opened", "it is locked"])
+def test_an_attempt_whose_folder_is_taken_for_a_left_one_before_it_is_locked_makes_another(
+    cache, monkeypatch, step
+):
+    original = getattr(*step)
+
+    def be_overtaken(*args, **options):
+        monkeypatch.undo()
+        made = original(*args, **options)
+        cache.prune()  # as another process does just now
+        return made
+
+    first, loan = cache.lend(), cache.lend()
+    found = first.keep(b"x")[0]
+    monkeypatch.setattr(*step, be_overtaken)
+    path = loan.take(lambda: found)
+    cache.prune()
+    assert path.read_bytes() == b"x"
+    loan.end()
+    first.end()
+
+
+def test_who_removes_what_an_attempt_has_of_its_own_fails_it_and_lets_it_not_wait_for_ever(cache):
+    loan = cache.lend()
+    path = loan.keep(b"x")[0]
+    shutil.rmtree(path.parent)
+    with pytest.raises(FileNotFoundError):
+        loan.take(lambda: next(cache.store.folder.glob("??/*")))
     loan.end()
 
 
