@@ -8,9 +8,9 @@ import json
 import re
 import shutil
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from pipeline.errors import TrackerUnusableError
 from tracker.blobs import sync_folder
@@ -78,14 +78,26 @@ def begin_folder(parent: Path) -> Iterator[Path]:
     except OSError as error:
         raise TrackerUnusableError(f"cannot make the folder {parent}: {error.strerror}") from error
     _remove_orphans(parent)
-    folder = parent / f".celeriac-{uuid.uuid4().hex}.partial"
-    folder.mkdir()
+    folder, lock = _open_hidden(parent)
     try:
-        with (folder / LOCK).open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with lock:
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # renamed by now, if all went well
+
+
+def _open_hidden(parent: Path) -> tuple[Path, BinaryIO]:
+    """Make a hidden folder; the folder, and its locked file, by which others see that its process lives."""
+    while True:
+        folder = parent / f".celeriac-{uuid.uuid4().hex}.partial"
+        folder.mkdir()
+        with suppress(FileNotFoundError):
+            lock = (folder / LOCK).open("wb")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if folder.is_dir():
+                return folder, lock
+            lock.close()
+        # taken for what a killed backup left, before it was locked
 
 
 def finish_folder(folder: Path, at: int) -> Path:
@@ -103,19 +115,23 @@ def finish_folder(folder: Path, at: int) -> Path:
 
 def _remove_orphans(parent: Path) -> None:
     for path in parent.iterdir():
-        if _PARTIAL.fullmatch(path.name) and _is_orphan(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if _PARTIAL.fullmatch(path.name):
+            _remove_if_orphan(path)
 
 
-def _is_orphan(folder: Path) -> bool:
+def _remove_if_orphan(folder: Path) -> None:
     try:
         with (folder / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return folder.name.endswith(".removed") or not any(folder.iterdir())
+            shutil.rmtree(folder, ignore_errors=True)
     except BlockingIOError:
-        return False
-    return True
+        return
+    except FileNotFoundError:
+        if folder.name.endswith(".removed"):
+            shutil.rmtree(folder, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                folder.rmdir()  # only if nothing is in it
 
 
 def list_backups(parent: Path, tracker: str | None = None) -> list[Path]:

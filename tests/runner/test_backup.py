@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import signal
@@ -19,7 +20,7 @@ import tracker
 from pipeline.errors import ArtifactError, OperatorError, TrackerFullError, TrackerUnusableError
 from runner import backup, backup_check
 from runner.backup import back_up, write_backup
-from runner.backup_places import list_backups, read_manifest
+from runner.backup_places import LOCK, begin_folder, list_backups, read_manifest
 from tracker import artifacts, collecting
 from tracker.blobs import BlobStore
 from tracker.connection import write
@@ -226,6 +227,23 @@ def test_a_backup_killed_in_the_middle_leaves_nothing_that_looks_like_one(busy, 
     assert list_backups(folder) == []
     done = write_backup(settings, folder)
     assert [path.name for path in folder.iterdir()] == [Path(done.path).name]
+
+
+@pytest.mark.parametrize(
+    "step", [(Path, "open"), (fcntl, "flock")], ids=["it has its lock", "that is locked"]
+)
+def test_one_that_is_taken_for_what_a_killed_one_left_before_that_begins_again(tmp_path, monkeypatch, step):
+    original, folder = getattr(*step), tmp_path / "backups"
+
+    def be_overtaken(*args, **options):
+        monkeypatch.undo()
+        with begin_folder(folder):  # as another backup does just now
+            return original(*args, **options)
+
+    monkeypatch.setattr(*step, be_overtaken)
+    with begin_folder(folder) as begun:
+        assert [path.name for path in begun.iterdir()] == [LOCK]
+    assert list(folder.iterdir()) == []
 
 
 def test_who_backed_up_is_on_record(busy, settings, tmp_path):
