@@ -212,6 +212,7 @@ class PoliteClient:
     async def _take_turn(self, hop: Hop, errand: Errand, connections: GuardedConnections) -> Turn | None:
         if self._turns is None:
             return None
+        await connections.get_ready()  # what is late after its turn meets the next one's at the host
         interval_seconds = 0.0
         if errand.robots and self._robots is not None:
             fetch = partial(self._fetch_robots, connections)

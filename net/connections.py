@@ -70,11 +70,14 @@ class GuardedConnections(httpx2.AsyncBaseTransport):
 
     def __init__(self, guard: Guard) -> None:
         self.robots_locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._network = GuardedNetwork(guard)
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_certificates(),
-            max_connections=MAX_CONNECTIONS,
-            network_backend=GuardedNetwork(guard),
+            ssl_context=_certificates(), max_connections=MAX_CONNECTIONS, network_backend=self._network
         )
+
+    async def get_ready(self) -> None:
+        """Have the library load now what it loads when it is first used; it does so once for each process."""
+        await self._network.sleep(0)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request and give the response with its body unread; close it."""

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from werkzeug import Response
@@ -14,6 +17,7 @@ from net.host_rates import HostRate
 from net.memory_manners import MemoryManners
 from pipeline.errors import HostBusyError, SourceRejectedError, SourceUnavailableError
 
+ROOT = Path(__file__).parents[2]
 INTERVAL_SECONDS = 0.05
 
 
@@ -61,6 +65,30 @@ def test_one_hosts_requests_go_one_interval_apart(make_client, httpserver, arriv
     asyncio.run(main())
     assert arrivals[-1] - arrivals[0] > 6.5 * INTERVAL_SECONDS
     assert sorted(later - earlier for earlier, later in pairwise(arrivals))[3] > 0.6 * INTERVAL_SECONDS
+
+
+FIRST_REQUEST = """
+import sys
+from net.client import PoliteClient
+from net.memory_manners import MemoryManners
+
+class Noting(MemoryManners):
+    def take_turn(self, *asked):
+        before.update(sys.modules)
+        return super().take_turn(*asked)
+
+before = set()
+client = PoliteClient(contact="ops@example.org", allow_hosts=["127.0.0.1", "localhost"], manners=Noting())
+print(client.fetch_now(sys.argv[1]).status)
+print([name for name in sys.modules.keys() - before if name.partition(".")[0] not in sys.stdlib_module_names])
+"""
+
+
+def test_a_processs_first_request_follows_its_turn_at_once(httpserver):
+    httpserver.expect_request("/").respond_with_data("ok")
+    command = [sys.executable, "-c", FIRST_REQUEST, httpserver.url_for("/")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["200", "[]"]  # no library is loaded in between
 
 
 def test_without_manners_nobody_waits(make_client, httpserver, arrivals):
