@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -25,6 +28,8 @@ from tasks.app import get_runtime
 from tasks.signals import HandsBack, NewQueues, hand_back, strike_when_told
 from tasks.stopping import is_stopping
 from tracker.claims import claim
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -217,3 +222,18 @@ def test_a_soft_time_limit_strikes_while_it_applies(limited_child):
 
 def test_a_soft_time_limit_strikes_neither_the_settling_nor_a_process_that_waits(limited_child):
     os.kill(os.getpid(), signal.SIGUSR1)
+
+
+CHILD = """
+import gc
+from celery import signals
+import tasks
+usual = gc.get_threshold()
+signals.worker_process_init.send(sender=None)
+print(gc.get_freeze_count() > 0, gc.get_threshold()[0] > usual[0], gc.get_threshold()[1:] == usual[1:], gc.isenabled())
+"""
+
+
+def test_a_process_looks_for_garbage_seldom_and_not_among_what_it_was_forked_with():
+    done = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.split() == ["True"] * 4
