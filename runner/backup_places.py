@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
+import os
 import re
 import shutil
 import uuid
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, BinaryIO
+from functools import partial
+from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackerUnusableError
+from runner.owned_folders import make_owned, remove_if_left
 from tracker.blobs import sync_folder
 from tracker.clock import to_datetime
 from tracker.copying import sync_file
@@ -78,26 +80,22 @@ def begin_folder(parent: Path) -> Iterator[Path]:
     except OSError as error:
         raise TrackerUnusableError(f"cannot make the folder {parent}: {error.strerror}") from error
     _remove_orphans(parent)
-    folder, lock = _open_hidden(parent)
+    folder, lock = make_owned(partial(_make_hidden, parent), _open_lock)
     try:
-        with lock:
-            yield folder
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)  # renamed by now, if all went well
+        os.close(lock)
 
 
-def _open_hidden(parent: Path) -> tuple[Path, BinaryIO]:
-    """Make a hidden folder; the folder, and its locked file, by which others see that its process lives."""
-    while True:
-        folder = parent / f".celeriac-{uuid.uuid4().hex}.partial"
-        folder.mkdir()
-        with suppress(FileNotFoundError):
-            lock = (folder / LOCK).open("wb")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if folder.is_dir():
-                return folder, lock
-            lock.close()
-        # taken for what a killed backup left, before it was locked
+def _make_hidden(parent: Path) -> Path:
+    folder = parent / f".celeriac-{uuid.uuid4().hex}.partial"
+    folder.mkdir()
+    return folder
+
+
+def _open_lock(folder: Path) -> int:
+    return os.open(folder / LOCK, os.O_RDONLY | os.O_CREAT, 0o666)
 
 
 def finish_folder(folder: Path, at: int) -> Path:
@@ -121,11 +119,7 @@ def _remove_orphans(parent: Path) -> None:
 
 def _remove_if_orphan(folder: Path) -> None:
     try:
-        with (folder / LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(folder, ignore_errors=True)
-    except BlockingIOError:
-        return
+        remove_if_left(folder, folder / LOCK)
     except FileNotFoundError:
         if folder.name.endswith(".removed"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from pipeline.errors import ArtifactError
+from runner.owned_folders import make_owned, remove_if_left
 from tracker.blobs import BlobStore
 
 if TYPE_CHECKING:
@@ -151,32 +151,17 @@ class Loan:
 
     def _open(self) -> Path:
         if self._folder is None:
-            self._folder, self._lock = _open_lent(self.cache.store.folder / LENT)
+            lent = self.cache.store.folder / LENT
+            lent.mkdir(parents=True, exist_ok=True)
+            self._folder, self._lock = make_owned(lambda: Path(tempfile.mkdtemp(dir=lent)), _open_folder)
         return self._folder
 
 
-def _open_lent(lent: Path) -> tuple[Path, int]:
-    """Make a folder for one attempt; the folder, and what holds the lock by which others see that it is in use."""
-    lent.mkdir(parents=True, exist_ok=True)
-    while True:
-        folder = Path(tempfile.mkdtemp(dir=lent))
-        with suppress(FileNotFoundError):
-            lock = os.open(folder, os.O_RDONLY)
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if folder.is_dir():
-                return folder, lock
-            os.close(lock)
-        # taken for an abandoned one before it was locked
+def _open_folder(folder: Path) -> int:
+    return os.open(folder, os.O_RDONLY)
 
 
 def _remove_abandoned(folder: Path) -> None:
     for one in folder.iterdir() if folder.is_dir() else ():
         with suppress(FileNotFoundError):
-            descriptor = os.open(one, os.O_RDONLY)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(one, ignore_errors=True)
-            except BlockingIOError:
-                pass  # its attempt runs
-            finally:
-                os.close(descriptor)
+            remove_if_left(one, one)

@@ -229,9 +229,7 @@ def test_a_backup_killed_in_the_middle_leaves_nothing_that_looks_like_one(busy, 
     assert [path.name for path in folder.iterdir()] == [Path(done.path).name]
 
 
-@pytest.mark.parametrize(
-    "step", [(Path, "open"), (fcntl, "flock")], ids=["it has its lock", "that is locked"]
-)
+@pytest.mark.parametrize("step", [(os, "open"), (fcntl, "flock")], ids=["it has its lock", "that is locked"])
 def test_one_that_is_taken_for_what_a_killed_one_left_before_that_begins_again(tmp_path, monkeypatch, step):
     original, folder = getattr(*step), tmp_path / "backups"
 
@@ -244,6 +242,20 @@ def test_one_that_is_taken_for_what_a_killed_one_left_before_that_begins_again(t
     with begin_folder(folder) as begun:
         assert [path.name for path in begun.iterdir()] == [LOCK]
     assert list(folder.iterdir()) == []
+
+
+def test_what_killed_ones_left_goes_with_the_next_and_one_that_is_just_getting_its_name_stays(tmp_path):
+    empty, removed, filled = (
+        tmp_path / f".celeriac-{'0' * 31}{number}.{ending}"
+        for number, ending in enumerate(("partial", "removed", "partial"))
+    )
+    for folder in (empty, removed, filled):
+        folder.mkdir()
+    (removed / "file").touch()
+    (filled / "file").touch()  # whole, and its lock is given up
+    with begin_folder(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == [filled]
 
 
 def test_who_backed_up_is_on_record(busy, settings, tmp_path):
