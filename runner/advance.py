@@ -154,8 +154,8 @@ def _prepare(runtime: Runtime, claimed: Claimed, ending: Ending) -> EndedClaim |
     claimed.write_log()
     try:
         return claimed, move_if_big(runtime, claimed.holder, ending)
-    except StaleLeaseError as error:
-        _tell_dropped(claimed, error)
+    except StaleLeaseError:
+        _tell_dropped(claimed)
         return None
 
 
@@ -226,8 +226,7 @@ def follow_up(runtime: Runtime, done: Concluded) -> None:
         publish(runtime, job, messages)
     for (claimed, ending), settled in zip(done.ended, done.outcomes, strict=True):
         if settled is None:
-            claim = claimed.claim
-            _tell_dropped(claimed, StaleLeaseError(claim.item_id, claim.stage, claim.attempt))
+            _tell_dropped(claimed)
         else:
             _tell(claimed, ending)
 
@@ -289,5 +288,7 @@ def _tell(claimed: Claimed, ending: Ending) -> None:
     )
 
 
-def _tell_dropped(claimed: Claimed, error: StaleLeaseError) -> None:
-    log.warning("dropped", reason=str(error), job=claimed.claim.job_id, key=claimed.claim.key)
+def _tell_dropped(claimed: Claimed) -> None:
+    claim = claimed.claim
+    reason = str(StaleLeaseError(claim.item_id, claim.stage, claim.attempt))
+    log.warning("dropped", reason=reason, job=claim.job_id, key=claim.key)
