@@ -34,7 +34,21 @@ if TYPE_CHECKING:
     from tracker.dispatch import Candidate, Message, Runway
 
 FIRST_ATTEMPTS = 4
-"""Of a stage that never ran, under a budget, at most so many are out at once; of one with `batch`, one load."""
+"""So many may be out at once under a budget while fewer costs are known; of a stage with `batch`, one load."""
+
+
+def bound_loads(stage: StageSpec, cost: StageCost | None, finished: int) -> int | None:
+    """
+    Tell how many loads of a stage may be out at once under a budget, for what is known of its costs; None for any.
+
+    As many as there are costs to estimate by: a hundred sent by the first cost alone could each cost what nobody
+    expected. One that finished often enough without any `cost` is free; what nobody knows the cost of no budget bounds.
+    """
+    first = FIRST_ATTEMPTS if stage.batch is None else 1
+    if cost is None:
+        return first if finished < first else None
+    return max(first, cost.known // size_of_load(stage)) if cost.usd else None
+
 
 ROUNDING = 1e-9
 
@@ -87,15 +101,14 @@ class Purse:
 
     def count_allowed(self, stage: StageSpec, runway: Runway, room: int) -> int:
         """Count how many loads of a stage may go, at most `room`."""
+        cost = self.costs.get(stage.name)
         if price := self.price(stage.name):
-            affordable = self._count_affordable(price)
-            return room if affordable is None else min(room, -(-affordable // size_of_load(stage)))
-        if stage.name in self.costs:
-            return room  # it costs nothing, or nobody knows what: no budget can bound it
-        first = FIRST_ATTEMPTS if stage.batch is None else 1
-        if count_finished(self.conn, self.job.name, stage.name) >= first:
-            return room
-        return max(0, min(room, first - runway.outstanding))
+            if (affordable := self._count_affordable(price)) is None:
+                return room
+            room = min(room, -(-affordable // size_of_load(stage)))
+        finished = 0 if cost else count_finished(self.conn, self.job.name, stage.name)
+        most = bound_loads(stage, cost, finished)
+        return room if most is None else max(0, min(room, most - runway.outstanding))
 
     def _count_affordable(self, price: float) -> int | None:
         if self.left_usd == float("inf"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.schedule import SWEEP_SECONDS
-from runner.budgets import FIRST_ATTEMPTS
+from runner.budgets import bound_loads
 from runner.places import State
 from runner.saying import say_distance, say_span, say_until, shorten
 from tracker.clock import to_datetime, to_ms
@@ -76,12 +76,12 @@ def find_rate(place: Place) -> Words | None:
 
 
 def find_first_attempts(place: Place) -> Words | None:
-    """Find that under a budget, a stage that never ran goes a few at a time, until it is known what it costs."""
+    """Find that under a budget, a stage goes a few at a time, until it is well known what it costs."""
     counts = place.counts
-    if place.state is not State.READY or not place.file.has_budget or counts is None or counts.has_costs:
+    if place.state is not State.READY or not place.file.has_budget or counts is None or place.spec is None:
         return None
-    first = FIRST_ATTEMPTS if place.spec is None or place.spec.batch is None else 1
-    if counts.finished >= first or _count_out(place) < first:
+    most = bound_loads(place.spec, counts.cost, counts.finished)
+    if most is None or _count_out(place) < most:
         return None
     return {"out": counts.queued + counts.running}
 

@@ -51,7 +51,8 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
                                     WHERE o.job_id = c.job_id AND o.stage = c.stage
                                       AND o.status = 'pending' AND o.over_budget = 1),
                    'free_us', r.free_us,
-                   'expected_usd', iif(u.attempts > 0, u.usd / u.attempts, NULL), 'has_costs', u.stage IS NOT NULL,
+                   'expected_usd', iif(u.attempts > 0, u.usd / u.attempts, NULL),
+                   'known_costs', coalesce(u.attempts, 0), 'has_costs', u.stage IS NOT NULL,
                    'finished', (SELECT coalesce(sum(t.count), 0) FROM stage_timings t
                                  WHERE t.job_id = c.job_id AND t.stage = c.stage)))
           FROM stage_counts c

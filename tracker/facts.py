@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tracker.spending import StageCost
+
 
 @dataclass(frozen=True, slots=True)
 class Paused:
@@ -58,8 +60,8 @@ class StageCounts:
     One stage of the job, counted. Of the pending ones some are with the broker (`queued`, or `countdown` until their
     time), `blocked` by what they need, or `parked`; the others are ready, and of these some `over_budget`.
 
-    `free_us` is from when on its rate lets the next go; `expected_usd` what an attempt costs on the average. It
-    `has_costs` if one ever reported any, and so many attempts ever `finished`.
+    `free_us` is from when on its rate lets the next go; `expected_usd` what an attempt costs on the average, by so many
+    `known_costs`. It `has_costs` if one ever reported any, and so many attempts ever `finished`.
     """
 
     stage: str
@@ -73,8 +75,14 @@ class StageCounts:
     over_budget: int = 0
     free_us: int | None = None
     expected_usd: float | None = None
+    known_costs: int = 0
     has_costs: int = 0
     finished: int = 0
+
+    @property
+    def cost(self) -> StageCost | None:
+        """Give what its attempts cost so far; None if none ever reported any."""
+        return StageCost(self.expected_usd, self.known_costs) if self.has_costs else None
 
     @property
     def ready(self) -> int:

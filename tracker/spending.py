@@ -26,23 +26,24 @@ class StageCost:
     """
     What a stage's attempts cost so far.
 
-    `usd` is what one is expected to cost, the average of those whose whole cost is known; None while none is.
+    `usd` is what one is expected to cost, the average of the `known`, whose whole cost is known; None while none is.
     `unknown` counts the attempts that reported a cost nobody knows.
     """
 
     usd: float | None
-    unknown: int
+    known: int
+    unknown: int = 0
 
 
-STAGE_COSTS = (
-    "SELECT stage, iif(attempts > 0, usd / attempts, NULL), unknown FROM stage_costs WHERE job_id = :job_id"
-)
+STAGE_COSTS = """
+SELECT stage, iif(attempts > 0, usd / attempts, NULL), attempts, unknown FROM stage_costs WHERE job_id = :job_id
+"""
 
 
 def read_stage_costs(conn: Connection, job_id: str) -> dict[str, StageCost]:
     """Read what each stage of a job costs; one that never reported a cost is absent."""
     rows = conn.execute(STAGE_COSTS, {"job_id": job_id})
-    return {stage: StageCost(usd, unknown) for stage, usd, unknown in rows}
+    return {stage: StageCost(usd, known, unknown) for stage, usd, known, unknown in rows}
 
 
 FINISHED = "SELECT coalesce(sum(count), 0) FROM stage_timings WHERE job_id = :job_id AND stage = :stage"

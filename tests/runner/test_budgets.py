@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 
@@ -215,6 +216,20 @@ def test_a_stage_that_never_ran_goes_on_a_few_at_a_time_until_its_cost_is_known(
     work(shop)
     assert spent(shop) <= 1.0 + 0.3 * FIRST_ATTEMPTS
     assert tracker.stage_stats(shop.conn, "papers")["fetch"]["done"] == 30
+
+
+def test_no_more_are_out_than_there_are_costs_to_estimate_by(open_workshop, clock):
+    shop = open_workshop(papers=job(step("fetch"), budget={"usd_per_day": 1.0}))
+    costs = itertools.chain([0.001], itertools.repeat(0.05))
+    shop.acts["fetch"] = lambda context: context.cost(next(costs), "openai") or {}
+    shop.add(*(f"k{n}" for n in range(100)))
+    for known in range(30):
+        shop.dispatch()
+        assert len(shop.publisher.waiting) <= max(FIRST_ATTEMPTS, known)
+        if shop.publisher.waiting:
+            shop.take()
+    work(shop)
+    assert 0.9 <= spent(shop) <= 1.0 + 2 * 0.05  # not a runway of sixty
 
 
 def test_a_stage_that_has_run_and_costs_nothing_is_not_bounded(open_workshop, clock):
