@@ -30,10 +30,6 @@ FOCUSED = """() => {
 }"""
 
 
-NEXT_FRAMES = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
-"""The page hears of its new size with the next frame, and what it does about that is seen with the one after."""
-
-
 class Person:
     """
     Somebody who looks at pages of a dashboard, and acts by the keyboard alone.
@@ -99,10 +95,9 @@ class Person:
         self.page.goto(path)
 
     def look_at(self, width: int, height: int, scheme: Literal["light", "dark"]) -> None:
-        """Look at the page that is open through another window, in the light or in the dark; nothing moves any more."""
+        """Look at the page that is open through another window, in the light or in the dark; nothing moves."""
         self.page.set_viewport_size({"width": width, "height": height})
         self.page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-        self.page.evaluate(NEXT_FRAMES)
 
     def find_barriers(self, *rules: str) -> list[str]:
         """
