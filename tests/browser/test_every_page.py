@@ -44,6 +44,13 @@ def test_a_page_is_usable_at_every_size_in_the_light_and_in_the_dark(person, pla
         person.wrong.clear()  # the browser says in its console that the answer was 404, or 400
 
 
+def test_a_chart_that_is_yet_to_follow_the_window_widens_no_page(person):
+    person.open("/jobs/letters")
+    person.page.locator("figure.chart canvas").first.wait_for()
+    person.page.locator("figure.chart .uplot").first.evaluate("one => one.style.width = '3000px'")
+    assert not person.is_wider_than_the_window()
+
+
 SEEN_FOCUS = """() => {
   const one = document.activeElement;
   if (!one || one === document.body) return null;
