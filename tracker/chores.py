@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracker.clock import now_ms
+from tracker.clock import latest_ms, now_ms
 from tracker.connection import write
 from tracker.events import append_event
 
@@ -30,7 +30,7 @@ class Chore:
     attempt: int
 
 
-HAS_SLOT = "SELECT 1 FROM chores WHERE chore = :chore AND slot_at >= :slot_at LIMIT 1"
+HAS_SLOT = "SELECT 1 FROM chores WHERE chore = :chore AND slot_at BETWEEN :slot_at AND :latest LIMIT 1"
 
 BEGIN_CHORE = """
 INSERT INTO chores (chore, slot_at, started_at) VALUES (:chore, :slot_at, :now)
@@ -41,7 +41,7 @@ RETURNING run_id, chore, slot_at, attempt
 RESUME_CHORE = """
 UPDATE chores
    SET attempt = attempt + 1, started_at = :now, ended_at = NULL, outcome = NULL, error = NULL, retry_at = NULL
- WHERE run_id = (SELECT run_id FROM chores WHERE chore = :chore ORDER BY slot_at DESC LIMIT 1)
+ WHERE run_id = (SELECT run_id FROM chores WHERE chore = :chore AND slot_at <= :latest ORDER BY slot_at DESC LIMIT 1)
    AND (outcome IS NULL OR retry_at <= :now)
 RETURNING run_id, chore, slot_at, attempt
 """
@@ -54,7 +54,7 @@ def begin_chore(conn: Connection, chore: str, slot_at: int) -> Chore | None:
     The caller holds the lock by which no other process does chores: one that was begun and not ended has died.
     Commits, and writes nothing when nothing is due.
     """
-    asked = {"chore": chore, "slot_at": slot_at, "now": now_ms()}
+    asked = {"chore": chore, "slot_at": slot_at, "now": now_ms(), "latest": latest_ms()}
     is_taken = conn.execute(HAS_SLOT, asked).fetchone() is not None
     if is_taken and not _is_resumable(conn, asked):
         return None
@@ -69,7 +69,11 @@ def begin_chore(conn: Connection, chore: str, slot_at: int) -> Chore | None:
 
 
 IS_RESUMABLE = """
-SELECT outcome IS NULL OR retry_at <= :now FROM chores WHERE chore = :chore ORDER BY slot_at DESC LIMIT 1
+SELECT outcome IS NULL OR retry_at <= :now
+  FROM chores
+ WHERE chore = :chore AND slot_at <= :latest
+ ORDER BY slot_at DESC
+ LIMIT 1
 """
 
 

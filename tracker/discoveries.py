@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from pipeline.errors import StaleRunError
-from tracker.clock import now_ms
+from tracker.clock import latest_ms, now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
 from tracker.introducing import INTRODUCE_JOB
@@ -42,12 +42,15 @@ VALUES (:job_id, :slot_at, :now, :leased_until)
 RETURNING run_id, job_id, attempt
 """
 
-HAS_LATER_SLOT = "SELECT 1 FROM discovery_runs WHERE job_id = :job_id AND slot_at >= :slot_at LIMIT 1"
+HAS_LATER_SLOT = """
+SELECT 1 FROM discovery_runs WHERE job_id = :job_id AND slot_at BETWEEN :slot_at AND :latest LIMIT 1
+"""
 
 
 def is_slot_taken(conn: Connection, job_id: str, slot_at: int) -> bool:
-    """Tell whether a slot (Unix ms), or a later one, has been taken."""
-    return conn.execute(HAS_LATER_SLOT, {"job_id": job_id, "slot_at": slot_at}).fetchone() is not None
+    """Tell whether a slot (Unix ms), or a later one, has been taken; not by a clock that was ahead."""
+    asked = {"job_id": job_id, "slot_at": slot_at, "latest": latest_ms()}
+    return conn.execute(HAS_LATER_SLOT, asked).fetchone() is not None
 
 
 def begin_discovery(conn: Connection, job_id: str, slot_at: int | None = None) -> RunLease | None:

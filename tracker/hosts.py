@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.host_waits import LONGEST_APPOINTMENT_SECONDS, choose_wait
-from tracker.clock import now_ms
+from tracker.clock import CLOCKS_DIFFER_MS, now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
 from tracker.pauses import Pause, list_domains, list_pauses
@@ -32,6 +32,11 @@ class HostTurn:
     granted: bool
     throttles: int
 
+
+FREE_BY_A_RIGHT_CLOCK = """
+UPDATE hosts SET free_us = :now_us, slowed_until = NULL WHERE host = :host AND asked_at > :latest_ms
+"""
+"""A last turn further ahead than anybody could have had was given by a clock that was ahead: it holds nobody."""
 
 TAKE_TURN = """
 INSERT INTO hosts (host, free_us, told_us, interval_us, requests, asked_at)
@@ -63,9 +68,11 @@ def take_turn(conn: Connection, host: str, interval_seconds: float, patience_sec
             "host": host,
             "now_us": now_us,
             "latest_us": latest_us,
+            "latest_ms": latest_us // 1000 + CLOCKS_DIFFER_MS,
             "interval_us": round(interval_seconds * SECOND_US),
             "longest_us": round(LONGEST_APPOINTMENT_SECONDS * SECOND_US),
         }
+        conn.execute(FREE_BY_A_RIGHT_CLOCK, asked)
         row = conn.execute(TAKE_TURN, asked).fetchone()
     return HostTurn((row["told_us"] - now_us) / SECOND_US, row["told_us"] <= latest_us, row["throttles"])
 

@@ -163,3 +163,14 @@ def test_files_that_nothing_refers_to_are_removed(open_kept, clock):
         shop.conn.execute("UPDATE results SET result = '{}'")
     assert do_chores(shop.runtime) == ["artifacts"]
     assert find_last_chore(shop.conn, "artifacts").detail["files"] == 1
+
+
+def test_chores_go_on_after_a_clock_that_was_ahead_has_been_set_right(open_kept, clock):
+    shop = open_kept(backup={"schedule": "0 3 * * *"})
+    pass_time(clock, days=30)
+    assert do_chores(shop.runtime) == ["backup"]
+    pass_time(clock, days=-30)
+    assert do_chores(shop.runtime) == ["backup"]
+    assert do_chores(shop.runtime) == []
+    pass_time(clock, days=1)
+    assert do_chores(shop.runtime) == ["backup"]

@@ -34,6 +34,17 @@ def test_a_slot_is_taken_once_and_never_an_earlier_one_after_it(conn, run):
     assert discoveries.begin_discovery(conn, "talks", NOON_MS)
 
 
+def test_slots_that_a_clock_took_which_was_ahead_hold_up_no_earlier_ones(conn, clock):
+    month = 30 * 86_400
+    clock.shift(month)
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS + month * 1000)
+    clock.shift(-month)
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS)
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS) is None
+    clock.shift(month)
+    assert discoveries.begin_discovery(conn, "papers", NOON_MS + month * 1000) is None
+
+
 def test_a_discovery_by_hand_takes_no_slot(conn, run):
     assert discoveries.begin_discovery(conn, "papers")
     assert discoveries.begin_discovery(conn, "papers")

@@ -67,6 +67,15 @@ def test_a_turn_beyond_the_patience_is_not_taken(conn, clock):
     assert ask(conn, patience_seconds=8.0) == HostTurn(8.0, granted=True, throttles=0)
 
 
+def test_turns_given_by_a_clock_that_was_ahead_hold_nobody_once_it_is_right(conn, clock):
+    clock.shift(7200)
+    assert ask(conn).granted
+    slow(conn, 600)
+    clock.shift(-7200)
+    assert [ask(conn).wait_seconds for _ in range(2)] == [0, 2]
+    assert not is_slowed(conn, "example.org")
+
+
 def test_who_is_turned_away_is_told_a_time_of_its_own(conn, clock):
     ask(conn)
     assert [ask(conn, patience_seconds=1).wait_seconds for _ in range(3)] == [2, 4, 6]
