@@ -11,6 +11,7 @@ from runner import house_checks, keeping_checks, tracker_checks
 from runner.dispatch import dispatch_job
 from runner.patient import Finding, Health, Patient
 from tracker import counters, doctor, messages, recovery
+from tracker.checkpoints import empty_log
 from tracker.collecting import collect
 from tracker.events import log_event
 
@@ -157,8 +158,8 @@ def _collect(runtime: Runtime) -> int:
     return collect(runtime.tracker, runtime.artifacts).files
 
 
-def _fold_log(runtime: Runtime) -> int:
-    return int(doctor.fold_log(runtime.tracker))
+def _empty_log(runtime: Runtime) -> int:
+    return int(empty_log(runtime.tracker))
 
 
 MENDS: dict[str, Callable[[Runtime], int]] = {
@@ -168,6 +169,6 @@ MENDS: dict[str, Callable[[Runtime], int]] = {
     "items": _mend_items,
     "counters": _mend_counters,
     "artifacts": _collect,
-    "log": _fold_log,
+    "log": _empty_log,
 }
 """What mends what, by the name that findings have for it; each tells how much it mended."""

@@ -31,6 +31,9 @@ SHORT_PAGES = 500
 TRIES = 3
 """How often it is moved beside other writers, before the next commit's checkpoint goes on."""
 
+READERS_MS = 50
+"""For how long emptying the log waits for readers: SQLite lets nobody write meanwhile."""
+
 
 def checkpoint(conn: Connection) -> None:
     """
@@ -50,6 +53,27 @@ def checkpoint(conn: Connection) -> None:
                 return
     except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
         return
+
+
+EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
+
+
+def empty_log(conn: Connection) -> bool:
+    """
+    Move all of the log into the file, and cut it off; False when a reader needs some of it still.
+
+    Call it outside of a transaction and of a turn. A reader that takes its time, such as a backup, is not waited for.
+    """
+    checkpoint(conn)  # most of it is moved beside other writers
+    with conn.turn():
+        usual = int(conn.pragma("busy_timeout"))
+        conn.set_busy_timeout(READERS_MS)
+        try:
+            return bool(conn.execute(EMPTY_LOG).fetchone()[0] == 0)
+        except (apsw.BusyError, apsw.LockedError):
+            return False
+        finally:
+            conn.set_busy_timeout(usual)
 
 
 @contextmanager

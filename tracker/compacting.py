@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import apsw
 
 from pipeline.errors import TrackerFullError, TrackerInUseError
+from tracker.checkpoints import empty_log
 from tracker.connection import open_db
 from tracker.exclusive import exclusively
 
@@ -116,14 +117,6 @@ def _rewrite(conn: Connection, path: Path) -> None:
         raise TrackerFullError(f"no room left to rewrite {path}; it is as it was") from error
     finally:
         conn.execute("PRAGMA temp_store_directory = ''").fetchall()
-
-
-def empty_log(conn: Connection) -> bool:
-    """Fold the write-ahead log into the file, and cut it off; False if a reader needs some of it still."""
-    try:
-        return bool(conn.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
-    except (apsw.BusyError, apsw.LockedError):
-        return False
 
 
 def count_bytes(path: Path) -> int:

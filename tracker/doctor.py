@@ -198,13 +198,3 @@ def measure_log(path: Path) -> int:
     """Measure the write-ahead log, in bytes."""
     log = path.with_name(f"{path.name}-wal")
     return log.stat().st_size if log.exists() else 0
-
-
-CHECKPOINT = "PRAGMA wal_checkpoint(TRUNCATE)"
-
-
-def fold_log(conn: Connection) -> bool:
-    """Fold the write-ahead log into the file and empty it; False when a reader is in the way."""
-    with conn.turn():
-        busy, _, _ = conn.execute(CHECKPOINT).fetchone()
-    return not busy

@@ -10,6 +10,7 @@ import pytest
 import tracker
 from tracker import checkpoints
 from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
+from tracker.connection import BUSY_TIMEOUT_MS
 
 MIB = 2**20
 
@@ -124,3 +125,19 @@ def test_long_work_leaves_the_checkpoints_to_a_thread(path):
             wait_until(lambda: path.stat().st_size > 15 * MIB)
         assert conn.make_checkpoint is checkpoint
         assert "checkpoints" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_reader_that_takes_its_time_holds_up_the_emptying_and_no_writer(conn, db_path):
+    tracker.log_event(conn, "papers", "note")
+    with tracker.open_db(db_path) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM events").fetchall()
+        tracker.log_event(conn, "papers", "later")
+        begun = time.monotonic()
+        assert not checkpoints.empty_log(conn)
+        assert time.monotonic() - begun < BUSY_TIMEOUT_MS / 1000 / 10
+        tracker.log_event(conn, "papers", "and later")
+        other.execute("COMMIT")
+    assert conn.pragma("busy_timeout") == BUSY_TIMEOUT_MS
+    assert checkpoints.empty_log(conn)
+    assert db_path.with_name(f"{db_path.name}-wal").stat().st_size == 0
