@@ -173,7 +173,10 @@ def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:
     """Do what follows for the stage itself, if it waits again, and for those that it had done again; its status."""
     status = moved.ending.move.target
     if status is Status.PENDING:
-        return rejoin_plan(conn, moved.attempt, by)
+        status = rejoin_plan(conn, moved.attempt, by)
+        if status in SATISFIED:  # it was switched off meanwhile: what waited for it need not
+            release_waiting(conn, [moved.attempt.item_id], by)
+        return status
     if status in SATISFIED and moved.before is not None:
         follow_rerun(conn, moved.attempt, moved.before, moved.ending, by)
     return status

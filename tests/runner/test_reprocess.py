@@ -10,6 +10,7 @@ from workshop import job, step
 import tracker
 from pipeline import catalog
 from pipeline.errors import InvalidFilterError, NotFoundError, PluginError
+from pipeline.outcomes import RetryLater
 from runner import actions
 from runner.canary import approve_canary, count_changed, run_canary
 from runner.comparing import compare_stored
@@ -137,6 +138,22 @@ def test_what_waited_waits_no_more_when_it_is_undone(shop):
     actions.undo(shop.runtime, actions.find_undoable(shop.runtime), "bob")
     rows = shop.conn.execute("SELECT DISTINCT status, again FROM item_stages").fetchall()
     assert [tuple(row) for row in rows] == [("done", None)]
+
+
+def test_what_waited_for_a_stage_that_is_switched_off_while_it_runs_waits_no_more(shop):
+    def switch_off_and_wait(_):
+        shop.edit(papers=job(step("fetch", enabled=False), step("extract"), step("store")))
+        sweep(shop.runtime)
+        return RetryLater(3600)
+
+    renew(shop, switch_off_and_wait)
+    shop.acts["extract"] = number
+    rerun(shop, stale=True, filter_text="key:a")
+    sweep(shop.runtime)
+    shop.work()
+    assert shop.status("a", "fetch") == "skipped"
+    assert shop.plugins.seen.count(("store", "a")) == 1
+    assert [shop.row("a", stage)["again"] for stage in ("fetch", "extract", "store")] == [None] * 3
 
 
 @pytest.mark.parametrize(
