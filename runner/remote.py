@@ -21,6 +21,7 @@ from pipeline.errors import (
     ArtifactError,
     NotFoundError,
     StaleLeaseError,
+    TrackerNewerError,
     TrackerUnusableError,
 )
 from pipeline.other_releases import read_said
@@ -55,16 +56,19 @@ class Word(NamedTuple):
 
 def hear(runtime: Runtime, words: Sequence[Word]) -> None:
     """
-    Record what workers far from the file say, in the order given: together, in one transaction, then publish.
+    Record what workers far from the file say: together, in one transaction, then publish; after it what brings files.
 
     When one of them cannot be recorded, each is by itself, and that one is dropped with an error in the log: its lease
-    runs out. On a full disk this waits. Commits.
+    runs out. On a full disk this waits. Commits. Raises `TrackerNewerError`.
     """
+    words = _leave_out_late(words)
     alone = [word for word in words if _needs_more(word)]
     together = [word for word in words if not _needs_more(word)]
     if together:
         try:
             follow_up(runtime, wait_for_room(lambda: _record(runtime, together)))
+        except TrackerNewerError:
+            raise
         except Exception as error:  # noqa: BLE001 - one bad word must not take the others with it
             if len(together) == 1:
                 log.error("dropped a word from afar", kind=together[0].kind, error=repr(error))
@@ -74,8 +78,22 @@ def hear(runtime: Runtime, words: Sequence[Word]) -> None:
     for kind, args in alone:
         try:
             note_ended(runtime, *args)
+        except TrackerNewerError:
+            raise
         except Exception as error:  # noqa: BLE001 - as above
             log.error("dropped a word from afar", kind=kind, error=repr(error))
+
+
+def _leave_out_late(words: Sequence[Word]) -> list[Word]:
+    """Leave out that a process was lost with an attempt that it had ended: endings are recorded last."""
+    ended, heard = set(), []
+    for word in words:
+        attempt = word.args[:3]
+        if word.kind == "ended":
+            ended.add(attempt)
+        if word.kind != "lost" or attempt not in ended:
+            heard.append(word)
+    return heard
 
 
 def _needs_more(word: Word) -> bool:

@@ -8,7 +8,7 @@ import pytest
 from test_remote import Wire
 from workshop import job, step
 
-from pipeline.errors import TrackerFullError
+from pipeline.errors import TrackerFullError, TrackerNewerError
 from pipeline.outcomes import RetryLater
 from runner import far, remote
 from runner.far_desk import Place
@@ -144,3 +144,23 @@ def test_what_a_remote_worker_had_not_begun_is_at_once_ready_to_be_sent_again(sh
     place = (message.item_id, message.stage, message.attempt)
     hear(shop.runtime, [Word("handed_back", ([list(place)],))])
     assert shop.row(message.key, "model")["queued_at"] is None
+
+
+@pytest.mark.parametrize("brings_files", [False, True])
+def test_a_process_that_was_lost_after_it_had_said_how_its_stage_ended_takes_nothing_with_it(
+    shop, brings_files
+):
+    if brings_files:
+        shop.acts["model"] = lambda context: {"file": context.artifact("a.html", b"<p>a", "text/html")}
+    begun, ended = collect(shop, 1)
+    item_id, stage, attempt = ended.args[:3]
+    hear(shop.runtime, [begun, ended, Word("lost", (item_id, stage, attempt, "its process died"))])
+    row = shop.row(KEYS[0], "model")
+    assert (row["status"], row["crashes"]) == ("done", 0)
+
+
+def test_words_for_a_file_of_a_newer_celeriac_are_not_dropped_one_by_one(shop):
+    words = collect(shop, 1)
+    shop.conn.pragma("user_version", 999)
+    with pytest.raises(TrackerNewerError):
+        hear(shop.runtime, words)
