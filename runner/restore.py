@@ -20,7 +20,7 @@ from pipeline.errors import (
 from runner.backup_check import find_backup, verify
 from runner.backup_files import copy_used
 from runner.backup_places import DATABASE
-from tracker.artifacts import OWNER_FILE, name_owner
+from tracker.artifacts import claim_for, name_owner
 from tracker.blobs import BlobStore, sync_folder
 from tracker.clock import now_ms, to_datetime
 from tracker.connection import open_db
@@ -92,17 +92,11 @@ def _begin(database: Path) -> Iterator[Path]:
 
 
 def _claim(store: BlobStore, owner: str) -> None:
-    path = store.folder / OWNER_FILE
-    if path.exists() and path.read_text() != owner:
+    if not claim_for(store, owner):
         raise TrackerUnusableError(
             f"{store.folder} keeps the files of another tracker: restore into another data folder (--to), or move "
             "that folder away"
         )
-    store.folder.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        written = path.with_name(f"{OWNER_FILE}.{uuid.uuid4().hex}")
-        written.write_text(owner)
-        written.replace(path)
 
 
 def _swap(fresh: Path, database: Path) -> Path | None:

@@ -7,6 +7,7 @@ may run at once.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 NOTE_EVERY_MS = 30_000
+
+FORGETTING_SECONDS = 1.0
+"""How long one sweep forgets what old actions changed; the next goes on."""
 
 MISSED_AFTER_MS = 10_000
 """A slot that nobody took by then was missed, and is made up; a second too early costs nothing."""
@@ -145,16 +149,20 @@ def _has_missed_slot(conn: Connection, job: JobSpec) -> bool:
 
 def _send_woken(runtime: Runtime, enabled: set[str]) -> int:
     sent = 0
-    for job_id in jobs.take_woken_jobs(runtime.tracker):
-        if job_id not in enabled:
-            continue
-        try:
+    for job_id, woken_at in jobs.list_woken_jobs(runtime.tracker):
+        if job_id in enabled:
             runtime.publisher.publish_discovery(job_id)
-        except BrokerUnavailableError:
-            jobs.wake_job(runtime.tracker, job_id, by="sweep")  # the wish outlives the broker's absence
-            raise
-        sent += 1
+            sent += 1
+        jobs.note_looked(
+            runtime.tracker, job_id, woken_at
+        )  # after it was sent: a wish may be met twice, never lost
     return sent
+
+
+def _forget_actions(conn: Connection) -> None:
+    until = time.monotonic() + FORGETTING_SECONDS
+    while forget_old_actions(conn) and time.monotonic() < until:
+        pass
 
 
 def _note(conn: Connection) -> None:
@@ -164,6 +172,6 @@ def _note(conn: Connection) -> None:
             jobs.set_note(conn, jobs.SWEPT_AT, str(now_ms()))
             forget_silent_workers(conn)
             prune_minutes(conn)
-            forget_old_actions(conn)
             forget_old_quarters(conn)
             prune_failure_hours(conn)
+        _forget_actions(conn)

@@ -62,17 +62,22 @@ def claim_folder(conn: Connection, store: BlobStore) -> None:
 
     Raises `TrackerUnusableError`: what one tracker refers to, another would remove.
     """
-    mine, path = name_owner(conn), store.folder / OWNER_FILE
+    if not claim_for(store, name_owner(conn)):
+        raise TrackerUnusableError(
+            f"{store.folder} keeps the files of another tracker than {conn.path}: give this one a data folder of its "
+            f"own (CELERIAC_DATA), or remove {store.folder / OWNER_FILE} if the other is gone for good"
+        )
+
+
+def claim_for(store: BlobStore, owner: str) -> bool:
+    """Let an owner have the folder, if it keeps no other's files; False when it does."""
+    path = store.folder / OWNER_FILE
     if not path.exists():
         store.folder.mkdir(parents=True, exist_ok=True)
         written = path.with_name(f"{OWNER_FILE}.{uuid.uuid4().hex}")
-        written.write_text(mine)
+        written.write_text(owner)
         written.replace(path)
-    if path.read_text() != mine:
-        raise TrackerUnusableError(
-            f"{store.folder} keeps the files of another tracker than {conn.path}: give this one a data folder of its "
-            f"own (CELERIAC_DATA), or remove {path} if the other is gone for good"
-        )
+    return path.read_text() == owner
 
 
 def name_owner(conn: Connection) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from tracker import pauses, probes
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
-from tracker.jobs import reset_auto_unpauses
+from tracker.jobs import read_auto_unpauses, reset_auto_unpauses
 from tracker.pauses import Pause, Target
 
 if TYPE_CHECKING:
@@ -44,8 +44,6 @@ COUNT_OPENING = """
 UPDATE failure_rows SET openings = openings + 1 WHERE job_id = :job_id AND stage = :stage AND host = :host
 """
 
-READ_LIFTS = "SELECT auto_unpauses FROM jobs WHERE job_id = :job_id"
-
 
 def note_failure(
     conn: Connection,
@@ -69,11 +67,11 @@ def note_failure(
     is_due = was_probe and held.is_probing if held is not None else count >= spec.after
     if not is_due:
         return None
-    row = conn.execute(READ_LIFTS, asked).fetchone()
     conn.execute(COUNT_OPENING, asked)
     conn.execute(probes.FORGET_PROBES, asked)
     what = f"{stage}: {signature}"
-    return open_breaker(conn, spec, Target.of_job(job_id), what, count, row[0] if row else 0, stage=stage)
+    lifts = read_auto_unpauses(conn, job_id)
+    return open_breaker(conn, spec, Target.of_job(job_id), what, count, lifts, stage=stage)
 
 
 def open_breaker(

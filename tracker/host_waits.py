@@ -16,11 +16,18 @@ INSERT INTO host_waits (host, item_id, stage, retry_at) VALUES (:host, :item_id,
     ON CONFLICT DO UPDATE SET retry_at = excluded.retry_at
 """
 
+# From host to host, so that what waits for one that is paused is passed over whole.
 LIST_OVER = """
+WITH RECURSIVE hosts (host) AS (
+    SELECT min(host) FROM host_waits
+    UNION ALL
+    SELECT (SELECT min(w.host) FROM host_waits w WHERE w.host > hosts.host) FROM hosts WHERE hosts.host IS NOT NULL
+)
 SELECT w.host, w.item_id, w.stage, w.retry_at
-  FROM host_waits w
+  FROM hosts
+ CROSS JOIN host_waits w ON w.host = hosts.host
  WHERE NOT EXISTS (SELECT 1 FROM pauses p
-                    WHERE p.scope = 'host' AND p.job_id = '' AND p.stage = '' AND p.host = w.host
+                    WHERE p.scope = 'host' AND p.job_id = '' AND p.stage = '' AND p.host = hosts.host
                       AND p.probes_left = 0)
  LIMIT :limit
 """

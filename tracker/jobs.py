@@ -71,7 +71,7 @@ def get_retry_info(conn: Connection, job_id: str) -> dict[str, Any]:
     Keys: paused, reason, by, since_at and until_at (Unix ms or None), auto_unpauses, and pause_factor: what
     the next automatic pause is multiplied by.
     """
-    pause, times = find_pause_of(conn, job_id), _auto_unpauses(conn, job_id)
+    pause, times = find_pause_of(conn, job_id), read_auto_unpauses(conn, job_id)
     facts = {name: getattr(pause, name, None) for name in ("reason", "by", "since_at", "until_at")}
     return facts | {
         "job_id": job_id,
@@ -124,12 +124,13 @@ def reset_auto_unpauses(conn: Connection, job_id: str) -> None:
 
     While it is paused nothing is forgotten: what ends then began before, or is a breaker's probe.
     """
-    if _auto_unpauses(conn, job_id):
+    if read_auto_unpauses(conn, job_id):
         with write(conn):
             conn.execute(RESET_AUTO_UNPAUSES, {"job_id": job_id})
 
 
-def _auto_unpauses(conn: Connection, job_id: str) -> int:
+def read_auto_unpauses(conn: Connection, job_id: str) -> int:
+    """Read how often a job's pauses lifted themselves since its last success."""
     row = conn.execute(READ_AUTO_UNPAUSES, {"job_id": job_id}).fetchone()
     return int(row[0]) if row else 0
 
@@ -149,23 +150,21 @@ def wake_job(conn: Connection, job_id: str, by: str | None = None) -> None:
         append_event(conn, job_id, "wake", None, None, None, by, None)
 
 
-LIST_WOKEN = "SELECT job_id FROM jobs WHERE woken_at IS NOT NULL ORDER BY woken_at"
-
-TAKE_WOKEN = "UPDATE jobs SET woken_at = NULL WHERE job_id = :job_id AND woken_at IS NOT NULL"
+LIST_WOKEN = "SELECT job_id, woken_at FROM jobs WHERE woken_at IS NOT NULL ORDER BY woken_at"
 
 
-def take_woken_jobs(conn: Connection) -> list[str]:
-    """Take the jobs that were asked to look for work, each for one caller only. Commits."""
-    waiting = [row[0] for row in conn.execute(LIST_WOKEN)]
-    if not waiting:
-        return []
+def list_woken_jobs(conn: Connection) -> list[tuple[str, int]]:
+    """List the jobs that were asked to look for work, and when (Unix ms), the longest ago first."""
+    return [(row[0], row[1]) for row in conn.execute(LIST_WOKEN)]
+
+
+NOTE_LOOKED = "UPDATE jobs SET woken_at = NULL WHERE job_id = :job_id AND woken_at = :woken_at"
+
+
+def note_looked(conn: Connection, job_id: str, woken_at: int) -> None:
+    """Note that a job looks for work as it was asked then; if it was asked again since, that still stands. Commits."""
     with write(conn):
-        taken = []
-        for job_id in waiting:
-            conn.execute(TAKE_WOKEN, {"job_id": job_id})
-            if conn.changes():
-                taken.append(job_id)
-    return taken
+        conn.execute(NOTE_LOOKED, {"job_id": job_id, "woken_at": woken_at})
 
 
 LIST_MISSED_SLOTS = """

@@ -23,16 +23,32 @@ SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_parked
 """
 
 WAKE_DUE = """
-UPDATE item_stages INDEXED BY idx_item_stages_parked
+UPDATE item_stages
    SET retry_at = NULL
- WHERE job_id IN (SELECT job_id FROM item_counts)
-   AND status = 'pending' AND retry_at <= :now AND queued_at IS NULL
+ WHERE (item_id, stage) IN (SELECT item_id, stage
+                              FROM item_stages INDEXED BY idx_item_stages_parked
+                             WHERE job_id IN (SELECT job_id FROM item_counts)
+                               AND status = 'pending' AND retry_at <= :now AND queued_at IS NULL
+                             LIMIT :limit)
 """
+
+WAKE_AT_ONCE = 1000
 
 
 def wake_parked_stages(conn: Connection) -> int:
-    """Make ready the parked stages whose time has come; how many. Commits, and writes nothing if none is due."""
-    asked = {"now": now_ms()}
+    """
+    Make ready the parked stages whose time has come; how many. Commits, and writes nothing if none is due.
+
+    A thousand in a transaction, so that others can write between them.
+    """
+    woken = 0
+    while batch := _wake_some(conn):
+        woken += batch
+    return woken
+
+
+def _wake_some(conn: Connection) -> int:
+    asked = {"now": now_ms(), "limit": WAKE_AT_ONCE}
     if not conn.execute(HAS_DUE, asked).fetchone()[0]:
         return 0
     with write(conn):

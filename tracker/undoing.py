@@ -252,13 +252,20 @@ def _step_back(
 REMEMBERED_ACTIONS = 20
 REMEMBERED_DAYS = 7
 
+# From one remembered action to the next, past all whose stages are forgotten.
 FIND_FORGETTABLE = """
+WITH RECURSIVE remembered (action_id) AS (
+    SELECT min(action_id) FROM action_stages
+    UNION ALL
+    SELECT (SELECT min(s.action_id) FROM action_stages s WHERE s.action_id > remembered.action_id)
+      FROM remembered
+     WHERE remembered.action_id IS NOT NULL
+)
 SELECT a.action_id
-  FROM actions a
+  FROM remembered
+ CROSS JOIN actions a ON a.action_id = remembered.action_id
  WHERE a.finished_at IS NOT NULL
    AND (a.asked_at < :before OR a.action_id <= :last)
-   AND EXISTS (SELECT 1 FROM action_stages s WHERE s.action_id = a.action_id)
- ORDER BY a.action_id
  LIMIT 1
 """
 

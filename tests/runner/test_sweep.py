@@ -11,6 +11,7 @@ from workshop import job, step
 import tracker
 from pipeline.outcomes import RetryLater
 from runner.sweep import Swept, sweep
+from tracker import messages
 from tracker.claims import LEASE_SECONDS, claim
 from tracker.jobs import SWEPT_AT, get_note
 from tracker.messages import BROKER_LOSS_MS
@@ -62,6 +63,17 @@ def test_parked_stages_are_woken_in_their_time(shop, clock):
     assert sweep(shop.runtime).woken == 0
     clock.shift(1)
     assert sweep(shop.runtime) == Swept(woken=1, sent=1)
+
+
+def test_many_parked_stages_are_woken_some_at_a_time(shop, clock, monkeypatch):
+    monkeypatch.setattr(messages, "WAKE_AT_ONCE", 2)
+    shop.acts["fetch"] = lambda context: RetryLater(3600) if context.attempt == 1 else {"ok": True}
+    shop.run(*"abcde")
+    clock.shift(3600)
+    commits = []
+    shop.conn.set_commit_hook(lambda: bool(commits.append(1)))
+    assert messages.wake_parked_stages(shop.conn) == 5
+    assert len(commits) == 3
 
 
 def test_a_lost_message_is_sent_again_with_growing_patience(shop, clock):
@@ -168,6 +180,17 @@ def test_the_wish_to_wake_a_job_outlives_a_broker_that_is_away(shop):
     assert sweep(shop.runtime).discoveries == 1
 
 
+def test_no_wish_to_wake_a_job_is_lost_with_the_broker(open_workshop):
+    shop = open_workshop(**{name: job(step("fetch")) for name in ("news", "papers", "talks")})
+    for name in ("news", "papers", "talks"):
+        tracker.wake_job(shop.conn, name)
+    shop.publisher.is_away = True
+    assert sweep(shop.runtime).discoveries == 0
+    shop.publisher.is_away = False
+    assert sweep(shop.runtime).discoveries == 3
+    assert sweep(shop.runtime).discoveries == 0
+
+
 def test_an_idle_sweep_writes_nothing(shop, clock):
     shop.run("a")
     sweep(shop.runtime)
@@ -177,7 +200,7 @@ def test_an_idle_sweep_writes_nothing(shop, clock):
     for _ in range(5):
         assert sweep(shop.runtime) == Swept()
     assert [path.read_bytes() for path in files] == before
-    assert set(asked) == {"SELECT"}  # it does not even ask for its turn to write
+    assert set(asked) == {"SELECT", "WITH"}  # it does not even ask for its turn to write
 
 
 def test_a_sweep_with_items_that_may_not_go_on_writes_nothing(open_workshop, clock):

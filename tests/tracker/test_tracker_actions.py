@@ -12,6 +12,7 @@ import tracker
 from pipeline.errors import NotUndoableError
 from tracker import action_batches, actions, claims, undoing
 from tracker.choosing import Choice, choose_page
+from tracker.connection import write
 from tracker.endings import Ending, Failure
 from tracker.moves import settle
 
@@ -347,6 +348,18 @@ def test_what_old_actions_changed_is_forgotten_in_short_transactions(conn, add_o
     with pytest.raises(NotUndoableError, match="too long ago"):
         undoing.find_undoable(conn, 1)
     assert undo(conn, 4).done == 3
+
+
+def test_one_that_is_not_finished_is_remembered_and_keeps_no_other(conn, add_opened):
+    add_opened("a")
+    for number in range(3):
+        do(conn, "priority", detail={"priority": number + 1})
+    with write(conn):
+        conn.execute("UPDATE actions SET finished_at = NULL WHERE action_id = 1")
+    while undoing.forget_old_actions(conn, kept=1):
+        pass
+    remembered = conn.execute("SELECT DISTINCT action_id FROM action_stages ORDER BY 1").fetchall()
+    assert remembered == [(1,), (3,)]
 
 
 def test_what_an_action_changed_is_forgotten_after_some_days(conn, add_opened):

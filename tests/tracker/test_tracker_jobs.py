@@ -7,7 +7,7 @@ import time_machine
 
 import tracker
 from tracker.clock import to_ms
-from tracker.jobs import get_note, reset_auto_unpauses, set_job_error, set_note, take_woken_jobs
+from tracker.jobs import get_note, list_woken_jobs, note_looked, reset_auto_unpauses, set_job_error, set_note
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -100,12 +100,24 @@ def test_get_retry_info_tells_all_about_a_pause(conn):
     }  # fmt: skip
 
 
-def test_wake_job_is_a_wish_that_one_taker_gets_once(conn, event_kinds):
-    tracker.wake_job(conn, "papers", by="ann")
-    tracker.wake_job(conn, "papers")
-    assert take_woken_jobs(conn) == ["papers"]
-    assert take_woken_jobs(conn) == []
+def test_wake_job_is_a_wish_that_stands_until_it_is_noted_as_met(conn, event_kinds):
+    with time_machine.travel(NOON, tick=False):
+        tracker.wake_job(conn, "papers", by="ann")
+        tracker.wake_job(conn, "papers")
+    assert list_woken_jobs(conn) == [("papers", to_ms(NOON))]
+    note_looked(conn, "papers", to_ms(NOON))
+    assert list_woken_jobs(conn) == []
     assert event_kinds() == ["wake", "wake"]
+
+
+def test_a_wish_made_while_an_earlier_one_was_met_still_stands(conn):
+    with time_machine.travel(NOON, tick=False) as clock:
+        tracker.wake_job(conn, "papers")
+        ((_, woken_at),) = list_woken_jobs(conn)
+        clock.shift(1)
+        tracker.wake_job(conn, "papers")
+    note_looked(conn, "papers", woken_at)
+    assert list_woken_jobs(conn) == [("papers", to_ms(NOON) + 1000)]
 
 
 def test_clear_errors_forgets_why_a_job_failed(conn):
