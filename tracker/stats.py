@@ -114,7 +114,7 @@ def _percentile(rows: Iterable[Any], rank: float) -> float:
 
 
 RATES = """
-SELECT stage, sum(settled) FROM stage_minutes WHERE job_id = :job_id AND minute >= :since GROUP BY stage
+SELECT stage, sum(settled) FROM stage_minutes WHERE job_id = :job_id AND minute > :since GROUP BY stage
 """
 
 
@@ -122,8 +122,8 @@ def get_stage_pipeline_metrics(conn: Connection, job_id: str) -> dict[str, dict[
     """
     Tell for each stage what waits, what runs, how many a minute are settled, and when it will be empty.
 
-    Keys: waiting (also items not opened yet), running, rate_per_minute (over five minutes), and
-    seconds_to_empty, which is None when nothing is being settled.
+    Keys: waiting (also items not opened yet), running, rate_per_minute (over five minutes, the present one included),
+    and seconds_to_empty, which is None when nothing is being settled.
     """
     since = now_ms() // 60_000 - RATE_MINUTES
     rates = {row[0]: row[1] for row in conn.execute(RATES, {"job_id": job_id, "since": since})}

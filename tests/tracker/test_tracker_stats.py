@@ -108,6 +108,14 @@ def test_rates_forget_what_was_settled_long_ago(conn, run_fetch, clock):
     assert tracker.get_stage_pipeline_metrics(conn, "papers")["fetch"]["rate_per_minute"] == 0
 
 
+def test_a_steady_rate_is_told_as_it_is(conn, run_fetch, clock):
+    for number in range(10):
+        run_fetch(f"item {number}", 0)
+        clock.shift(60)
+    clock.shift(-60)
+    assert tracker.get_stage_pipeline_metrics(conn, "papers")["fetch"]["rate_per_minute"] == 1.0
+
+
 def test_minutes_older_than_a_week_are_pruned_and_younger_ones_kept(conn, run_fetch, clock):
     count = "SELECT count(*) FROM stage_minutes"
     run_fetch("a", 1)
