@@ -22,6 +22,7 @@ from runner.backup_places import (
     is_file_name,
     remove_older,
 )
+from runner.own_files import refuse_own
 from tracker.artifacts import name_owner
 from tracker.blobs import BlobStore, sync_folder
 from tracker.clock import now_ms
@@ -76,9 +77,10 @@ def write_backup(
     Write a backup of this machine's tracker: to a file of its own name, or to a new folder in the folder `target`.
 
     It is checked before it gets its name. With `keep`, older ones of the same tracker in that folder are removed
-    then, all but the newest so many. Raises `TrackerFullError`, and `TrackerUnusableError` for a copy that is not
-    sound; then nothing is left behind.
+    then, all but the newest so many. Raises `OperatorError` for a file of the house's own, `TrackerFullError`, and
+    `TrackerUnusableError` for a copy that is not sound; then nothing is left behind.
     """
+    refuse_own(settings, target)
     with open_db(settings.db_path) as conn:
         owner, size = name_owner(conn), measure(conn)
     work = _Backup(settings.db_path, BlobStore(settings.artifacts_path), tell)

@@ -152,7 +152,7 @@ def _write_parquet(stream: Iterable[Exported], order: Order) -> None:
 
 
 def _write_sqlite(stream: Iterable[Exported], order: Order) -> None:
-    with replace_whole(_path_of(order)) as path, make_rows_file(path) as file:
+    with replace_whole(_path_of(order)) as path, make_rows_file(path, HEAD) as file:
         for one in stream:
             file.add(as_row(one, deep=order.flatten))
 

@@ -174,13 +174,14 @@ def list_missing_files(conn: Connection, folder: Path) -> list[str]:
     return missing[:MOST_FAULTS]
 
 
+def name_companions(path: Path) -> list[Path]:
+    """Name the tracker's files: the database, its log, the log's index and the locks."""
+    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock", ".waiting")]
+
+
 def list_companions(path: Path) -> list[Path]:
-    """List the tracker's files that are there: the database, its log, the log's index and the locks."""
-    return [
-        one
-        for suffix in ("", "-wal", "-shm", ".lock", ".waiting")
-        if (one := path.with_name(path.name + suffix)).exists()
-    ]
+    """List the tracker's files that are there."""
+    return [one for one in name_companions(path) if one.exists()]
 
 
 def list_permission_faults(path: Path) -> list[str]:

@@ -12,7 +12,7 @@ from pipeline.errors import ExportError, TrackerFullError
 from tracker.foreign_tables import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 TABLE = "results"
@@ -23,11 +23,13 @@ _LARGEST = 2**63
 
 
 class RowsFile:
-    """A table that gets a column for each name that it meets."""
+    """A table of the columns named at first, that gets another for each name that it meets."""
 
-    def __init__(self, conn: apsw.Connection) -> None:
+    def __init__(self, conn: apsw.Connection, names: Iterable[str]) -> None:
         self._conn = conn
         self._columns: dict[str, str] = {}
+        for name in names:
+            self._make_column(name)
 
     def add(self, row: Mapping[str, Any]) -> None:
         """Add a row; names that differ only in case get columns of their own, since to SQLite they are one."""
@@ -63,14 +65,14 @@ def _as_value(value: Any) -> Any:
 
 
 @contextmanager
-def make_rows_file(path: Path) -> Iterator[RowsFile]:
-    """Make a new file, written in one transaction. Raises `TrackerFullError` when there is no room."""
+def make_rows_file(path: Path, names: Iterable[str]) -> Iterator[RowsFile]:
+    """Make a new file with these columns, written in one transaction. Raises `TrackerFullError` when there is no room."""
     conn = apsw.Connection(str(path))
     try:
         conn.execute("PRAGMA journal_mode = OFF").fetchall()
         conn.execute("PRAGMA synchronous = OFF")
         conn.execute("BEGIN")
-        yield RowsFile(conn)
+        yield RowsFile(conn, names)
         conn.execute("COMMIT")
     except apsw.FullError as error:
         raise TrackerFullError(f"no room left to write {path}") from error

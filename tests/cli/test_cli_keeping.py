@@ -105,6 +105,27 @@ def test_compact_says_bytes_before_and_after(kept, folder):
     assert " after" in done.err
 
 
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("backup", "data/tracker.db"),
+        ("backup", "linked.db"),
+        ("export notes -o", "data/tracker.db"),
+        ("export notes --format sqlite -o", "linked.db"),
+        ("export notes --follow -o", "data/tracker.db-wal"),
+        ("export notes -o", "jobs.yaml"),
+    ],
+)
+def test_nothing_is_written_over_what_the_house_lives_by(call, tracked, folder, command, name):
+    (folder / "linked.db").symlink_to(folder / "data" / "tracker.db")
+    own = [folder / "data" / "tracker.db", folder / "jobs.yaml"]
+    before = [path.read_bytes() for path in own]
+    refused = call(*command.split(), name)
+    assert refused.code == exit_codes.UNUSABLE
+    assert "write to another file" in refused.err
+    assert [path.read_bytes() for path in own] == before
+
+
 # -- export -----------------------------------------------------------------------------------------------
 
 
@@ -122,6 +143,7 @@ def test_an_export_goes_to_standard_output_or_to_a_file(call, tracked, folder):
     [
         ("export notes --json", "name one with -o FILE"),
         ("export notes --format rss", "rss needs a STAGE"),
+        ("export notes --format sqlite", "name one with -o FILE"),
         ("export notes --since never", "no time to look back to"),
         ("export notes --filter eror:x", "did you mean 'error'?"),
     ],

@@ -96,6 +96,14 @@ def test_sqlite_has_a_column_for_each_field_also_where_names_differ_in_case(shop
     made.close()
 
 
+def test_sqlite_has_a_table_of_what_every_result_has_when_there_is_none(shop, tmp_path):
+    export(shop.conn, order(Form.SQLITE, tmp_path / "x.db", since=tracker.clock.now_ms() + 1000), silent)
+    with apsw.Connection(str(tmp_path / "x.db")) as made:
+        columns = made.execute("SELECT group_concat(name) FROM pragma_table_info('results')").fetchone()[0]
+    made.close()
+    assert columns == "key,stage,stored_at,version,attempt"
+
+
 def test_parquet_has_typed_columns_and_text_where_types_differ(shop, tmp_path):
     import pyarrow.parquet as pq
 
