@@ -37,13 +37,17 @@ class Acted:
 
 
 def enqueue(runtime: Runtime, job_id: str, found: Sequence[ItemToStore], by: str) -> Acted:
-    """Add items by hand, and send what the runway has room for; `items` counts the new ones."""
-    job = runtime.jobs.get_job(job_id)
-    with write(runtime.tracker):
-        new = items.upsert_items(runtime.tracker, job_id, found, job.priority)
-        append_event(
-            runtime.tracker, job_id, "enqueue", None, None, None, by, {"items": len(found), "new": new}
-        )
+    """
+    Add items by hand, and send what the runway has room for; `items` counts the new ones.
+
+    One that waits for approval and is named without data comes in as it was found.
+    """
+    job, conn = runtime.jobs.get_job(job_id), runtime.tracker
+    with write(conn):
+        new = held.admit(conn, job_id, [item["key"] for item in found if not item.get("data")])
+        new += items.upsert_items(conn, job_id, found, job.priority)
+        held.drop(conn, job_id, [item["key"] for item in found])
+        append_event(conn, job_id, "enqueue", None, None, None, by, {"items": len(found), "new": new})
     return Acted("enqueue", job_id, new, dispatch_job(runtime, job))
 
 
@@ -63,6 +67,7 @@ def enqueue_at(
     if stage not in plan.names:
         raise HeldPlanError(job_id, stage)
     with write(runtime.tracker):
+        held.admit(runtime.tracker, job_id, [key])
         is_new = items.upsert_items(runtime.tracker, job_id, [{"key": key}], job.priority) == 1
         item_id = items.inject_at_stage(runtime.tracker, job_id, key, stage, plan, data=data, results=results)
         action_id = record_injection(runtime.tracker, job_id, item_id, stage, by=by, is_new=is_new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 from tracker.clock import now_ms
@@ -72,3 +73,35 @@ def _take_next(conn: Connection, job_id: str, limit: int) -> Sequence[str]:
         conn.execute(ADMIT_HELD, asked)
         conn.execute(DROP_HELD, asked)
     return [key for _, key in rows]
+
+
+ADMIT_NAMED = """
+INSERT INTO work_items (job_id, key, data, priority, discovered_at, version, host, source)
+SELECT h.job_id, h.key, h.data, h.priority, :now, h.version, h.host, nullif(h.source, '')
+  FROM json_each(:keys) asked
+ CROSS JOIN held_items h ON h.job_id = :job_id AND h.key = asked.value
+ WHERE true
+    ON CONFLICT (job_id, key) DO NOTHING
+"""
+
+DROP_NAMED = """
+DELETE FROM held_items
+ WHERE job_id = :job_id AND key IN (SELECT value FROM json_each(:keys))
+"""
+
+
+def admit(conn: Connection, job_id: str, keys: Sequence[str]) -> int:
+    """Let in, as they were found, those of these keys that wait for approval; how many. The caller's transaction."""
+    if not count_held(conn, job_id):
+        return 0
+    asked = {"job_id": job_id, "keys": json.dumps(list(keys)), "now": now_ms()}
+    conn.execute(ADMIT_NAMED, asked)
+    admitted = conn.changes()
+    conn.execute(DROP_NAMED, asked)
+    return admitted
+
+
+def drop(conn: Connection, job_id: str, keys: Sequence[str]) -> None:
+    """Let none of these keys wait for approval any more: they came in otherwise. The caller's transaction."""
+    if count_held(conn, job_id):
+        conn.execute(DROP_NAMED, {"job_id": job_id, "keys": json.dumps(list(keys))})

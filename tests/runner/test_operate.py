@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +13,7 @@ from pipeline.errors import NotFoundError
 from pipeline.outcomes import GiveUp
 from runner import operate
 from runner.sweep import sweep
+from tracker.held import count_held
 
 
 def failed(shop, *keys):
@@ -33,6 +35,29 @@ def test_enqueued_items_are_stored_and_sent(shop):
     assert (acted.act, acted.job, acted.items, acted.sent) == ("enqueue", "papers", 2, 2)
     assert operate.enqueue(shop.runtime, "papers", [{"key": "a"}], "me").items == 0
     assert [event["by"] for event in shop.events("enqueue")] == ["me", "me"]
+
+
+HOLD = """
+INSERT INTO held_items (job_id, key, data, priority, version, source, held_at)
+VALUES ('papers', :key, '{"n": 1}', 5, 'v', '', 0)
+"""
+
+
+def test_an_item_that_waits_for_approval_and_is_enqueued_comes_in_as_it_was_found(shop):
+    with tracker.write(shop.conn):
+        shop.conn.executemany(HOLD, [{"key": key} for key in "abcd"])
+    assert (
+        operate.enqueue(shop.runtime, "papers", [{"key": "a"}, {"key": "b", "data": {"n": 2}}], "me").items
+        == 2
+    )
+    operate.enqueue_at(shop.runtime, "papers", "c", "store", "me", data={"m": 3})
+    items = shop.conn.execute("SELECT key, data, priority FROM work_items ORDER BY key").fetchall()
+    assert [(key, json.loads(data), priority) for key, data, priority in items] == [
+        ("a", {"n": 1}, 5),
+        ("b", {"n": 2}, 0),
+        ("c", {"n": 1, "m": 3}, 5),
+    ]
+    assert count_held(shop.conn, "papers") == 1
 
 
 def test_enqueued_items_have_the_jobs_priority_unless_they_say_their_own(open_workshop):
