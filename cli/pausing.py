@@ -82,6 +82,8 @@ def pause_command(
     """
     from runner import pausing
 
+    if not reason.strip():
+        raise click.UsageError("--reason is what everybody sees: say why")
     target = read_target(job, stage, host, everything=everything)
     lifted_at = parse_until(until) if until else None
     acted = pausing.pause(get_acting_runtime(), target, reason, lifted_at, who())

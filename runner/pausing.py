@@ -6,18 +6,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.catalog import find_nearest
-from pipeline.errors import NotFoundError
+from pipeline.errors import JobsFileError, NotFoundError
 from runner.dispatch import dispatch_job
 from tracker import host_waits, pauses
 from tracker.clock import now_ms, to_ms
 from tracker.connection import write
 from tracker.jobs import reset_auto_unpauses
 from tracker.pauses import Pause  # noqa: TC001 - for the JSON schema of the API
+from tracker.reports import list_job_names
+from tracker.stats import stage_stats
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pipeline.jobspec import JobSpec
+    from pipeline.jobspec import JobsFile, JobSpec
     from runner.runtime import Runtime
     from tracker.pauses import Target
 
@@ -50,7 +52,8 @@ def pause(
     Hold something back, at once, until an instant or until somebody lifts it.
 
     A pause that is in force gets the new reason and end, and goes on since it began. Raises `NotFoundError` for a
-    job or stage that jobs.yaml has not, and ValueError for an instant that is not in the future.
+    job or stage that jobs.yaml has not (while that is refused: the tracker), and ValueError for an instant
+    that is not in the future.
     """
     _require(runtime, target)
     if until is not None and to_ms(until) <= now_ms():
@@ -95,11 +98,36 @@ def _acted(
     return PauseActed(act, *place, pause=now, before=before, also=also, sent=sent)
 
 
+def _find_jobs(runtime: Runtime) -> JobsFile | None:
+    """Find the jobs in force; None while jobs.yaml is refused, for a brake has to work all the same."""
+    try:
+        return runtime.jobs
+    except JobsFileError:
+        return None
+
+
 def _require(runtime: Runtime, target: Target) -> None:
-    if target.job_id:
-        job = runtime.jobs.get_job(target.job_id)
-        if target.stage:
-            job.stage(target.stage)
+    if not target.job_id:
+        return
+    jobs = _find_jobs(runtime)
+    if jobs is None:
+        _require_known(runtime, target)
+        return
+    job = jobs.get_job(target.job_id)
+    if target.stage:
+        job.stage(target.stage)
+
+
+def _require_known(runtime: Runtime, target: Target) -> None:
+    """Raise `NotFoundError` for a job or stage that the tracker has never seen."""
+    jobs = list_job_names(runtime.tracker)
+    if target.job_id not in jobs:
+        raise NotFoundError("job", target.job_id, find_nearest(target.job_id, jobs))
+    stages = list(stage_stats(runtime.tracker, target.job_id))
+    if target.stage and target.stage not in stages:
+        raise NotFoundError(
+            f"stage of job {target.job_id!r}", target.stage, find_nearest(target.stage, stages)
+        )
 
 
 def _require_paused_host(runtime: Runtime, target: Target) -> None:
@@ -112,7 +140,8 @@ def _require_paused_host(runtime: Runtime, target: Target) -> None:
 
 
 def _list_jobs(runtime: Runtime, target: Target) -> list[JobSpec]:
-    return [job for job in runtime.jobs.enabled_jobs if target.job_id in {"", job.name}]
+    jobs = _find_jobs(runtime)
+    return [job for job in (jobs.enabled_jobs if jobs else ()) if target.job_id in {"", job.name}]
 
 
 def _find_others(runtime: Runtime, target: Target) -> tuple[Pause, ...]:

@@ -66,7 +66,7 @@ def _as_value(value: Any) -> Any:
 
 @contextmanager
 def make_rows_file(path: Path, names: Iterable[str]) -> Iterator[RowsFile]:
-    """Make a new file with these columns, written in one transaction. Raises `TrackerFullError` when there is no room."""
+    """Make a new file with these columns, in one transaction. Raises `TrackerFullError` when there is no room."""
     conn = apsw.Connection(str(path))
     try:
         conn.execute("PRAGMA journal_mode = OFF").fetchall()

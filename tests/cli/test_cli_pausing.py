@@ -21,6 +21,31 @@ TARGETS = {
 
 
 @pytest.mark.parametrize("words", TARGETS)
+def test_each_thing_is_paused_and_let_go_while_jobs_yaml_is_refused(shell, tracked, folder, words):
+    with (folder / "jobs.yaml").open("a") as jobs:
+        jobs.write("  bad: 1\n")
+    assert shell("pause", *words.split(), "--reason", "cost limit").code == exit_codes.OK
+    assert [str(each.target) for each in pauses.list_pauses(tracked)] == [str(TARGETS[words])]
+    assert shell("unpause", *words.split()).code == exit_codes.OK
+    assert pauses.list_pauses(tracked) == []
+
+
+def test_a_job_or_stage_that_nobody_has_seen_is_named_while_jobs_yaml_is_refused(shell_each, tracked, folder):
+    (folder / "jobs.yaml").write_text("version: 1\njobs: 5\n")
+    job, stage = shell_each(["pause nots --reason x", "pause notes --stage reed_file --reason x"])
+    assert (job.code, stage.code) == (exit_codes.NOT_FOUND, exit_codes.NOT_FOUND)
+    assert "did you mean 'notes'?" in job.err
+    assert "did you mean 'read_file'?" in stage.err
+
+
+def test_a_pause_without_a_reason_is_refused(shell, conn):
+    ended = shell("pause", "notes", "--reason", "  ")
+    assert ended.code == exit_codes.INVALID
+    assert "say why" in ended.err
+    assert pauses.list_pauses(conn) == []
+
+
+@pytest.mark.parametrize("words", TARGETS)
 def test_each_thing_is_paused_listed_and_let_go(shell, conn, words):
     target = TARGETS[words]
     ended = shell("pause", *words.split(), "--reason", "cost limit", "--until", "2h")
