@@ -143,7 +143,7 @@ def report_many(acted: ActedOnMany, words: Words, *, as_json: bool) -> None:
 def _say(acted: ActedOnMany, words: Words) -> str:
     of = f" of {acted.job}" if acted.job else ""
     if not acted.total:
-        text = f"there is nothing to {words.verb}{of}"
+        text = f"there is no {words.noun}{of} to {words.verb}"
     elif acted.items < acted.total:
         text = f"{acted.items:,} of {words.count(acted.total)}{of} {words.done}"
     else:

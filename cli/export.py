@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli import exit_codes
 from cli.filtering import Asked, filter_option, read_filter
 from cli.options import json_option
 
@@ -150,12 +151,19 @@ def _export(conn: Connection, order: Order, *, as_json: bool) -> None:
 def _follow(conn: Connection, order: Order) -> None:
     from runner.export import follow
 
-    told: set[str] = set()
-    for done in follow(conn, order, lambda *_: None):
-        for name in done.left_out:
-            if name not in told:
-                click.echo(f"left out, because the header was written before: {name}", err=True)
-                told.add(name)
+    told, written = set[str](), None
+    try:
+        for written in follow(conn, order, lambda *_: None):
+            for name in written.left_out:
+                if name not in told:
+                    click.echo(f"left out, because the header was written before: {name}", err=True)
+                    told.add(name)
+    except KeyboardInterrupt:
+        number = _say_records(written) if written else "nothing"
+        click.echo(
+            f"stopped after {number}; whoever follows again has all there are from the first", err=True
+        )
+        raise click.exceptions.Exit(exit_codes.INTERRUPTED) from None
 
 
 def _say_records(done: Done) -> str:

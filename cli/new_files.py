@@ -106,7 +106,12 @@ def _plan_for_project(word: Literal["handler", "strategy"], name: str) -> NewFil
     }
     if not (package := folder / "__init__.py").exists():
         files[package] = f'"""What this project brings to Celeriac: its own {_FOLDERS_OF[word]}."""\n'
-    return NewFiles(path, files, hints=(f"test it:  pytest {folder}", *_show_use(word, name, path)))
+    hints = (
+        f"test it:  pytest {folder}",
+        "if pytest is not there:  pip install pytest",
+        *_show_use(word, name, path),
+    )
+    return NewFiles(path, files, hints=hints)
 
 
 _FOLDERS_OF = {"handler": "handlers", "strategy": "strategies"}

@@ -76,6 +76,10 @@ def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: 
     if found.stages:
         out.print()
         show_stages(found.stages)
+    if found.stages and found.job.unopened:
+        out.print(
+            f"{found.job.unopened:,} more items have no stages yet: they begin when there is room to send them"
+        )
     if found.progress:
         out.print()
         show_running(found.progress)

@@ -7,10 +7,10 @@ A table, from which docs/explain.md is tested. Each rule is a pure function of a
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.quoting import quote, quote_argument
 from runner import sending, standing
 
 if TYPE_CHECKING:
@@ -45,8 +45,9 @@ class Cause:
         found = self.find(place)
         if found is None:
             return None
-        key = shlex.quote(place.facts.key) if place.facts.key else "KEY"
-        fields = {"job": place.facts.job, "key": key, "stage": place.stage or "", **found}
+        key = place.facts.key
+        named = {"key": quote_argument(key), "item": quote(key)} if key else {"key": "KEY", "item": "KEY"}
+        fields = {"job": place.facts.job, **named, "stage": place.stage or "", **found}
         return Told(self.name, self.words.format(**fields), self.do.format(**fields), self.moves)
 
 
@@ -78,7 +79,7 @@ CAUSES = (
           "wait, or raise `budget` in jobs.yaml; `celeriac costs {job}` shows what was spent",
           standing.find_over_budget),
     Cause("item_over_budget", "its item would spend more than {cap}",
-          "raise `usd_per_item` in jobs.yaml, or `celeriac skip {job} --stage {stage} --key {key}`",
+          "raise `usd_per_item` in jobs.yaml, or `celeriac skip {job} --stage {stage} --key {item}`",
           standing.find_item_over_budget),
     Cause("host_limit", "the host {host} is not asked until {until}{why}", "wait; `celeriac hosts` shows the limits",
           standing.find_host_limit),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from runner.runtime import Runtime
+    from tracker.failures import FailureGroup
 
 EVERY_FAILURE: dict[str, Any] = {"by": "failed"}
 """The choice of all that failed: of the order's job and stage, or of every job."""
@@ -52,11 +53,20 @@ def choose_filter(
     """
     wanted = parse_filter(text) if text is not None else Filter()
     _require_names(runtime, wanted, job_id)
-    whole = get_group(runtime.tracker, group).id if group is not None else None
+    whole = _require_group(runtime, group, job_id).id if group is not None else None
     for word, name in (("job", job_id), ("stage", stage), ("signature", whole)):
         if name is not None:
             wanted = wanted.narrow(word, name)
     return {"by": "filter", "text": str(keep_to_failures(wanted) if only_failed else wanted)}
+
+
+def _require_group(runtime: Runtime, name: str, job_id: str | None) -> FailureGroup:
+    found = get_group(runtime.tracker, name)
+    if job_id not in {None, found.job}:
+        raise NotFoundError(
+            f"group of failures of job {job_id!r} (it is one of {found.job!r}) with the id", name
+        )
+    return found
 
 
 def _require_names(runtime: Runtime, wanted: Filter, job_id: str | None) -> None:

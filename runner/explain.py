@@ -161,6 +161,9 @@ REPRESENTS = {State.RUNNING: "the longest ", State.SENT: "the first ", State.PAR
               State.FAILED: "most of them "}  # fmt: skip
 """What is said before the words of a part, when they are those of one of several."""
 
+OF_ONE = {"claimed", "worker_silent", "failed", "retry_at", "message_lost", "sent"}
+"""The causes whose words are those of one stage, and not of what holds all of them."""
+
 JOB_WIDE = [cause for cause in CAUSES if cause.name in {"not_in_jobs_file", "switched_off", "paused", "breaker_open",
                                                         "breaker_probing"}]  # fmt: skip
 """The causes that hold all of a job, when they hold its looks for items too."""
@@ -197,7 +200,7 @@ def _rank(part: Part) -> int:
 
 def _tell_part(place: Place) -> Part:
     told = find_cause(place)
-    before = REPRESENTS.get(place.state, "") if place.count > 1 else ""
+    before = REPRESENTS.get(place.state, "") if place.count > 1 and told.cause in OF_ONE else ""
     return Part(place.stage, place.state, place.count, replace(told, words=f"{before}{told.words}"))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
 from pipeline.money import format_usd
+from pipeline.quoting import quote
 from runner.places import State, is_within
 from runner.saying import say_distance, say_span, say_until, shorten
 
@@ -92,7 +92,7 @@ def find_failed(place: Place) -> Words | None:
 
 def _say_retry(place: Place) -> str:
     if place.facts.key is not None:
-        return f"celeriac retry {place.facts.job} --key {shlex.quote(place.facts.key)}"
+        return f"celeriac retry {place.facts.job} --key {quote(place.facts.key)}"
     group = place.at.failure_group if place.at else None
     return f"celeriac retry --group {group}" if group else f"celeriac retry {place.facts.job}"
 

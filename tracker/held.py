@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
@@ -22,6 +23,32 @@ def count_held(conn: Connection, job_id: str) -> int:
     """Count the items of a job that wait for approval, from its counter."""
     row = conn.execute(COUNT_HELD, {"job_id": job_id}).fetchone()
     return int(row[0]) if row else 0
+
+
+@dataclass(frozen=True, slots=True)
+class HeldItem:
+    """An item that waits for approval; `held_at` is when it was found (Unix ms)."""
+
+    key: str
+    data: dict[str, Any]
+    priority: int
+    source: str | None
+    held_at: int
+
+
+LIST_HELD = """
+SELECT key, data, priority, nullif(source, ''), held_at
+  FROM held_items INDEXED BY idx_held_items_job
+ WHERE job_id = :job_id
+ ORDER BY held_id
+ LIMIT :limit
+"""
+
+
+def list_held(conn: Connection, job_id: str, limit: int) -> list[HeldItem]:
+    """List at most `limit` of a job's held items, the earliest found first: as they would be let in."""
+    rows = conn.execute(LIST_HELD, {"job_id": job_id, "limit": limit})
+    return [HeldItem(key, json.loads(data), *rest) for key, data, *rest in rows]
 
 
 NEXT_HELD = """

@@ -40,7 +40,8 @@ class JobReport:
     """
     One job: its items by status, its last discovery, and what it spent since midnight UTC.
 
-    `pause` is its own, or that of everything. `paused_stages` are the pauses of single stages.
+    Of the pending items `unopened` have no stages yet: they get them when there is room to send their first. `pause` is
+    its own, or that of everything. `paused_stages` are the pauses of single stages.
 
     `oldest_fresh_at` is when the oldest item was found that is neither through nor asked for again. `budget` is the
     one that matters to the job now, if any bounds what it spends.
@@ -50,6 +51,7 @@ class JobReport:
     oldest_fresh_at: int | None
     total: int
     pending: int
+    unopened: int
     in_progress: int
     done: int
     failed: int
@@ -105,7 +107,7 @@ def _report_job(conn: Connection, job_id: str, counts: dict[str, int] | None) ->
     return JobReport(
         job=job_id,
         oldest_fresh_at=find_oldest_fresh(conn, job_id),
-        **{name: counts[name] for name in ("total", *Status)},
+        **{name: counts[name] for name in ("total", "unopened", *Status)},
         next_retry_at=find_next_retry(conn, job_id),
         pause=find_pause_of(conn, job_id),
         paused_stages=tuple(list_stage_pauses(conn, job_id)),

@@ -172,6 +172,7 @@ def test_following_writes_what_is_there_at_once_and_ends_at_ctrl_c(tracked, fold
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "export", "notes", "read_file", "--follow"],
         stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
     )
     with process:
@@ -183,6 +184,7 @@ def test_following_writes_what_is_there_at_once_and_ends_at_ctrl_c(tracked, fold
         assert json.loads(process.stdout.readline())["key"] == "c.txt"
         process.send_signal(2)
         assert process.wait(20) == exit_codes.INTERRUPTED
+        assert "stopped after 2 results" in process.stderr.read()
 
 
 # -- notices ----------------------------------------------------------------------------------------------

@@ -73,6 +73,9 @@ def test_failures_are_retried_by_a_filter_as_one_event_with_who_and_how_many(she
 
 def test_failures_of_one_group_are_retried(shell, failed):
     (group,) = failed.execute("SELECT name FROM failure_groups WHERE error_type = 'OSError'").fetchone()
+    other = shell("retry", "hand", "--group", group)
+    assert other.code == exit_codes.NOT_FOUND
+    assert "it is one of 'notes'" in other.err
     assert shell("retry", "--group", group).code == exit_codes.OK
     assert read_statuses(failed)["b.txt"] == "pending"
     assert read_statuses(failed)["d.txt"] == "failed"
@@ -95,7 +98,7 @@ def test_the_second_of_two_sees_what_the_first_did(shell, failed):
     assert shell("retry", "notes", "--yes").code == exit_codes.OK
     ended = shell("retry", "notes", "--yes")
     assert ended.code == exit_codes.OK
-    assert "there is nothing to retry of notes" in ended.err
+    assert "there is no failed stage of notes to retry" in ended.err
     assert f"{ME} did so" in ended.err
     assert "with 3 failed stages" in ended.err
 

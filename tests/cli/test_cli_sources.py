@@ -112,6 +112,16 @@ def test_held_items_are_let_in(capped, shell, conn):
     assert (count_held(conn, "notes"), tracker.get_job_stats(conn, "notes")["pending"]) == (0, 2)
 
 
+def test_held_items_are_listed_with_what_was_found_of_them_and_stay_held(capped, call, conn):
+    listed = call("approve", "notes", "--list")
+    assert listed.code == 0
+    assert "b.txt" in listed.out
+    (told,) = json.loads(call("approve", "notes", "--list", "--json").out)
+    assert told["key"] == "b.txt"
+    assert told["data"]["path"].endswith("b.txt")
+    assert count_held(conn, "notes") == 1
+
+
 def test_held_items_are_made_known_without_running_them(capped, shell, conn):
     ended = shell("approve", "notes", "--skip")
     assert "held items of notes that were made known, and not run: 1" in ended.err

@@ -508,6 +508,25 @@ def test_a_job_tells_its_parts_with_counts_the_furthest_stage_first(house):
     ]
 
 
+def test_what_holds_several_alike_is_not_said_of_the_first_of_them(house):
+    shop = house(papers=job(step("fetch", queue="slow")))
+    shop.add("1", "2")
+    shop.dispatch()
+    words = [part.cause.words for part in explain_job(shop.conn, on_file(shop), "papers").parts]
+    assert words == ["no worker serves the queue slow"]
+
+
+@pytest.mark.parametrize(
+    ("key", "typed"),
+    [("a b", "'a b'"), ("-3", "-- -3"), ("a\x1bb", "$'a\\x1bb'")],
+)
+def test_a_command_to_type_names_its_key_as_a_shell_takes_it(house, key, typed):
+    shop = house(papers=job(step("fetch")))
+    shop.acts["fetch"] = lambda _: RetryLater(delay=7200)
+    shop.run(key)
+    assert why(shop, key).do == f"wait, or `celeriac wake papers {typed}`"
+
+
 def test_of_branches_the_one_that_moves_is_told(house):
     shop = house(papers=job(step("fetch"), step("left", retries=0), step("right", needs=["fetch"])))
 
