@@ -13,6 +13,7 @@ from runner.attempt_log import LinesOfBatch
 from runner.claimed import Claimed
 from runner.room import wait_for_room
 from tracker import claims
+from tracker.clock import OwnInstants
 from tracker.connection import write
 from tracker.endings import Ending
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from tracker.moves import Settled
 
 log = structlog.get_logger(__name__)
+
+INSTANTS = OwnInstants()
+"""When the loads of this process begin: threads that begin one at once run two."""
 
 
 def advance_together(runtime: Runtime, stage: str, attempts: Sequence[tuple[int, int]]) -> list[Settled]:
@@ -51,7 +55,7 @@ def advance_together(runtime: Runtime, stage: str, attempts: Sequence[tuple[int,
 
 def _claim(runtime: Runtime, stage: str, attempts: Sequence[tuple[int, int]]) -> list[Claimed]:
     asked = [(item_id, stage, attempt) for item_id, attempt in attempts]
-    taken = claims.claim_together(runtime.tracker, asked, worker=runtime.worker)
+    taken = claims.claim_together(runtime.tracker, asked, worker=runtime.worker, started_at=INSTANTS.next())
     return [Claimed(runtime, claim) for claim in taken]
 
 

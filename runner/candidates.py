@@ -36,19 +36,18 @@ def list_stages_on(runtime: Runtime, job: JobSpec, queue: str) -> list[StageSpec
     ]
 
 
-def choose(
+def list_ready_loads(
     runtime: Runtime,
     conn: Connection,
     job: JobSpec,
     stages: Sequence[StageSpec],
     allowed: dict[str, int],
-    room: int,
     purse: Purse | None,
 ) -> list[Load]:
     """
-    Choose what is sent: at most `room` loads, and of each stage at most as many as are `allowed`.
+    List the loads that may go, of each lane and stage the best, and at least as many as are `allowed` if there are.
 
-    Of each lane highest priority first, then far on, then oldest. What cannot be paid for is left out.
+    An item that has spent its share of a budget is left out.
     """
     found = {
         stage.name: _list_affordable(
@@ -66,10 +65,10 @@ def choose(
         for lane in split_into_lanes(sorted(found[stage.name])):
             made = split_into_loads(lane, size_of_load(stage))
             loads += [load for load in made if _may_go(runtime, conn, job, stage, load)]
-    return _share_out(conn, job, stages, loads, allowed, room, purse)
+    return loads
 
 
-def _share_out(
+def choose(
     conn: Connection,
     job: JobSpec,
     stages: Sequence[StageSpec],
@@ -78,6 +77,11 @@ def _share_out(
     room: int,
     purse: Purse | None,
 ) -> list[Load]:
+    """
+    Choose which loads are sent: at most `room`, and of each stage at most as many as are `allowed`.
+
+    Of each lane highest priority first, then far on, then oldest. What cannot be paid for is left out.
+    """
     is_contended = len({load[0].backfill for load in loads}) > 1
     owed = read_owed(conn, job.name, stages[0].queue) if is_contended else 0.0
     chosen, owing = share_out(loads, allowed, room, share=job.backfill_share, owed=owed, payer=purse)

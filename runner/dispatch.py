@@ -8,6 +8,7 @@ when it is low, in the same transaction; the sweep does so for what a limit or a
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -15,7 +16,15 @@ import structlog
 from pipeline.errors import BrokerUnavailableError
 from pipeline.schedule import SWEEP_SECONDS
 from runner.budgets import open_purse
-from runner.candidates import NOTHING, choose, find_root, is_waiting, list_stages_on, list_unopened
+from runner.candidates import (
+    NOTHING,
+    choose,
+    find_root,
+    is_waiting,
+    list_ready_loads,
+    list_stages_on,
+    list_unopened,
+)
 from runner.cargo import load_cargo
 from runner.loads import list_loads
 from tracker import dispatch as tracker_dispatch
@@ -29,8 +38,10 @@ if TYPE_CHECKING:
     from pipeline.jobspec import JobSpec, StageSpec
     from pipeline.rate import Rate
     from runner.budgets import Purse
+    from runner.lanes import Load
     from runner.runtime import Runtime
-    from tracker.dispatch import Message, Runway
+    from tracker.dispatch import Candidate, Message, Runway
+    from tracker.paused import Holds
 
 log = structlog.get_logger(__name__)
 
@@ -66,35 +77,93 @@ def refill(runtime: Runtime, conn: Connection, job: JobSpec, queue: str) -> list
     """
     stages = list_stages_on(runtime, job, queue)
     runways = _read_runways(conn, job)
-    mine = [runways.get(stage.name, NOTHING) for stage in stages]
-    queued, running = sum(one.queued for one in mine), sum(one.running for one in mine)
-    low, high = runtime.pace.marks(job.name, queue, running)
-    if queued >= low or (holds := read_holds(conn, job.name)).all_stages:
+    low, high = runtime.pace.marks(job.name, queue, sum(_get(runways, stage).running for stage in stages))
+    if _count_queued(stages, runways) >= low or (holds := read_holds(conn, job.name)).all_stages:
         return []
-    room, purse = high - queued, open_purse(runtime, conn, job)
-    if holds.probes_left is not None:  # its breaker lets out so many, whatever the queue
-        room = min(room, holds.probes_left - sum(one.queued for one in runways.values()))
-    stages = [stage for stage in stages if stage.name not in holds.stages]
-    allowed = {stage.name: _count_allowed(conn, job, stage, runways, room, purse) for stage in stages}
-    chosen = [one for load in choose(runtime, conn, job, stages, allowed, room, purse) for one in load]
+    purse, free = open_purse(runtime, conn, job), [one for one in stages if one.name not in holds.stages]
+    count_room = partial(_count_room, conn, job, stages, holds, high, purse)
+    room, allowed = count_room(runways)
+    loads = list_ready_loads(runtime, conn, job, free, allowed, purse)
+    if _count_short_loads(conn, job, loads, runways):
+        if _count_queued(stages, runways) >= low:
+            return []
+        room, allowed = count_room(runways)
+    chosen = [one for load in choose(conn, job, free, loads, allowed, room, purse) for one in load]
     unopened = [one.item_id for one in chosen if one.unopened]
     if unopened:
         open_items(conn, job.name, unopened, runtime.plan(job))
-    messages = tracker_dispatch.stamp(conn, chosen) if chosen else []
-    _take_rates(conn, job, stages, messages)
+    messages = tracker_dispatch.stamp(conn, chosen, _tell_apart(conn, job, chosen)) if chosen else []
+    _take_rates(conn, job, free, messages)
     if purse is not None:
-        dry = [stage for stage in stages if purse.is_dry(stage)]
+        dry = [stage for stage in free if purse.is_dry(stage)]
         purse.settle(messages, [stage.name for stage in dry if is_waiting(runtime, conn, job, stage)])
     return messages
 
 
 def _read_runways(conn: Connection, job: JobSpec) -> dict[str, Runway]:
-    """Read the runways of a job's stages, counted in loads."""
+    """Read the runways of a job's stages, counted in loads as if each were full."""
     runways = tracker_dispatch.read_runways(conn, job.name)
     for stage in job.stages:
         if stage.batch is not None and stage.name in runways:
             runways[stage.name] = runways[stage.name].in_loads_of(stage.batch)
     return runways
+
+
+def _count_short_loads(
+    conn: Connection, job: JobSpec, loads: Sequence[Load], runways: dict[str, Runway]
+) -> bool:
+    """
+    Correct the runways of the stages with `batch` of which a load could go; True if more loads are out than seemed.
+
+    The counters cannot know how many loads are short, and looking costs what is out: so only before one is sent.
+    """
+    before, batched = dict(runways), {stage.name for stage in job.stages if stage.batch is not None}
+    for name in batched & runways.keys() & {load[0].stage for load in loads}:
+        runways[name] = runways[name].at_least(tracker_dispatch.count_loads(conn, job.name, name))
+    return runways != before
+
+
+def _get(runways: dict[str, Runway], stage: StageSpec) -> Runway:
+    return runways.get(stage.name, NOTHING)
+
+
+def _count_queued(stages: Sequence[StageSpec], runways: dict[str, Runway]) -> int:
+    return sum(_get(runways, stage).queued for stage in stages)
+
+
+def _count_room(
+    conn: Connection,
+    job: JobSpec,
+    stages: Sequence[StageSpec],
+    holds: Holds,
+    high: int,
+    purse: Purse | None,
+    runways: dict[str, Runway],
+) -> tuple[int, dict[str, int]]:
+    """Count how many loads may go in all, and of each stage that no pause holds."""
+    room = high - _count_queued(stages, runways)
+    if holds.probes_left is not None:  # its breaker lets out so many, whatever the queue
+        room = min(room, holds.probes_left - sum(one.queued for one in runways.values()))
+    return room, {
+        stage.name: _count_allowed(conn, job, stage, _get(runways, stage), room, purse)
+        for stage in stages
+        if stage.name not in holds.stages
+    }
+
+
+def _tell_apart(conn: Connection, job: JobSpec, chosen: Sequence[Candidate]) -> dict[Candidate, int]:
+    """Give each load of a stage with `batch` an instant of its own, by which it is counted while it waits."""
+    instants: dict[Candidate, int] = {}
+    if all(stage.batch is None for stage in job.stages):
+        return instants
+    after: dict[str, int] = {}
+    for stage, load in list_loads(job, chosen):
+        if stage.batch is not None:
+            if stage.name not in after:
+                after[stage.name] = tracker_dispatch.next_instant(conn, job.name, stage.name)
+            instants.update(dict.fromkeys(load, after[stage.name]))
+            after[stage.name] += 1
+    return instants
 
 
 def publish(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> int:
@@ -116,21 +185,16 @@ def publish(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> int:
 
 
 def _count_allowed(
-    conn: Connection,
-    job: JobSpec,
-    stage: StageSpec,
-    runways: dict[str, Runway],
-    room: int,
-    purse: Purse | None,
+    conn: Connection, job: JobSpec, stage: StageSpec, runway: Runway, room: int, purse: Purse | None
 ) -> int:
     """Count how many loads of a stage its concurrency, its rate and the budget let go, at most the runway's room."""
     if stage.concurrency is not None:
-        room = min(room, stage.concurrency - runways.get(stage.name, NOTHING).outstanding)
+        room = min(room, stage.concurrency - runway.outstanding)
     if stage.rate is not None and room > 0:
         interval_us, burst = _spacing(stage.rate)
         room = min(room, tracker_dispatch.count_allowed(conn, job.name, stage.name, interval_us, burst))
     if purse is not None and room > 0:
-        room = purse.count_allowed(stage, runways.get(stage.name, NOTHING), room)
+        room = purse.count_allowed(stage, runway, room)
     return max(0, room)
 
 

@@ -9,15 +9,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pipeline.jobspec import JobSpec, StageSpec
-    from tracker.dispatch import Message
 
 
-class _Crashing(Protocol):
+class _Member(Protocol):
+    @property
+    def stage(self) -> str: ...
+
     @property
     def crashes(self) -> int: ...
 
 
-T = TypeVar("T", bound=_Crashing)
+T = TypeVar("T", bound=_Member)
 
 
 def size_of_load(stage: StageSpec) -> int:
@@ -40,9 +42,9 @@ def split_into_loads(members: Iterable[T], size: int) -> list[list[T]]:
     ]
 
 
-def list_loads(job: JobSpec, messages: Sequence[Message]) -> Iterator[tuple[StageSpec, list[Message]]]:
-    """Give the loads that a job's messages make, in their order."""
-    for name, of_stage in groupby(messages, key=lambda message: message.stage):
+def list_loads(job: JobSpec, members: Sequence[T]) -> Iterator[tuple[StageSpec, list[T]]]:
+    """Give the loads that a job's messages make, or what is chosen to be sent, in their order."""
+    for name, of_stage in groupby(members, key=lambda member: member.stage):
         stage = job.stage(name)
         for load in split_into_loads(of_stage, size_of_load(stage)):
             yield stage, load

@@ -9,6 +9,7 @@ from runner.budgets import bound_loads
 from runner.places import State
 from runner.saying import say_distance, say_span, say_until, shorten
 from tracker.clock import to_datetime, to_ms
+from tracker.dispatch import Runway
 
 if TYPE_CHECKING:
     from runner.places import Place
@@ -61,8 +62,11 @@ def find_concurrency(place: Place) -> Words | None:
 def _count_out(place: Place) -> int:
     if place.counts is None or place.spec is None:
         return 0
-    size = place.spec.batch or 1
-    return -(-place.counts.queued // size) - (-place.counts.running // size)
+    counts = place.counts
+    if place.spec.batch is None:
+        return counts.queued + counts.running
+    fewest = Runway(counts.queued, counts.running).in_loads_of(place.spec.batch)
+    return fewest.at_least(Runway(counts.loads_queued, counts.loads_running)).outstanding
 
 
 def find_rate(place: Place) -> Words | None:

@@ -91,6 +91,7 @@ def claim_together(
     worker: str,
     lease_seconds: float = LEASE_SECONDS,
     ahead: bool = False,
+    started_at: int | None = None,
 ) -> list[Claim]:
     """
     Take stages, each for one attempt, in their order; left out is what cannot be had.
@@ -98,9 +99,10 @@ def claim_together(
     That is what was claimed already, is not due, is paused, or was reset meanwhile. The message that could not be
     claimed is spent; if the stage is only paused, dispatch sends it again when the pause is lifted. With `ahead` the
     messages have not had their turn: it still comes, then, and a stage under which a worker has died is left for it.
+    `started_at` (Unix ms) is now, if it is not given: a load that runs is told from others by it, and by `worker`.
     Commits, or joins the caller's transaction.
     """
-    now = now_ms()
+    now = now_ms() if started_at is None else started_at
     asked = [
         {
             "item_id": item_id,

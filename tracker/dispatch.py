@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tracker.clock import now_ms
+from tracker.clock import AHEAD_MS, now_ms
 from tracker.moves import RESEND_AFTER_MS
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ class Runway:
         return self.queued + self.running
 
     def in_loads_of(self, size: int) -> Runway:
-        """Count the same in loads of `size` stages, by the way they were sent."""
+        """Count the fewest loads of `size` stages that carry the same: more are out if some are short."""
         return Runway(-(-self.queued // size), -(-self.running // size))
+
+    def at_least(self, other: Runway) -> Runway:
+        """Take the larger count of either."""
+        return Runway(max(self.queued, other.queued), max(self.running, other.running))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -71,6 +75,27 @@ def read_runways(conn: Connection, job_id: str) -> dict[str, Runway]:
     """Read a job's runways by stage, from the counters; a stage that never ran is absent."""
     rows = conn.execute(READ_RUNWAYS, {"job_id": job_id})
     return {stage: Runway(queued, running) for stage, queued, running in rows}
+
+
+COUNT_LOADS = """
+SELECT (SELECT count(DISTINCT queued_at)
+          FROM item_stages INDEXED BY idx_item_stages_sent
+         WHERE status = 'pending' AND queued_at IS NOT NULL AND resend_at IS NOT NULL AND retry_at IS NULL
+           AND job_id = :job_id AND stage = :stage),
+       (SELECT count(DISTINCT worker || ' ' || started_at)
+          FROM item_stages INDEXED BY idx_item_stages_leased
+         WHERE status = 'in_progress' AND leased_until IS NOT NULL AND job_id = :job_id AND stage = :stage)
+"""
+
+
+def count_loads(conn: Connection, job_id: str, stage: str) -> Runway:
+    """
+    Count the loads of a stage with `batch` that are out, full or short.
+
+    Those that wait are told apart by their stamps, of which each load has its own; those that run by who claimed them,
+    and when. It costs what is out, so it is for who is about to send another.
+    """
+    return Runway(*conn.execute(COUNT_LOADS, {"job_id": job_id, "stage": stage}).fetchone())
 
 
 LIST_READY = """
@@ -173,9 +198,29 @@ def ready_since(conn: Connection, chosen: Sequence[Candidate]) -> int:
     return int(conn.execute(READY_SINCE, {"item_ids": item_ids, "stage": chosen[0].stage}).fetchone()[0])
 
 
+NEWEST_STAMP = """
+SELECT max(queued_at)
+  FROM item_stages INDEXED BY idx_item_stages_sent
+ WHERE status = 'pending' AND queued_at <= :latest AND resend_at IS NOT NULL
+   AND job_id = :job_id AND stage = :stage
+"""
+
+
+def next_instant(conn: Connection, job_id: str, stage: str) -> int:
+    """
+    Tell the first instant (Unix ms), from now on, after the stamps of all loads of a stage that wait.
+
+    Those that were stamped before the clock was set back do not count.
+    """
+    now = now_ms()
+    asked = {"job_id": job_id, "stage": stage, "latest": now + AHEAD_MS}
+    newest = conn.execute(NEWEST_STAMP, asked).fetchone()[0]
+    return now if newest is None else max(now, newest + 1)
+
+
 STAMP_STAGE = """
 UPDATE item_stages
-   SET queued_at = :now, resend_at = :now + min(:resend_after << min(sends, 6), :resend_at_most),
+   SET queued_at = :queued_at, resend_at = :now + min(:resend_after << min(sends, 6), :resend_at_most),
        sends = sends + 1
  WHERE item_id = :item_id AND stage = :stage
    AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
@@ -184,15 +229,24 @@ RETURNING item_id, job_id, stage, attempt + 1,
 """
 
 
-def stamp(conn: Connection, chosen: Sequence[Candidate]) -> list[Message]:
+def stamp(
+    conn: Connection, chosen: Sequence[Candidate], instants: Mapping[Candidate, int] | None = None
+) -> list[Message]:
     """
     Stamp the chosen stages in the caller's transaction, and give the messages to publish after it commits.
 
-    One that somebody else stamped or claimed meanwhile is left out.
+    Each at its own instant (Unix ms) if it has one of its load, else now. One that somebody else stamped or claimed
+    meanwhile is left out.
     """
-    asked = {"now": now_ms(), "resend_after": RESEND_AFTER_MS, "resend_at_most": RESEND_AT_MOST_MS}
+    now, own = now_ms(), instants or {}
+    asked = {"now": now, "resend_after": RESEND_AFTER_MS, "resend_at_most": RESEND_AT_MOST_MS}
     rows = conn.executemany(
-        STAMP_STAGE, [asked | {"item_id": one.item_id, "stage": one.stage} for one in chosen]
+        STAMP_STAGE,
+        [
+            asked
+            | {"item_id": one.item_id, "stage": one.stage, "queued_at": own.get(one, now) if own else now}
+            for one in chosen
+        ],
     )
     return [
         Message(item_id, job_id, stage, attempt, key, crashes=crashes)

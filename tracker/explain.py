@@ -50,6 +50,14 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
                    'over_budget', (SELECT count(*) FROM item_stages o INDEXED BY idx_item_stages_over_budget
                                     WHERE o.job_id = c.job_id AND o.stage = c.stage
                                       AND o.status = 'pending' AND o.over_budget = 1),
+                   'loads_queued', (SELECT count(DISTINCT q.queued_at)
+                                      FROM item_stages q INDEXED BY idx_item_stages_sent
+                                     WHERE q.status = 'pending' AND q.queued_at IS NOT NULL AND q.retry_at IS NULL
+                                       AND q.job_id = c.job_id AND q.stage = c.stage),
+                   'loads_running', (SELECT count(DISTINCT a.worker || ' ' || a.started_at)
+                                       FROM item_stages a INDEXED BY idx_item_stages_leased
+                                      WHERE a.status = 'in_progress'
+                                        AND a.job_id = c.job_id AND a.stage = c.stage),
                    'free_us', r.free_us,
                    'expected_usd', iif(u.attempts > 0, u.usd / u.attempts, NULL),
                    'known_costs', coalesce(u.attempts, 0), 'has_costs', u.stage IS NOT NULL,

@@ -60,6 +60,8 @@ class StageCounts:
     One stage of the job, counted. Of the pending ones some are with the broker (`queued`, or `countdown` until their
     time), `blocked` by what they need, or `parked`; the others are ready, and of these some `over_budget`.
 
+    If the stage has a `batch`, they are on their way, or run, in so many loads: `loads_queued`, `loads_running`.
+
     `free_us` is from when on its rate lets the next go; `expected_usd` what an attempt costs on the average, by so many
     `known_costs`. It `has_costs` if one ever reported any, and so many attempts ever `finished`.
     """
@@ -73,6 +75,8 @@ class StageCounts:
     blocked: int = 0
     parked: int = 0
     over_budget: int = 0
+    loads_queued: int = 0
+    loads_running: int = 0
     free_us: int | None = None
     expected_usd: float | None = None
     known_costs: int = 0

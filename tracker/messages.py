@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.clock import now_ms
+from tracker.clock import AHEAD_MS, now_ms
 from tracker.connection import write
 
 if TYPE_CHECKING:
@@ -12,9 +12,6 @@ if TYPE_CHECKING:
 
 BROKER_LOSS_MS = 5_000
 """With an empty broker, a message sent so long ago and not claimed is lost; doubles with each sending."""
-
-AHEAD_MS = 2_000
-"""What is noted for so much later than now was noted by a clock that was set back since."""
 
 HAS_DUE = """
 SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_parked

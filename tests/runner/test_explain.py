@@ -385,6 +385,22 @@ def test_as_many_are_out_as_may_be_at_once(house):
     assert why(shop).words == "1 of fetch may run at once, and 1 are out"
 
 
+def test_a_short_load_is_one_of_as_many_as_may_be_at_once(house, clock):
+    together = {
+        "name": "fetch",
+        "handler": "workshop_plugins:Together",
+        "params": {"do": "fetch"},
+        "batch": 5,
+    }
+    shop = house(papers=job(together | {"concurrency": 2}))
+    for key in ("first", "second", "a"):
+        shop.add(key)
+        shop.dispatch()
+    assert why(shop).words == "2 of fetch may run at once, and 2 are out"
+    claim(shop.conn, shop.item_id("first"), "fetch", 1, worker="here:8")
+    assert why(shop).words == "2 of fetch may run at once, and 2 are out"
+
+
 def test_a_rate_lets_the_next_go_later(house):
     shop = house(papers=job(step("fetch", rate="1/m")))
     shop.add("first", "a")

@@ -48,6 +48,8 @@ def send(conn):
         open_items(conn, "papers", [one.item_id for one in found], PLAN)
         found += dispatch.list_ready(conn, "papers", "store", BATCH)
         dispatch.read_runways(conn, "papers")
+        dispatch.count_loads(conn, "papers", "store")
+        dispatch.next_instant(conn, "papers", "store")
         return dispatch.stamp(conn, sorted(found)[:BATCH])
 
 

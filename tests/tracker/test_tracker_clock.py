@@ -7,7 +7,7 @@ import time_machine
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tracker.clock import format_ms, now_ms, to_datetime, to_ms
+from tracker.clock import AHEAD_MS, OwnInstants, format_ms, now_ms, to_datetime, to_ms
 
 YEAR_9000_MS = 221_845_392_000_000
 
@@ -31,6 +31,22 @@ def test_a_naive_datetime_is_refused():
 @time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False)
 def test_now_is_in_milliseconds():
     assert now_ms() == 1_772_366_400_000
+
+
+def test_no_two_ask_for_an_instant_of_their_own_and_are_told_the_same():
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False) as clock:
+        instants = OwnInstants()
+        assert [instants.next() - now_ms() for _ in range(3)] == [0, 1, 2]
+        clock.shift(10)
+        assert instants.next() == now_ms()
+
+
+def test_an_instant_of_ones_own_is_not_that_of_a_clock_that_was_set_back():
+    with time_machine.travel(datetime(2026, 3, 1, 12, tzinfo=UTC), tick=False) as clock:
+        instants = OwnInstants()
+        instants.next()
+        clock.shift(-(AHEAD_MS + 1) / 1000)
+        assert instants.next() == now_ms()
 
 
 def test_an_instant_is_written_in_utc_to_the_second_and_an_absent_one_not_at_all():

@@ -8,7 +8,7 @@ import time_machine
 
 import tracker
 from tracker import claims, dispatch, messages, moves
-from tracker.clock import to_ms
+from tracker.clock import now_ms, to_ms
 from tracker.dispatch import Candidate, Message, Runway
 from tracker.endings import Ending
 
@@ -88,6 +88,46 @@ def test_a_claim_turns_what_is_on_its_way_into_what_runs(conn, opened_id, stamp,
     claims.claim(conn, opened_id, "fetch", 1, worker="w")
     runway = dispatch.read_runways(conn, "papers")["fetch"]
     assert (runway, runway.outstanding) == (Runway(queued=0, running=1), 1)
+
+
+def test_short_loads_are_counted_by_their_stamps_while_they_wait(conn, add_opened, ready):
+    add_opened("a", "b", "c", "d")
+    a, b, c, d = ready()
+    with tracker.write(conn):
+        dispatch.stamp(conn, [a, b, c, d], {a: NOON_MS, b: NOON_MS + 1, c: NOON_MS + 1})  # d has none: now
+    assert dispatch.count_loads(conn, "papers", "fetch") == Runway(queued=3, running=0)
+    assert dispatch.count_loads(conn, "papers", "store") == Runway(queued=0, running=0)
+
+
+def test_short_loads_are_counted_by_who_claimed_them_and_when(conn, add_opened, stamp, ready):
+    ids = add_opened("a", "b", "c", "d")
+    stamp(*ready())
+    for worker, at, chosen in [("w:1", 5, ids[:2]), ("w:1", 6, ids[2:3]), ("w:2", 6, ids[3:])]:
+        attempts = [(item_id, "fetch", 1) for item_id in chosen]
+        assert claims.claim_together(conn, attempts, worker=worker, started_at=at)
+    assert dispatch.count_loads(conn, "papers", "fetch") == Runway(queued=0, running=3)
+
+
+def test_the_next_load_is_stamped_after_all_that_wait(conn, clock, add_opened, ready):
+    add_opened("a", "b")
+    assert dispatch.next_instant(conn, "papers", "fetch") == NOON_MS
+    a, b = ready()
+    with tracker.write(conn):
+        dispatch.stamp(conn, [a, b], {a: NOON_MS, b: NOON_MS + 1})
+    assert dispatch.next_instant(conn, "papers", "fetch") == NOON_MS + 2
+    assert dispatch.next_instant(conn, "papers", "store") == NOON_MS
+    clock.shift(1)
+    assert dispatch.next_instant(conn, "papers", "fetch") == NOON_MS + 1000
+
+
+def test_a_stamp_from_before_the_clock_was_set_back_moves_no_other(conn, clock, opened_id, stamp, ready):
+    stamp(*ready())
+    clock.shift(-3600)
+    assert dispatch.next_instant(conn, "papers", "fetch") == now_ms()
+
+
+def test_the_larger_count_of_two_runways_is_taken_one_by_one():
+    assert Runway(3, 1).at_least(Runway(2, 2)) == Runway(3, 2)
 
 
 def test_stamps_of_messages_that_could_not_be_published_are_taken_back(conn, add_opened, stamp, ready):

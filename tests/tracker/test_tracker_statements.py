@@ -53,6 +53,8 @@ HOT = {
     "dispatch.STAMP_STAGE": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "dispatch.LIST_READY": "item_stages USING INDEX idx_item_stages_ready "
     "(job_id=? AND stage=? AND over_budget=? AND backfill=?)",
+    "dispatch.COUNT_LOADS": "item_stages USING INDEX idx_item_stages_sent (resend_at>?)",
+    "dispatch.NEWEST_STAMP": "item_stages USING INDEX idx_item_stages_sent (resend_at>?)",
     "dispatch.LIST_UNOPENED": "work_items USING INDEX idx_work_items_unopened (job_id=?)",
     "stages.NEEDING_STAGE": "s USING INDEX idx_item_stages_ready "
     "(job_id=? AND stage=? AND over_budget=? AND backfill=?)",
