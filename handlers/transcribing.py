@@ -107,7 +107,7 @@ def _read_segment(segment: Mapping[str, Any]) -> dict[str, object]:
 def _read_seconds(value: Any) -> float | None:
     try:
         seconds = float(value)  # some endpoints give it as a text
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return seconds if math.isfinite(seconds) else None
 

@@ -86,7 +86,7 @@ def read_retry_after(text: str, now: datetime | None = None) -> float | None:
 def _seconds_until(date: str, now: datetime) -> float | None:
     try:
         instant = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):  # no date, or one of no calendar
         return None
     aware = instant if instant.tzinfo else instant.replace(tzinfo=UTC)
     return max(0.0, (aware - now).total_seconds())

@@ -59,6 +59,13 @@ def test_with_timestamps_the_segments_are_told(transcribe, with_sound):
     assert result["segments"] == [{"start_seconds": 0.0, "end_seconds": 64.0, "text": text}]
 
 
+def test_a_time_that_is_no_number_of_seconds_is_unknown(endpoint, transcribe, with_sound):
+    segments = [{"start": start, "end": 1.5, "text": "Hello"} for start in (10**400, "nan", "soon", "1")]
+    endpoint.canned.append(Canned(body={"text": "Hello", "segments": segments}))
+    result = transcribe(context=with_sound(), timestamps=True)
+    assert [segment["start_seconds"] for segment in result["segments"]] == [None, None, None, 1.0]
+
+
 def test_an_address_is_fetched_and_sent(endpoint, httpserver, transcribe, make_context):
     httpserver.expect_request("/a/talk.ogg").respond_with_data(SOUND, content_type="audio/ogg")
     url = httpserver.url_for("/a/talk.ogg?token=secret")

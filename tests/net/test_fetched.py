@@ -86,6 +86,8 @@ def test_large_json_is_read():
         ("soon", None),
         ("inf", None),
         ("nan", None),
+        ("Fri, 31 Dec 99999999999999 23:59:59 GMT", None),
+        ("Fri, 31 Dec 2030 23:59:59 +99999999999999", None),
     ],
 )
 def test_a_wait_is_read_as_seconds_or_as_a_date(header, seconds):
