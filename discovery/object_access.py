@@ -62,6 +62,7 @@ def open_s3(guard: Guard, options: dict[str, Any]) -> Iterator[Any]:
         "connect_timeout": CONNECT_SECONDS,
         "read_timeout": READ_SECONDS,
         "retries": {"max_attempts": 2},
+        "proxies": {},  # left out, they are those of the environment, which would look up the hosts themselves
         "connector_args": {"resolver": GuardedResolver(guard)},
     }
     store = fsspec.filesystem(

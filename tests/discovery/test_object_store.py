@@ -268,6 +268,17 @@ def test_what_the_library_looks_up_itself_is_guarded_too(address):
         store.call_s3("list_objects_v2", Bucket="bucket")
 
 
+def test_no_proxy_of_the_environment_is_asked(ask, address, memory, monkeypatch, httpserver):
+    put_objects(address, "bucket", {"a": b"1"})
+    for name in ("HTTP_PROXY", "http_proxy"):
+        monkeypatch.setenv(name, httpserver.url_for("/"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    ask()
+    assert names(memory) == ["a"]
+    assert not httpserver.log
+
+
 @pytest.mark.parametrize(
     ("params", "about"),
     [
