@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import zlib
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from lxml import etree
@@ -12,6 +13,7 @@ from lxml import etree
 from discovery.ampersands import escape_ampersands
 from discovery.instants import tell_iso
 from net.charset import decode
+from net.unpacking import GZIP_MAGIC, PIECE_BYTES, Unpacker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,8 +32,6 @@ MAX_TEXT_CHARACTERS = 2_000
 MAX_ADDRESS_CHARACTERS = 5_000
 """A longer address is none: what is left of it would lead elsewhere."""
 
-_PIECE = 64 * 1024
-_GZIP = b"\x1f\x8b"
 _HARMLESS = {"ERR_INVALID_CHAR", "ERR_INVALID_ENCODING"}
 """Faults over which the parser loses no more than a character."""
 
@@ -157,26 +157,22 @@ class Reading:
         return next(self._pieces(), b"")[:100]
 
     def _pieces(self) -> Iterator[bytes]:
-        if not self.body.startswith(_GZIP):
-            for start in range(0, len(self.body), _PIECE):
-                yield self.body[start : start + _PIECE]
-            return
-        yield from self._unpack()
+        pieces = (self.body[start : start + PIECE_BYTES] for start in range(0, len(self.body), PIECE_BYTES))
+        return self._unpack(pieces) if self.body.startswith(GZIP_MAGIC) else pieces
 
-    def _unpack(self) -> Iterator[bytes]:
-        unpacker, rest, size = zlib.decompressobj(wbits=31), self.body, 0
-        while rest and not unpacker.eof:
-            try:
-                piece = unpacker.decompress(rest, _PIECE)
-            except zlib.error as error:
-                self.problem = f"it cannot be decompressed: {error}"
-                return
-            rest, size = unpacker.unconsumed_tail, size + len(piece)
-            if size > MAX_UNPACKED_BYTES:
-                self.problem = f"it is over {MAX_UNPACKED_BYTES:,} bytes when decompressed"
-                return
-            yield piece
-        if not unpacker.eof:
+    def _unpack(self, packed: Iterator[bytes]) -> Iterator[bytes]:
+        unpacker, size = Unpacker("gzip"), 0
+        try:
+            for piece in chain.from_iterable(map(unpacker.feed, packed)):
+                size += len(piece)
+                if size > MAX_UNPACKED_BYTES:
+                    self.problem = f"it is over {MAX_UNPACKED_BYTES:,} bytes when decompressed"
+                    return
+                yield piece
+        except zlib.error as error:
+            self.problem = f"it cannot be decompressed: {error}"
+            return
+        if not unpacker.is_whole:
             self.problem = "it breaks off"
 
 

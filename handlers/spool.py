@@ -7,6 +7,7 @@ import tempfile
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from net.ranges import read_length
 from pipeline.errors import ArtifactError
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ class Spool:
     def begin(self, status: int, headers: Mapping[str, str]) -> None:
         """Note how long the body will be, if the server says so."""
         del status
-        length = headers.get("content-length", "")
-        self._total = int(length) if length.isdecimal() and "content-encoding" not in headers else None
+        self._total = read_length(headers)
 
     def write(self, piece: bytes) -> None:
         """Take the next piece."""

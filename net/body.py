@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Protocol
 
 import httpx2
 
-from pipeline.errors import SourceRejectedError
+from net.unpacking import PIECE_BYTES, Unpacker
+from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 
 ACCEPTED_ENCODINGS = ("gzip", "deflate")
+
+_BODILESS = {HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED}
 
 Begin = Callable[[int, Mapping[str, str]], None]
 """Is told the status and the headers, whose names are in lower case, before the body comes."""
@@ -43,7 +49,8 @@ async def read_body(response: httpx2.Response, address: str, caps: Caps) -> byte
     """
     Read and decompress the whole body, a piece at a time, so that a bomb stops at its cap.
 
-    Raises `SourceRejectedError` for a body above a cap, or in an encoding that nobody asked for.
+    Raises `SourceRejectedError` for a body above a cap, or in an encoding that nobody asked for, and
+    `SourceUnavailableError` for a compressed one that breaks off.
     """
     body = bytearray()
     async for piece in _read_pieces(response, address, caps):
@@ -64,9 +71,8 @@ async def save_body(
 async def read_start(response: httpx2.Response, address: str, max_bytes: int) -> bytes:
     """Read and decompress the first bytes of a body, and leave the rest where it is."""
     body = bytearray()
-    _check_encoding(response, address)
-    response.stream = _Counted(response.stream, address, 2 * max_bytes)
-    async with aclosing(response.aiter_bytes()) as pieces:
+    caps = Caps(2 * max_bytes, max_bytes + PIECE_BYTES)
+    async with aclosing(_unpack(response, address, caps)) as pieces:
         async for piece in pieces:
             body += piece
             if len(body) >= max_bytes:
@@ -75,27 +81,56 @@ async def read_start(response: httpx2.Response, address: str, max_bytes: int) ->
 
 
 async def _read_pieces(response: httpx2.Response, address: str, caps: Caps) -> AsyncIterator[bytes]:
-    _check_encoding(response, address)
-    _check_announced_length(response, address, caps)
-    response.stream = _Counted(response.stream, address, caps.max_bytes)
-    size = 0
-    async for piece in response.aiter_bytes():
-        size += len(piece)
-        if size > caps.max_decoded_bytes:
-            raise SourceRejectedError(f"{address} is over {caps.max_decoded_bytes:,} bytes when decompressed")
-        yield piece
-
-
-def _check_encoding(response: httpx2.Response, address: str) -> None:
-    for encoding in response.headers.get_list("content-encoding", split_commas=True):
-        if encoding.strip().lower() not in {*ACCEPTED_ENCODINGS, "identity", ""}:
-            raise SourceRejectedError(f"{address} came in the encoding {encoding!r}, which was not asked for")
-
-
-def _check_announced_length(response: httpx2.Response, address: str, caps: Caps) -> None:
+    if response.request.method == "HEAD" or response.status_code in _BODILESS:
+        return  # the headers are those of a body that does not come
     announced = response.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > caps.max_bytes:
         raise _too_large(address, caps.max_bytes)
+    async for piece in _unpack(response, address, caps):
+        yield piece
+
+
+async def _unpack(response: httpx2.Response, address: str, caps: Caps) -> AsyncGenerator[bytes]:
+    layers = [_Layer(coding, address, caps) for coding in reversed(_list_codings(response, address))]
+    max_bytes = caps.max_bytes if layers else min(caps.max_bytes, caps.max_decoded_bytes)
+    response.stream = _Counted(response.stream, address, max_bytes)
+    try:
+        async for chunk in response.aiter_raw():
+            pieces: Iterator[bytes] = iter((chunk,))
+            for layer in layers:
+                pieces = layer.unpack(pieces)
+            for piece in pieces:
+                yield piece
+    except zlib.error as error:
+        raise SourceRejectedError(f"{address} cannot be read: {error}") from error
+    if not all(layer.unpacker.is_whole for layer in layers):
+        raise SourceUnavailableError(f"{address} broke off in the middle of its compressed body")
+
+
+def _list_codings(response: httpx2.Response, address: str) -> list[str]:
+    said = response.headers.get_list("content-encoding", split_commas=True)
+    codings = [coding for each in said if (coding := each.strip().lower()) not in {"", "identity"}]
+    for coding in codings:
+        if coding not in ACCEPTED_ENCODINGS:
+            raise SourceRejectedError(f"{address} came in the encoding {coding!r}, which was not asked for")
+    return codings
+
+
+class _Layer:
+    """One coding of a body. Each is counted: one that unpacks to nothing but another bomb is a bomb too."""
+
+    def __init__(self, coding: str, address: str, caps: Caps) -> None:
+        self.unpacker = Unpacker(coding)
+        self._address, self._max_bytes, self._size = address, caps.max_decoded_bytes, 0
+
+    def unpack(self, packed: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in chain.from_iterable(map(self.unpacker.feed, packed)):
+            self._size += len(piece)
+            if self._size > self._max_bytes:
+                raise SourceRejectedError(
+                    f"{self._address} is over {self._max_bytes:,} bytes when decompressed"
+                )
+            yield piece
 
 
 def _too_large(address: str, max_bytes: int) -> SourceRejectedError:

@@ -234,7 +234,7 @@ class PoliteClient:
                 await response.aclose()
         except SourceError:
             raise
-        except (httpx2.DecodingError, httpcore2.LocalProtocolError) as error:
+        except httpcore2.LocalProtocolError as error:
             raise SourceRejectedError(f"{hop} cannot be read: {error}") from error
         except _NO_ANSWER as error:
             raise SourceUnavailableError(f"{hop} did not answer: {_tell(error)}") from error

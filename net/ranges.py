@@ -38,6 +38,11 @@ def read_content_range(text: str) -> ContentRange | None:
     return ContentRange(first, last, total)
 
 
+def is_packed(headers: Mapping[str, str]) -> bool:
+    """Tell whether a body comes in an encoding, such as gzip: its length and its hash are those of other bytes then."""
+    return headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}
+
+
 def find_validator(headers: Mapping[str, str]) -> str | None:
     """
     Find what tells later whether the rest still belongs to this part: a strong ETag, else the last change.
@@ -46,7 +51,7 @@ def find_validator(headers: Mapping[str, str]) -> str | None:
 
     Source: RFC 9110 13.1.5 and 14.3.
     """
-    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    if is_packed(headers):
         return None
     if headers.get("accept-ranges", "").strip().lower() == "none":
         return None
@@ -58,7 +63,7 @@ def find_validator(headers: Mapping[str, str]) -> str | None:
 
 def read_length(headers: Mapping[str, str]) -> int | None:
     """Read how long a body will be once it is unpacked, or None when nobody can know."""
-    if headers.get("content-encoding", "identity").strip().lower() not in {"", "identity"}:
+    if is_packed(headers):
         return None
     text = headers.get("content-length", "").strip()
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else None

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from net.part_file import Origin, PartFile
-from net.ranges import find_validator, read_content_range, read_length
+from net.ranges import find_validator, is_packed, read_content_range, read_length
 from net.shown import show_url
 from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
 
@@ -161,10 +161,12 @@ def read_sha256(headers: Mapping[str, str]) -> str | None:
     """
     Read the SHA-256 of the whole file that a server names, in hexadecimal digits, or None.
 
+    None for a packed body too: it is the hash of what comes, before that is unpacked.
+
     >>> read_sha256({"repr-digest": "sha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:"})[:8]
     'e3b0c442'
     """
-    for name in ("repr-digest", "digest"):
+    for name in () if is_packed(headers) else ("repr-digest", "digest"):
         if found := _DIGEST.search(headers.get(name, "")):
             try:
                 return base64.b64decode(found[1], validate=True).hex()

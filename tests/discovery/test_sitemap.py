@@ -141,6 +141,20 @@ def test_a_packed_sitemap_is_unpacked(discover, sitemap, httpserver):
     assert urls(discover(sitemap("/s.xml.gz"))) == ["https://example.org/1"]
 
 
+def test_a_packed_list_is_unpacked_to_its_end(discover, sitemap, httpserver):
+    body = b"".join(gzip.compress(f"https://example.org/{number}\n".encode()) for number in (1, 2))
+    httpserver.expect_request("/list.gz").respond_with_data(body)
+    assert urls(discover(sitemap("/list.gz"))) == ["https://example.org/1", "https://example.org/2"]
+
+
+def test_a_packed_sitemap_that_breaks_off_is_read_as_far_as_that(discover, sitemap, httpserver):
+    body = gzip.compress(b"https://example.org/1\n") + gzip.compress(b"https://example.org/2\n")[:-9]
+    httpserver.expect_request("/list.gz").respond_with_data(body)
+    strategy = sitemap("/list.gz")
+    assert urls(discover(strategy))[0] == "https://example.org/1"
+    assert "it breaks off" in strategy.problems[0]
+
+
 # -- since ------------------------------------------------------------------------------------------------
 
 

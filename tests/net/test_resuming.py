@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gzip
 import hashlib
 import os
 import re
@@ -250,6 +251,13 @@ def test_the_servers_own_hash_is_checked(download, folder):
     ):
         download(url)
     assert size_of_part(folder) == len(BODY)  # the first one
+
+
+def test_the_hash_of_a_packed_file_is_not_that_of_the_file(download):
+    packed = gzip.compress(BODY)
+    named = f"sha-256=:{base64.b64encode(hashlib.sha256(packed).digest()).decode()}:"
+    with serve(lambda _: answer(body=packed, Content_Encoding="gzip", Repr_Digest=named)) as (url, _):
+        assert download(url) == BODY
 
 
 def test_a_whole_file_is_not_asked_for_again(download):
