@@ -23,13 +23,14 @@ class Pointer(TypedDict):
     """
     What stands in a result for a kept file: `artifact` is `sha256:` and 64 hexadecimal digits.
 
-    `name` is for people, `bytes` its size.
+    `name` is for people, `bytes` its size, `charset` what a server calls that of a text.
     """
 
     artifact: str
     name: str
     bytes: int
     content_type: NotRequired[str]
+    charset: NotRequired[str]
 
 
 _POINTER = re.compile(r"sha256:[0-9a-f]{64}")

@@ -13,7 +13,7 @@ from handlers.body_names import name_body
 from handlers.content_types import SNIFFED_BYTES, find_content_type, is_text
 from handlers.spool import open_spool
 from handlers.versions import handler_version
-from net.charset import decode
+from net.charset import decode, find_charset
 from pipeline.errors import ArtifactError, SourceRejectedError
 from pipeline.outcomes import GiveUp, Skip
 
@@ -102,7 +102,10 @@ class Fetch(Handler):
             content = {"text": decode(body.read(), declared)}
         else:
             name = name_body(fetched.url, fetched.headers, kind)
-            content = {"body": context.artifact(name, body.pieces(), kind)}
+            pointer = context.artifact(name, body.pieces(), kind)
+            if is_text(kind) and (charset := find_charset(declared)):
+                pointer = {**pointer, "charset": charset}
+            content = {"body": pointer}
         return {
             "url": fetched.url,
             "status": fetched.status,

@@ -92,7 +92,8 @@ def _read_kept_text(
         return GiveUp(
             f"{pointer.get('name')} is a text of {size:,} bytes; at most {MAX_KEPT_BYTES:,} are read"
         )
-    return Input(decode(path.read_bytes(), str(pointer.get("content_type"))), "body", around)
+    charset = f"; charset={pointer['charset']}" if "charset" in pointer else ""
+    return Input(decode(path.read_bytes(), f"{pointer.get('content_type')}{charset}"), "body", around)
 
 
 def _end_without(results: Mapping[str, Any], text_from: str | None, fields: Sequence[str]) -> Skip | GiveUp:

@@ -11,6 +11,7 @@ from werkzeug import Response
 
 from handlers.desk import NoDesk
 from handlers.fetch import Fetch
+from handlers.inputs import find_input
 from handlers.running import LONGEST_RETRY_AFTER_SECONDS, run_handler
 from net.client import PoliteClient
 from pipeline.errors import ArtifactError, SourceUnavailableError
@@ -90,6 +91,13 @@ def test_a_text_larger_than_asked_for_is_kept_as_an_artifact(fetch, make_context
     result = fetch("x" * 11, max_text_bytes=10)
     assert make_context().open_artifact(result["body"]).read_text() == "x" * 11
     assert "text" not in result
+
+
+def test_a_text_that_is_kept_as_an_artifact_is_read_in_its_charset(fetch, make_context):
+    body = "<p>Привет, мир</p>".encode("cp1251")
+    result = fetch(body, content_type="text/html; charset=windows-1251", max_text_bytes=10)
+    assert find_input(make_context(results={"fetch": result})).text == "<p>Привет, мир</p>"
+    assert result["body"]["content_type"] == "text/html"
 
 
 def test_a_text_as_large_as_asked_for_is_not(fetch):

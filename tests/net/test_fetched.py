@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from net.charset import decode
+from net.charset_labels import CODECS, READ_AS, find_codec
 from net.client import MIB
 from net.fetched import Fetched
 from net.refusals import read_retry_after
@@ -40,11 +41,39 @@ def fetched(body, content_type=""):
         (b"<meta charset=utf-16>" + "é!".encode(), "", "<meta charset=utf-16>é!"),
         (b"+ADw-script+AD4-", "text/html; charset=utf-7", "+ADw-script+AD4-"),
         (b"", "text/html; charset=punycode", ""),
-        (bytes(range(256)), "", bytes(range(256)).decode("latin-1")),
+        ("“naïve”".encode("cp1252") + b"\x81", "", "“naïve”\ufffd"),
+        (bytes(range(256)), "", bytes(range(256)).decode("cp1252", "replace")),
+        ("中文镕基".encode("gbk"), "text/html; charset=gb2312", "中文镕基"),
+        ("①".encode("cp932"), "text/html; charset=x-sjis", "①"),
+        ("똠".encode("cp949"), "text/html; charset=euc-kr", "똠"),
+        ("“ğ”".encode("cp1254"), "text/html; charset=iso-8859-9", "“ğ”"),
+        ("Привет".encode("koi8-r"), "text/html; charset=koi", "Привет"),
+        ("ééééé".encode() + b"\xff", "text/html; charset=utf-8", "ééééé\ufffd"),
+        (
+            b"<meta charset=iso-8859-1>" + "ééééé".encode() + b"\xff",
+            "text/html; charset=utf-8",
+            "<meta charset=iso-8859-1>ééééé\ufffd",
+        ),
+        ("ééééé".encode() + b"\xff", "", "ééééé\ufffd"),
+        ("中文镕基中文".encode("gbk") + b"\xff", "text/html; charset=gb2312", "中文镕基中文\ufffd"),
+        (codecs.BOM_UTF8 + b"one\xff", "", "one\ufffd"),
+        ("“It\u2019s”".encode("cp1252"), "text/html; charset=utf-8", "“It\u2019s”"),
+        ("日本語、中文".encode(), "text/html; charset=gb2312", "日本語、中文"),
+        ("“naïve”".encode(), "text/html; charset=iso-8859-1", "“naïve”"),
+        (
+            b"<meta charset=windows-1251>" + "Привет".encode("cp1251"),
+            "text/html; charset=utf-8",
+            "<meta charset=windows-1251>Привет",
+        ),
     ],
 )
 def test_the_bytes_are_read_in_the_charset_that_fits(body, content_type, text):
     assert fetched(body, content_type).text == text
+
+
+def test_every_label_of_a_charset_leads_to_its_codec():
+    assert {label: find_codec(label.upper()) for label in CODECS} == CODECS
+    assert {find_codec(name) for name in READ_AS} == set(READ_AS.values())
 
 
 def test_a_charset_declared_far_down_is_not_looked_for():
