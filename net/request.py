@@ -119,8 +119,9 @@ def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) 
     try:
         url = base.join(text) if base else httpx2.URL(text)
     except (httpx2.InvalidURL, ValueError) as error:
-        said = f"{show_url(text)!r} is no address: {error}" if shown is None else f"{shown!r} is no address"
-        raise SourceRejectedError(said) from error
+        whole = shown is None and show_url(text) == text  # else the library's words may name what is left out
+        said = f": {error}" if whole else ""
+        raise SourceRejectedError(f"{shown or show_url(text)!r} is no address{said}") from error
     if url.scheme not in {"http", "https"} or not url.host or (url.port or 0) > 65_535:
         raise SourceRejectedError(f"{shown or show_url(text)!r} is not an http or https address")
     return url
