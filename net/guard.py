@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import TYPE_CHECKING
 
+import httpx2
+
 from net.addresses import Address, Network, is_public, parse_address, unwrap
 from pipeline.errors import (
     BlockedAddressError,
@@ -59,7 +61,7 @@ class Guard:
         a public address when there is no contact.
         """
         addresses = [parse_address(text) for text in await _look_up(host, port)]
-        if _plain(host) not in self.names:
+        if _as_asked(_plain(host)) not in self.names:
             for address in addresses:
                 self._check(host, address)
         return tuple(str(address) for address in addresses)
@@ -93,8 +95,8 @@ def _parse_entry(entry: str) -> str | Network:
     try:
         return ip_network(text, strict=False)
     except ValueError:
-        if _HOST_NAME.fullmatch(text):
-            return text
+        if _HOST_NAME.fullmatch(text) and (name := _as_asked(text)):
+            return name
     raise OperatorError(
         f"CELERIAC_ALLOW_HOSTS: {entry!r} is no host name, address or network like 10.0.0.0/8"
     )
@@ -102,3 +104,11 @@ def _parse_entry(entry: str) -> str | Network:
 
 def _plain(host: str) -> str:
     return host.strip().strip("[]").rstrip(".").lower()
+
+
+def _as_asked(name: str) -> str:
+    """Write a name as the client asks for it, `müller.lan` as `xn--mller-kva.lan`; empty when it cannot."""
+    try:
+        return name if name.isascii() else httpx2.URL(scheme="http", host=name).raw_host.decode("ascii")
+    except httpx2.InvalidURL:
+        return ""

@@ -57,6 +57,16 @@ def test_a_host_on_the_allow_list_may_be_reached(host, allowed):
     assert resolve(host, allowed)
 
 
+@pytest.mark.parametrize("allowed", ["müller.test", "MÜLLER.test.", "xn--mller-kva.test"])
+@pytest.mark.parametrize("host", ["müller.test", "xn--mller-kva.test"])
+def test_a_name_on_the_allow_list_may_have_any_letters(name_service, httpserver, allowed, host):
+    answers, _ = name_service
+    answers["xn--mller-kva.test"] = [["127.0.0.1"]]
+    httpserver.expect_request("/").respond_with_data("here")
+    client = PoliteClient(contact=None, allow_hosts=[allowed])
+    assert client.fetch_now(f"http://{host}:{httpserver.port}/").body == b"here"
+
+
 def test_an_allowed_name_allows_no_other_name_of_the_same_address():
     with pytest.raises(BlockedAddressError):
         resolve("127.0.0.1", "localhost")
@@ -96,7 +106,7 @@ def test_a_name_that_can_never_be_one_is_rejected():
         resolve("a" * 70 + ".example")
 
 
-@pytest.mark.parametrize("entry", ["10.0.0.0/33", "http://nas.lan", "two words", ""])
+@pytest.mark.parametrize("entry", ["10.0.0.0/33", "http://nas.lan", "two words", "", "ü" * 70])
 def test_an_allow_list_entry_that_is_nothing_is_named(entry):
     with pytest.raises(OperatorError, match="CELERIAC_ALLOW_HOSTS"):
         Guard.allowing([entry])
