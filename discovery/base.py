@@ -276,10 +276,12 @@ class BaseDiscovery:
         fetched = await self.fetch(
             url, source=name, headers=asked, not_modified_ok=True, statuses_ok=statuses_ok
         )
-        if fetched.status == HTTPStatus.NOT_MODIFIED:
+        if fetched.status == HTTPStatus.NOT_MODIFIED and not fetched.is_redirected:
             look.unchanged = True
             return None
-        look.etag, look.last_modified = fetched.headers.get("etag"), fetched.headers.get("last-modified")
+        if fetched.status == HTTPStatus.NOT_MODIFIED:  # said by another address than the validators are from
+            fetched = await self.fetch(url, source=name, headers=headers, statuses_ok=statuses_ok)
+        look.note_validators(fetched)
         return fetched
 
     def _keep_connections(self) -> AbstractAsyncContextManager[None]:

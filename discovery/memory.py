@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from discovery.items import AdmittedItem
+    from net.fetched import Fetched
     from pipeline.errors import HostPausedError
 
 
@@ -52,6 +53,11 @@ class Look:
     last_modified: str | None = None
     paused: HostPausedError | None = None
     """That its host is paused: then it was not asked, and that is no error of its own."""
+
+    def note_validators(self, fetched: Fetched) -> None:
+        """Note by what to ask for changes; by nothing after a redirect, which may lead elsewhere another time."""
+        said = {} if fetched.is_redirected else fetched.headers
+        self.etag, self.last_modified = said.get("etag"), said.get("last-modified")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from discovery.base import BaseDiscovery
+    from net.fetched import Fetched
 
 DOWNLOAD_SECONDS = 1800.0
 
@@ -60,25 +61,40 @@ async def open_address(
     It stands in a temporary file while the block runs. Raises as `PoliteClient.fetch` does.
     """
     asked = {"If-None-Match": known.get("etag"), "If-Modified-Since": known.get("last_modified")}
-    strategy.looks[name_source(url)].requests += 1
+    validators = {name: value for name, value in asked.items() if value}
     with tempfile.TemporaryFile() as file:
-        fetched = await strategy.access.http.download(
-            url,
-            file,
-            headers=dict(headers) | {name: value for name, value in asked.items() if value},
-            not_modified_ok=True,
-            robots=strategy.obeys_robots,
-            max_bytes=max_bytes,
-            total_seconds=DOWNLOAD_SECONDS,
-        )
-        if fetched.status == HTTPStatus.NOT_MODIFIED:
+        fetched = await _download(strategy, url, file, headers, validators, max_bytes)
+        if fetched.status == HTTPStatus.NOT_MODIFIED and not fetched.is_redirected:
             yield None
             return
-        yield OpenedFile(file, _tell_state(fetched.headers, file))
+        if fetched.status == HTTPStatus.NOT_MODIFIED:  # said by another address than the validators are from
+            fetched = await _download(strategy, url, file, headers, {}, max_bytes)
+        yield OpenedFile(file, _tell_state(fetched, file))
 
 
-def _tell_state(headers: Mapping[str, str], file: BinaryIO) -> dict[str, Any]:
-    state = {"size": file.tell(), "etag": headers.get("etag"), "last_modified": headers.get("last-modified")}
+async def _download(
+    strategy: BaseDiscovery,
+    url: str,
+    file: BinaryIO,
+    headers: Mapping[str, str],
+    validators: Mapping[str, str],
+    max_bytes: int,
+) -> Fetched:
+    strategy.looks[name_source(url)].requests += 1
+    return await strategy.access.http.download(
+        url,
+        file,
+        headers={**headers, **validators},
+        not_modified_ok=bool(validators),
+        robots=strategy.obeys_robots,
+        max_bytes=max_bytes,
+        total_seconds=DOWNLOAD_SECONDS,
+    )
+
+
+def _tell_state(fetched: Fetched, file: BinaryIO) -> dict[str, Any]:
+    said = {} if fetched.is_redirected else fetched.headers  # another time it may lead elsewhere
+    state = {"size": file.tell(), "etag": said.get("etag"), "last_modified": said.get("last-modified")}
     if state["etag"] is None and state["last_modified"] is None:
         file.seek(0)
         state["sha256"] = hashlib.file_digest(file, "sha256").hexdigest()  # type: ignore[arg-type]

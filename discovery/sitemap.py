@@ -172,8 +172,7 @@ class Sitemap(BaseDiscovery):
         if known and not known.get("is_index"):
             return await self.fetch_if_changed(url)
         fetched = await self.fetch(url)
-        look = self.looks[name_source(url)]
-        look.etag, look.last_modified = fetched.headers.get("etag"), fetched.headers.get("last-modified")
+        self.looks[name_source(url)].note_validators(fetched)
         return fetched
 
     async def _read_entries(self, place: Place, source: str, fetched: Fetched) -> list[SitemapEntry]:

@@ -87,7 +87,9 @@ class Fetch(Handler):
                 total_seconds=context.seconds_left or None,
             )
             if known is not None and fetched.status == 304:
-                return dict(known["result"])
+                result = dict(known["result"])
+                # After a redirect to another page, that page has not changed; which is not the one that is known.
+                return result if fetched.url == result["url"] else await self._fetch(context, url, None)
             result = self._describe(context, fetched, body)
         asked_by = _find_validators(fetched)
         if self.params.conditional and asked_by:

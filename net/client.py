@@ -249,7 +249,9 @@ class PoliteClient:
         if not response.is_success and status not in errand.statuses_ok:
             raise explain_refusal(str(hop), status, response.headers, throttle)
         body = await errand.take(response, str(hop))
-        return Fetched(str(hop.url), status, dict(response.headers), body, datetime.now(UTC))
+        return Fetched(
+            str(hop.url), status, dict(response.headers), body, datetime.now(UTC), hop.is_redirected
+        )
 
 
 def _bound_silence(total_seconds: float | None, silent_seconds: float | None) -> dict[str, float]:

@@ -20,9 +20,9 @@ class Fetched:
     """
     An answer in full.
 
-    `url` is where the last redirect led, without credentials. `headers` has lower-case names, repeated ones
-    joined by commas. `body` is decoded from gzip and the like. `fetched_at` is aware, in UTC. A `status` of
-    304 has an empty body.
+    `url` is where the last redirect led, if it `is_redirected`, without credentials. `headers` has lower-case
+    names, repeated ones joined by commas. `body` is decoded from gzip and the like. `fetched_at` is aware, in
+    UTC. A `status` of 304 has an empty body.
     """
 
     url: str
@@ -30,6 +30,7 @@ class Fetched:
     headers: Mapping[str, str]
     body: bytes
     fetched_at: datetime
+    is_redirected: bool = False
 
     @property
     def content_type(self) -> str:

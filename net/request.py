@@ -40,6 +40,7 @@ class Hop:
     method: str = "GET"
     body: bytes | Path = b""
     shown: str | None = None
+    is_redirected: bool = False
 
     @classmethod
     def start(
@@ -78,7 +79,8 @@ class Hop:
         target = _bare(_parse(response.headers["location"], self.url))
         self.cookies.extract_cookies(response)
         stays = _origin(target) == _origin(self.url)
-        moved = replace(self, url=target, headers=self.headers if stays else _harmless(self.headers))
+        headers = self.headers if stays else _harmless(self.headers)
+        moved = replace(self, url=target, headers=headers, is_redirected=True)
         if stays and response.status_code in _SAME_METHOD:
             return moved
         method = "HEAD" if self.method == "HEAD" else "GET"

@@ -394,6 +394,21 @@ def test_an_address_that_its_server_calls_unchanged_is_not_read_again(served, me
     assert "secret" not in name
 
 
+def test_an_address_that_leads_to_another_file_is_read_again(served, memory, httpserver):
+    served(b"id\n1\n", {"ETag": '"a"'})
+    httpserver.clear()
+    moved = Response("", 302, {"Location": "/other.csv"})
+    httpserver.expect_request("/rows.csv.gz").respond_with_response(moved)
+    httpserver.expect_request("/other.csv", headers={"If-None-Match": '"a"'}).respond_with_data("", 304)
+    httpserver.expect_request("/other.csv").respond_with_data(b"id\n2\n", headers={"ETag": '"a"'})
+    url = httpserver.url_for("/rows.csv.gz?token=secret")
+    memory.discover(CsvRows, {"path": url, "key": "id"})
+    assert list(memory.items) == ["1", "2"]
+    memory.forget_batches()
+    memory.discover(CsvRows, {"path": url, "key": "id"})
+    assert memory.batches == []
+
+
 def test_an_address_without_validators_is_known_by_its_content(served, memory):
     served(b"id\n1\n", {})
     served(b"id\n1\n", {})

@@ -312,6 +312,23 @@ def test_a_feed_that_has_not_changed_gives_nothing_and_is_no_problem(discover, f
     assert not again.problems
 
 
+def test_a_feed_that_is_now_elsewhere_is_read_though_that_one_has_not_changed(
+    discover, feeds, httpserver, access
+):
+    def answer(request):
+        if request.headers.get("If-None-Match") == '"1"':
+            return Response(status=304)
+        return Response(RSS, 200, {"ETag": '"1"', "Content-Type": "application/rss+xml"})
+
+    httpserver.expect_request("/new").respond_with_handler(answer)
+    httpserver.expect_request("/moved").respond_with_data("", 302, {"Location": "/new"})
+    knowing = replace(access, recall=lambda _: Recalled(etag='"1"'))
+    (url,) = urls = [httpserver.url_for("/moved")]
+    strategy = RssFeeds({"feeds": urls}, knowing)
+    assert discover(strategy)
+    assert (strategy.looks[url].unchanged, strategy.looks[url].etag) == (False, None)
+
+
 def test_why_a_feed_failed_stands_in_its_look(discover, feeds, httpserver):
     httpserver.expect_request("/absent").respond_with_data("", 404)
     strategy = feeds("/absent", "/atom")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import socket
 import tracemalloc
 
@@ -250,6 +251,28 @@ def test_a_body_whose_artifact_was_removed_is_sent_again(page, make_context):
     assert run(page, make_context) == first
     assert page.statuses == [200, 304, 200]
     assert make_context().open_artifact(first["body"]).read_bytes() == b"%PDF-1.7"
+
+
+def test_a_redirect_to_another_page_gives_that_page_though_it_is_older(httpserver, make_context):
+    dates = {"/v1": "Wed, 10 Jun 2026 00:00:00 GMT", "/v2": "Tue, 09 Jun 2026 00:00:00 GMT"}
+    leads_to = "/v1"
+
+    def answer(request):
+        if request.path == "/latest":
+            return Response("", 302, {"Location": leads_to})
+        if "If-Modified-Since" in request.headers:
+            return Response("", 304)
+        return Response(request.path, 200, {"Last-Modified": dates[request.path]}, content_type="text/plain")
+
+    httpserver.expect_request(re.compile("/.*")).respond_with_handler(answer)
+
+    def fetch():
+        return run_handler(Fetch({"url": httpserver.url_for("/latest")}), make_context())["text"]
+
+    assert [fetch(), fetch()] == ["/v1", "/v1"]
+    leads_to = "/v2"
+    assert [fetch(), fetch()] == ["/v2", "/v2"]
+    assert [response.status_code for _, response in httpserver.log][1::2] == [200, 304, 304, 200, 304]
 
 
 def test_a_304_that_nobody_asked_for_is_given_up(fetch):
