@@ -90,7 +90,7 @@ def read_spending(conn: Connection, job_id: str, since_ms: int) -> Spending:
 
 SPENT_ON_ITEMS = """
 SELECT chosen.value,
-       (SELECT total(usd) FROM costs INDEXED BY idx_costs_attempt WHERE item_id = chosen.value)
+       coalesce((SELECT usd FROM spent_items WHERE item_id = chosen.value), 0.0)
      + (SELECT total(usd) FROM reservations WHERE item_id = chosen.value)
   FROM json_each(:item_ids) chosen
 """

@@ -64,6 +64,12 @@ SELECT k.job_id || '.' || k.stage FROM result_versions k
 SELECT k.job_id FROM spent_totals k
  WHERE abs(k.usd - (SELECT total(usd) FROM costs c WHERE k.job_id IN (c.job_id, '*'))) > 1e-6
 """,
+    "spent_items": """
+WITH counted AS (
+    SELECT c.item_id, total(c.usd) AS usd FROM costs c JOIN work_items i ON i.item_id = c.item_id GROUP BY c.item_id)
+SELECT coalesce(c.item_id, k.item_id) FROM counted c FULL JOIN spent_items k ON k.item_id = c.item_id
+ WHERE abs(coalesce(c.usd, 0.0) - coalesce(k.usd, 0.0)) > 1e-6
+""",
     "failure_groups": """
 SELECT g.job_id || '.' || g.stage FROM failure_groups g
  WHERE g.failed <> (SELECT count(*) FROM item_stages s

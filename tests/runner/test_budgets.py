@@ -17,7 +17,9 @@ from runner.budgets import FIRST_ATTEMPTS
 from runner.sweep import sweep
 from tracker import moves
 from tracker.budgets import describe, list_budget_reports
+from tracker.clock import now_ms
 from tracker.endings import Ending
+from tracker.retention import forget_costs
 from tracker.spending import read_stage_costs
 
 NOON = "2026-03-28T12:00:00Z"
@@ -445,6 +447,23 @@ def test_an_item_that_has_spent_its_share_is_passed_over_and_says_so(open_worksh
     ]
     sweep(shop.runtime)
     assert describe(shop.conn, "papers").words == "budget: $0.5000 an item; 2 over $0.5000 an item"
+
+
+def test_an_item_that_has_spent_its_share_is_passed_over_still_when_its_costs_are_forgotten(
+    open_workshop, clock
+):
+    stages = step("model"), step("again")
+    shop = open_workshop(papers=job(*stages, budget={"usd_per_item": 0.5}))
+    shop.acts.update(model=pay(0.3), again=pay(0.3))
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        shop.run("a")
+    shop.add("b")
+    work(shop)
+    assert forget_costs(shop.conn, now_ms() + 1) == 3
+    shop.edit(papers=job(*stages, budget={"usd_per_item": 0.55}))
+    sweep(shop.runtime)
+    work(shop)
+    assert (shop.status("b", "again"), describe_marks(shop)) == ("pending", 1)
 
 
 def test_items_over_budget_go_on_when_an_item_may_spend_more(open_workshop, clock):

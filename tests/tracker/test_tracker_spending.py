@@ -12,9 +12,10 @@ from tracker import spending
 from tracker.clock import now_ms
 from tracker.dispatch import Message
 from tracker.reservations import drop_orphans, reserve
+from tracker.retention import forget_costs
 from tracker.schema import list_migrations
 
-TABLES = ("stage_costs", "spent_quarters", "spent_totals")
+TABLES = ("stage_costs", "spent_quarters", "spent_totals", "spent_items")
 
 INSERT_COST = """
 INSERT INTO costs (spent_at, job_id, item_id, stage, attempt, usd, provider)
@@ -22,8 +23,14 @@ VALUES (?, ?, ?, ?, ?, ?, 'openai')
 """
 
 
+INSERT_ITEMS = """
+INSERT INTO work_items (item_id, job_id, key, discovered_at)
+VALUES (1, 'papers', 'a', 0), (2, 'papers', 'b', 0), (4, 'talks', 'a', 0), (5, 'talks', 'b', 0), (7, 'talks', 'c', 0)
+"""
+
+
 def make_costs(count):
-    """Make costs of known and unknown price, some of no item, of few enough attempts that they meet."""
+    """Make costs of known and unknown price, some of no item or of one that is gone, of attempts that meet."""
     chance = random.Random(5)
     for _ in range(count):
         job_id = chance.choice(["papers", "talks"])
@@ -52,6 +59,8 @@ def test_costs_counted_one_by_one_come_to_what_the_migration_counts_of_an_older_
             older.execute(sql).fetchall()
             older.pragma("user_version", number)
     with older, tracker.write(conn):
+        older.execute(INSERT_ITEMS)
+        conn.execute(INSERT_ITEMS)
         for cost in make_costs(400):
             older.execute(INSERT_COST, cost)
             conn.execute(INSERT_COST, cost)
@@ -61,6 +70,7 @@ def test_costs_counted_one_by_one_come_to_what_the_migration_counts_of_an_older_
     live = read_counters(conn)
     assert counted == live
     assert len(live["spent_totals"]) == 3
+    assert [item_id for item_id, _ in live["spent_items"]] == [1, 2, 4, 5]
 
 
 def test_an_attempt_counts_once_however_many_costs_it_reports(conn, item_id):
@@ -77,6 +87,27 @@ def test_a_cost_that_is_reported_again_is_counted_once(conn, item_id):
         )
     assert spending.read_spending(conn, "papers", 0).total_usd == 1.0
     assert spending.read_stage_costs(conn, "papers")["model"].usd == 1.0
+
+
+def test_what_an_item_has_spent_stays_when_its_costs_are_forgotten(conn, add_items):
+    dear, free = add_items("dear", "free")
+    for attempt in (1, 2, 3):
+        tracker.log_cost(conn, "papers", 1.0, "openai", item_id=dear, stage="model", attempt=attempt)
+    tracker.log_cost(conn, "papers", 0.0, "local", item_id=free, stage="model", attempt=1)
+    tracker.log_cost(conn, "papers", None, "local", item_id=free, stage="model", attempt=2)
+    assert forget_costs(conn, now_ms() + 1) == 5
+    assert spending.read_spent_on_items(conn, [dear, free]) == {dear: 3.0, free: 0.0}
+    tracker.log_cost(conn, "papers", 0.5, "openai", item_id=dear, stage="model", attempt=4)
+    assert spending.read_spent_on_items(conn, [dear]) == {dear: 3.5}
+    assert conn.execute("SELECT item_id FROM spent_items").fetchall() == [(dear,)]
+
+
+def test_a_cost_that_is_told_after_its_item_was_taken_out_counts_for_the_job_alone(conn, item_id):
+    tracker.log_cost(conn, "papers", 1.0, "openai", item_id=item_id, stage="model", attempt=1)
+    conn.execute("DELETE FROM work_items WHERE item_id = ?", (item_id,))
+    tracker.log_cost(conn, "papers", 2.0, "openai", item_id=item_id, stage="model", attempt=1)
+    assert spending.read_spending(conn, "papers", 0).total_usd == 3.0
+    assert conn.execute("SELECT count(*) FROM spent_items").fetchone()[0] == 0
 
 
 def test_quarters_that_no_budget_asks_about_are_forgotten_and_totals_are_not(conn):

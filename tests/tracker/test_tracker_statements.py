@@ -9,7 +9,7 @@ import pytest
 import tracker
 
 BIG = {"work_items", "item_stages", "results", "events", "failures", "costs", "answers", "fingerprints",
-       "fingerprint_bands", "results_history", "action_stages", "attempt_logs"}  # fmt: skip
+       "fingerprint_bands", "results_history", "action_stages", "attempt_logs", "spent_items"}  # fmt: skip
 """The tables that grow with the items. Counters and records of jobs stay small."""
 
 PARTIAL = {"idx_item_stages_leased", "idx_item_stages_sent", "idx_item_stages_over_budget"}
@@ -62,7 +62,7 @@ HOT = {
     "over_budget.LIST_MARKED": "item_stages USING COVERING INDEX idx_item_stages_over_budget "
     "(job_id=? AND stage=? AND item_id>?)",
     "spending.SPENDING": "q USING PRIMARY KEY (job_id=? AND quarter>?)",
-    "spending.SPENT_ON_ITEMS": "costs USING COVERING INDEX idx_costs_attempt (item_id=?)",
+    "spending.SPENT_ON_ITEMS": "spent_items USING INTEGER PRIMARY KEY (rowid=?)",
     "recovery.LIST_EXPIRED": "item_stages USING INDEX idx_item_stages_leased (leased_until<?)",
     "messages.HAS_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
     "messages.TAKE_BACK_LOST": "item_stages USING INDEX idx_item_stages_sent (resend_at<?)",
