@@ -138,7 +138,11 @@ def _read_new(conn: Connection, job_id: str, before: Position, limit: int) -> _B
     return _Batch(documents, Position(documents[-1][0], before.event_id)) if documents else None
 
 
-PUT_DOCUMENT = "INSERT OR REPLACE INTO search_documents (rowid, words) VALUES (:item_id, :words)"
+# Not of an item that was taken out since it was read.
+PUT_DOCUMENT = """
+INSERT OR REPLACE INTO search_documents (rowid, words)
+SELECT item_id, :words FROM work_items WHERE item_id = :item_id
+"""
 
 
 def _write(conn: Connection, job_id: str, before: Position, batch: _Batch) -> int:

@@ -13,6 +13,7 @@ from workshop import job, step
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.outcomes import GiveUp
+from pipeline.search_words import read_search
 from runner import actions, operate
 from runner.actions import Order
 from runner.choices import EVERY_FAILURE, EVERY_ITEM, choose_filter, choose_keys
@@ -20,6 +21,7 @@ from runner.leases import LeaseKeeper
 from runner.sweep import sweep
 from tracker.action_batches import do_batch, next_page
 from tracker.actions import begin, get_action
+from tracker.search import search
 
 
 @pytest.fixture
@@ -223,6 +225,22 @@ def test_an_item_that_was_let_start_in_the_middle_is_taken_back(shop, known):
     assert shop.conn.execute("SELECT key FROM work_items").fetchall() == [(key,) for key in known]
     assert shop.conn.execute("SELECT count(*) FROM results").fetchone()[0] == 0
     assert [shop.status(key, "fetch") for key in known] == ["pending"] * len(known)
+
+
+def test_an_item_that_comes_after_one_that_was_taken_back_has_nothing_of_it(shop):
+    shop.publisher.is_away = True
+    operate.enqueue_at(shop.runtime, "papers", "a", "extract", "ann", data={"title": "zebra"})
+    taken_back = shop.item_id("a")
+    sweep(shop.runtime)
+    actions.undo(shop.runtime, actions.find_undoable(shop.runtime), "bob")
+    (added,) = shop.add("b", data={"title": "lion"})
+    sweep(shop.runtime)
+    assert added > taken_back
+    found = {
+        word: [one.key for one in search(shop.conn, read_search(word), 20)] for word in ("zebra", "lion")
+    }
+    assert found == {"zebra": [], "lion": ["b"]}
+    assert tracker.get_events(shop.conn, item_id=added) == []
 
 
 def test_an_item_that_was_let_start_in_the_middle_and_has_begun_stays(shop):

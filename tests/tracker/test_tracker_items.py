@@ -40,6 +40,17 @@ def test_a_key_given_twice_in_one_batch_is_one_item(conn):
     assert [row["priority"] for row in tracker.get_pending(conn, "papers")] == [1]
 
 
+def test_an_id_is_given_once_whatever_is_taken_out(conn, db_path, add_items):
+    ids = add_items("a", "b", "c")
+    conn.execute("DELETE FROM work_items WHERE key = 'c'")
+    ids += add_items("d")
+    conn.execute("DELETE FROM work_items")
+    with tracker.open_db(db_path) as other:
+        tracker.upsert_items(other, "papers", [{"key": "c"}])
+    ids += add_items("c", "e")
+    assert ids == sorted(set(ids))
+
+
 @pytest.mark.parametrize("value", [float("nan"), object(), "\ud800"])
 def test_data_that_is_not_json_refuses_the_batch_whole(conn, value):
     with pytest.raises((ValueError, TypeError)):

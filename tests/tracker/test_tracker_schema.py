@@ -10,7 +10,10 @@ import pytest
 
 import tracker
 from pipeline.errors import TrackerUnusableError
+from pipeline.search_words import read_search
+from tracker import search_index
 from tracker.schema import NEWEST_VERSION, list_migrations
+from tracker.search import search
 
 OPEN_AND_COUNT = """
 import sys, tracker
@@ -30,6 +33,16 @@ VALUES (1, 'papers', 'fetch', 0, 'done', 0, 1, 3, NULL),
        (1, 'papers', 'store', 1, 'in_progress', 0, 1, NULL, 4),
        (2, 'papers', 'fetch', 0, 'failed', 0, 1, 3, NULL),
        (2, 'papers', 'store', 1, 'pending', 1, 0, NULL, NULL);
+"""
+
+FILL_VERSION_20 = """
+INSERT INTO work_items (item_id, job_id, key, data, discovered_at)
+VALUES (1, 'papers', 'b', '{"title": "lion"}', 2), (2, 'rss', 'a', '{"title": "bees"}', 1);
+INSERT INTO search_documents (rowid, words) VALUES (1, 'zebra'), (2, 'bees'), (3, 'zebra');
+INSERT INTO search_progress (job_id, item_id, event_id) VALUES ('papers', 1, 0), ('rss', 2, 0);
+INSERT INTO actions (action_id, act, job_id, choice, by, asked_at, total, worked_at, finished_at)
+VALUES (1, 'inject', 'papers', '{}', 'ann', 1, 1, 1, 1), (2, 'undo', 'papers', '{}', 'ann', 1, 1, 1, 1);
+UPDATE actions SET undone_by = 2 WHERE action_id = 1;
 """
 
 
@@ -104,6 +117,43 @@ def test_an_older_file_goes_on_working_after_its_migration(version_1):
     with tracker.open_db(version_1) as conn:
         tracker.mark_stage_done(conn, 1, "store", ["fetch", "store"], {"ok": True})
         assert tracker.get_job_stats(conn, "papers")["done"] == 1
+
+
+@pytest.fixture
+def version_20(tmp_path):
+    """Make a file in which an item was taken out, and another was given its id: its words are those of the first."""
+    path = tmp_path / "tracker.db"
+    conn = apsw.Connection(str(path))
+    for number, sql in list_migrations()[:20]:
+        conn.execute(sql).fetchall()
+        conn.pragma("user_version", number)
+    conn.execute(FILL_VERSION_20).fetchall()
+    conn.close()
+    return path
+
+
+@pytest.mark.parametrize(
+    "knows", ["events (at, kind, job_id, item_id)", "costs (spent_at, provider, job_id, item_id)"]
+)
+def test_an_older_file_gives_no_id_again_that_anything_in_it_knows(knows, version_20):
+    older = apsw.Connection(str(version_20))
+    older.execute(f"INSERT INTO {knows} VALUES (1, 'inject', 'papers', 7)")  # noqa: S608 - our own names
+    older.close()
+    with tracker.open_db(version_20) as conn:
+        tracker.upsert_items(conn, "papers", [{"key": "next"}])
+        assert tracker.items.get_item(conn, "papers", "next")["item_id"] == 8
+
+
+def test_a_job_of_an_older_file_in_which_an_id_was_given_again_is_read_in_anew(version_20):
+    with tracker.open_db(version_20) as conn:
+        while search_index.read_in(conn, "papers", 10) is not None:
+            pass
+        found = {
+            word: [one.key for one in search(conn, read_search(word), 9)]
+            for word in ("zebra", "lion", "bees")
+        }
+        assert found == {"zebra": [], "lion": ["b"], "bees": ["a"]}
+        assert conn.execute("SELECT count(*) FROM search_documents").fetchone()[0] == 2
 
 
 def test_an_older_file_is_copied_aside_before_it_is_migrated(version_1):

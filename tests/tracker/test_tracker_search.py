@@ -129,11 +129,32 @@ def test_hostile_texts_are_read_in_and_shown_short(conn, add_items, text):
     assert all(len(piece.text) < 1000 for one in found for piece in one.snippet)
 
 
-def test_an_item_that_is_gone_is_found_no_more(conn, add_items):
-    (item_id,) = add_items("a", data={"text": "honey"})
+def count_documents(conn):
+    return conn.execute("SELECT count(*) FROM search_documents").fetchone()[0]
+
+
+def test_an_item_that_is_gone_is_found_no_more_and_its_document_is_gone_with_it(conn, add_items):
+    item_id, _ = add_items("a", "b", data={"text": "honey"})
     keep_up(conn)
     conn.execute("DELETE FROM work_items WHERE item_id = :item_id", {"item_id": item_id})
-    assert find(conn, "honey") == []
+    assert find(conn, "honey") == ["b"]
+    assert count_documents(conn) == 1
+    conn.execute("DELETE FROM work_items")
+    assert count_documents(conn) == 0
+
+
+def test_an_item_that_is_taken_out_while_it_is_read_in_leaves_no_document(conn, add_items, monkeypatch):
+    add_items("a", "b", data={"text": "honey"})
+    original = search_index._read_new
+
+    def taken_out(*asked):
+        batch = original(*asked)
+        conn.execute("DELETE FROM work_items WHERE key = 'a'")
+        return batch
+
+    monkeypatch.setattr(search_index, "_read_new", taken_out)
+    search_index.read_in(conn, "papers", 10)
+    assert (find(conn, "honey"), count_documents(conn)) == (["b"], 1)
 
 
 def test_a_key_is_found_in_any_job(conn, add_items):
