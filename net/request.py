@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 PIECE_BYTES = 256 * 1024
 
 _SAME_METHOD = {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
+
+_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
+"""What a header may say; of bytes beyond ASCII nobody knows what they mean. RFC 9110 5.5."""
 
 _HARMLESS = {"user-agent", "accept", "accept-encoding", "accept-language"}
 """Headers that another host may see too; the rest may hold secrets."""
@@ -60,6 +64,7 @@ class Hop:
         Raises `SourceRejectedError`.
         """
         address, sent = _parse(url, shown=shown), httpx2.Headers(identity)
+        _check_headers(headers)
         sent.update(headers)
         if address.userinfo:
             sent.setdefault("Authorization", _basic(address.userinfo))
@@ -115,6 +120,14 @@ async def _read_file(path: Path) -> AsyncIterator[bytes]:
     with path.open("rb") as file:
         while piece := file.read(PIECE_BYTES):
             yield piece
+
+
+def _check_headers(headers: Mapping[str, str]) -> None:
+    for name, value in headers.items():  # the value may be a secret: it is not shown
+        if not _VALUE.fullmatch(value):
+            raise SourceRejectedError(
+                f"the header {name!r} cannot be sent: in or around its value is a line break, a blank, or no ASCII"
+            )
 
 
 def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) -> httpx2.URL:

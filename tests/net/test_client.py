@@ -41,6 +41,14 @@ def test_a_contact_that_cannot_stand_in_a_header_is_named(contact):
         PoliteClient(contact=contact)
 
 
+@pytest.mark.parametrize("value", ["Bearer s3cret\n", " s3cret", "s3cret\r\nHost: x", "s3crét"])
+def test_a_header_that_cannot_be_sent_is_named_and_its_value_is_not_shown(client, httpserver, value):
+    with pytest.raises(SourceRejectedError, match="the header 'Authorization' cannot be sent") as refused:
+        client.fetch_now(httpserver.url_for("/"), headers={"Authorization": value})
+    assert "s3cr" not in str(refused.value)
+    assert httpserver.log == []
+
+
 def test_a_header_of_the_callers_takes_the_place_of_ours(client, httpserver):
     httpserver.expect_request("/").respond_with_data("")
     client.fetch_now(httpserver.url_for("/"), headers={"user-agent": "Sample Company ops@example.org"})
