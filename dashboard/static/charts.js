@@ -6,7 +6,7 @@
   const number = new Intl.NumberFormat("en-US", { maximumFractionDigits: 4 });
   const REFRESH_MS = 20000;
   const fetched = new Map();
-  const drawn = [];
+  const drawn = new Map();
 
   const read = (url) => {
     if (!fetched.has(url)) {
@@ -57,26 +57,33 @@
     };
   }
 
+  const partOf = (element, whole) => (element.dataset.part ? whole[element.dataset.part] : whole);
+
   function draw(element, whole) {
-    const chart = element.dataset.part ? whole[element.dataset.part] : whole;
+    const chart = partOf(element, whole);
     if (!chart.lines.some((line) => line.values.some((value) => value > 0))) {
       say(element, "Nothing in this time.");
       return;
     }
     const plot = new uPlot(optionsOf(element, chart), list(chart), element);
-    drawn.push([element, plot, chart.lines.length]);
-    move(element, plot, chart.at.length);
+    drawn.set(element, { plot, names: namesOf(chart) });
+    element.tabIndex = 0;
   }
 
+  const namesOf = (chart) => JSON.stringify(chart.lines.map((line) => line.name));
   const list = (chart) => [chart.at, ...chart.lines.map((line) => line.values)];
 
-  // What came since; somebody who looks closer goes on looking at the same.
+  // What came since; somebody who looks closer goes on looking at the same, unless the lines are others now.
   async function refresh() {
     fetched.clear();
-    for (const [element, plot, lines] of drawn) {
-      const whole = await read(element.dataset.chart);
-      const chart = element.dataset.part ? whole[element.dataset.part] : whole;
-      if (chart.lines.length !== lines) continue;
+    for (const [element, { plot, names }] of [...drawn]) {
+      const whole = await read(element.dataset.chart), chart = partOf(element, whole);
+      if (namesOf(chart) !== names) {
+        plot.destroy();
+        drawn.delete(element);
+        draw(element, whole);
+        continue;
+      }
       const times = plot.data[0], { min, max } = plot.scales.x;
       const isWhole = min <= times[0] && max >= times[times.length - 1];
       plot.setData(list(chart), isWhole);
@@ -86,7 +93,7 @@
 
   let isDue = false;
   document.addEventListener("celeriac:counts", () => {
-    if (isDue || !drawn.length) return;
+    if (isDue || !drawn.size) return;
     isDue = true;
     setTimeout(() => {
       isDue = false;
@@ -94,25 +101,25 @@
     }, REFRESH_MS);
   });
 
-  function move(element, plot, length) {
-    element.tabIndex = 0;
-    element.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-      if (event.key === "Escape") plot.setScale("x", { min: plot.data[0][0], max: plot.data[0][length - 1] });
-      if (!step) return;
-      const index = Math.min(length - 1, Math.max(0, (plot.cursor.idx ?? length) + step));
-      plot.setCursor({ left: plot.valToPos(plot.data[0][index], "x"), top: 0 });
-      event.preventDefault();
-    });
+  function move(event) {
+    if (!drawn.has(event.currentTarget)) return;
+    const { plot } = drawn.get(event.currentTarget), times = plot.data[0], last = times.length - 1;
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (event.key === "Escape") plot.setScale("x", { min: times[0], max: times[last] });
+    if (!step) return;
+    const index = Math.min(last, Math.max(0, (plot.cursor.idx ?? times.length) + step));
+    plot.setCursor({ left: plot.valToPos(times[index], "x"), top: 0 });
+    event.preventDefault();
   }
 
   for (const element of document.querySelectorAll("[data-chart]")) {
+    element.addEventListener("keydown", move);
     read(element.dataset.chart).then(
       (whole) => draw(element, whole),
       (error) => say(element, `The numbers could not be had: ${error.message}`),
     );
   }
   window.addEventListener("resize", () => {
-    for (const [element, plot] of drawn) plot.setSize({ width: element.clientWidth, height: 220 });
+    for (const [element, { plot }] of drawn) plot.setSize({ width: element.clientWidth, height: 220 });
   });
 })();

@@ -42,6 +42,19 @@
     return Boolean(selection && !selection.isCollapsed && selection.containsNode(element, true));
   }
 
+  // What somebody stands on: in the row of the same name, by where it leads, else by its place. Null if its row is gone.
+  function findAgain(before, after) {
+    const here = document.activeElement;
+    if (!before.contains(here)) return null;
+    const row = here.closest("[data-row]");
+    const from = row || before;
+    const to = row ? after.querySelector(`[data-row="${CSS.escape(row.dataset.row)}"]`) : after;
+    if (!to) return null;
+    const all = (element) => [...element.querySelectorAll(focusable)];
+    const alike = (element) => all(element).filter((one) => one.getAttribute("href") === here.getAttribute("href"));
+    return alike(to)[alike(from).indexOf(here)] || all(to)[all(from).indexOf(here)] || null;
+  }
+
   // What somebody has opened, scrolled to or stands on stays so.
   function replace(before, after) {
     const each = (selector, act) => {
@@ -51,8 +64,7 @@
     each("details", (was, now) => { now.open = was.open; });
     const scrolled = [];
     each(".table", (was, now) => { if (was.scrollLeft || was.scrollTop) scrolled.push([now, was.scrollLeft, was.scrollTop]); });
-    let focused = null;
-    each(focusable, (was, now) => { if (was === document.activeElement) focused = now; });
+    const focused = findAgain(before, after);
     before.replaceWith(after);
     for (const [element, left, top] of scrolled) element.scrollTo(left, top);
     if (focused) focused.focus({ preventScroll: true });

@@ -138,6 +138,51 @@ def test_events_come_by_themselves_newest_first(person, conn):
     assert "somebody <new>" in person.page.locator("tbody tr").first.inner_text()
 
 
+STANDS_ON = "[document.activeElement.closest('tr')?.dataset.row, document.activeElement.getAttribute('href')]"
+
+
+def test_who_stands_on_a_link_of_an_event_stands_on_the_same_when_another_comes(person, conn):
+    tracker.log_event(conn, "papers", "wake", by="somebody before")
+    tracker.log_event(conn, "papers", "wake", by="somebody else before")
+    person.open("/events")
+    is_live(person)
+    person.page.locator("tbody tr").nth(1).get_by_role("link", name="papers").focus()
+    before = person.page.evaluate(STANDS_ON)
+    tracker.log_event(conn, "papers", "wake", by="somebody new")
+    person.says("somebody new")
+    assert person.page.evaluate(STANDS_ON) == before
+
+
+AT_ONCE = "(later => { window.setTimeout = act => later(act, 0); })(window.setTimeout)"
+
+
+def labels(person):
+    return person.page.locator(".chart").first.locator(".u-label").all_inner_texts()
+
+
+def test_a_chart_whose_lines_are_others_by_now_is_drawn_anew(person, conn):
+    def turn_round(route):
+        answer = route.fetch()
+        told = answer.json()
+        told["settled"]["lines"].reverse()
+        route.fulfill(response=answer, json=told)
+
+    person.open("/jobs/papers")
+    is_live(person)
+    wait_until(person, lambda: labels(person))
+    utc, *before = labels(person)
+    assert len(before) > 1
+    person.page.evaluate(AT_ONCE)
+    with person.page.expect_response("**/series*"):
+        person.page.route("**/series*", turn_round)
+        tracker.upsert_items(conn, "papers", [{"key": "one more"}])
+    wait_until(person, lambda: labels(person) == [utc, *reversed(before)])
+    person.page.unroute_all()
+    person.page.locator(".chart").first.focus()
+    person.press("ArrowLeft")
+    assert person.page.locator(".chart").first.locator(".u-value").first.inner_text() != "--"
+
+
 def test_workers_come_by_themselves(person, conn):
     person.open("/workers")
     is_live(person)

@@ -12,7 +12,7 @@ from tracker.event_pages import LOOK_AT, WantedEvents
 
 def rows_of(page):
     """List the events that a page shows, as (kind, by)."""
-    rows = re.findall(r"<tr>\s*(<td>.*?)</tr>", page, re.DOTALL)
+    rows = re.findall(r'<tr data-row="[0-9]+">\s*(<td>.*?)</tr>', page, re.DOTALL)
     cells = [re.findall(r"<td[^>]*>(.*?)</td>", row, re.DOTALL) for row in rows]
     return [(row[3], row[4]) for row in cells if len(row) == 6]
 
