@@ -12,7 +12,7 @@ from tracker.spending import read_stage_costs
 from tracker.stats import RATE_MINUTES, get_job_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.jobspec import JobSpec
     from tracker.connection import Connection
@@ -120,10 +120,10 @@ def _fill(
     unopened: int,
 ) -> StageFacts:
     name = f"{job_id}/{stage.name}"
-    at_first = 0 if stage.needs or stage.state != "on" else unopened
+    not_begun = count_not_begun(stage.needs, unopened, is_on=stage.state == "on")
     return replace(
         stage,
-        waiting=max(0, counts.get(f"{name}.waiting", at_first)),
+        waiting=max(0, counts.get(f"{name}.waiting", not_begun)),
         running=counts.get(f"{name}.in_progress", 0),
         done=counts.get(f"{name}.done", 0),
         failed=counts.get(f"{name}.failed", 0),
@@ -134,6 +134,11 @@ def _fill(
         usd=cost.usd if cost else None,
         unknown_costs=cost.unknown if cost else 0,
     )
+
+
+def count_not_begun(needs: Sequence[str], unopened: int, *, is_on: bool) -> int:
+    """Count the items of which nothing was sent yet, at a stage: they wait where an item begins, and nowhere else."""
+    return unopened if is_on and not needs else 0
 
 
 def find_narrow(stages: list[StageFacts]) -> str | None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request
 
 from dashboard.rendering import render
+from dashboard.stage_facts import count_not_begun
 from dashboard.visitors import Needs
 from runner.code_version import read_code_version
 from tracker.jobs import SWEPT_AT, get_note
-from tracker.stats import stage_stats
+from tracker.stats import get_job_stats, stage_stats
 from tracker.workers import count_serving, find_beat, list_workers
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(slots=True)
 class QueueReport:
-    """A queue: how many living workers serve it, and of the stages that go to it how many are sent and run."""
+    """A queue: how many living workers serve it, and of the stages that go to it how many are sent, run and wait."""
 
     name: str
     workers: int = 0
@@ -59,8 +60,10 @@ def _list_queues(house: House) -> list[QueueReport]:
     found: dict[str, QueueReport] = {}
     for job in jobs.jobs.values() if jobs else ():
         counted = stage_stats(house.reader, job.name)
+        unopened = get_job_stats(house.reader, job.name)["unopened"]
         for stage in job.stages:
             queue = found.setdefault(stage.queue, QueueReport(stage.queue))
+            queue.waiting += count_not_begun(stage.needs, unopened, is_on=stage.enabled)
             counts = counted.get(stage.name)
             if counts:
                 queue.sent += counts["queued"]

@@ -8,6 +8,7 @@ from filled import STAGES, fill, find_item_id
 
 import tracker
 from dashboard.house import Served
+from dashboard.workers_page import describe_workers
 from tracker.workers import WorkerWord, note_worker
 
 HOSTILE = "<script>alert(1)</script>"
@@ -58,6 +59,12 @@ def test_a_queue_that_nobody_serves_is_told(visit, conn):
     tracker.upsert_items(conn, "papers", [{"key": "a"}])
     tracker.mark_stage_in_progress(conn, find_item_id(conn, "a"), "read", STAGES)
     assert "nobody serves it" in visit().get("/workers").text
+
+
+def test_items_of_which_nothing_was_sent_yet_wait_in_the_queue_of_the_first_stage(open_house, conn):
+    tracker.upsert_items(conn, "papers", [{"key": key} for key in "abc"])
+    queues = {one.name: one for one in describe_workers(open_house().state.house)["queues"]}
+    assert {name: one.waiting for name, one in queues.items()} == {"celery": 3}
 
 
 def test_flower_is_linked_when_it_is_known_where_it_is(visit, open_house):
