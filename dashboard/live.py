@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from dashboard.live_parts import Parts, Topic
+    from tracker.connection import Connection
 
 log = structlog.get_logger(__name__)
 
@@ -136,18 +137,25 @@ class Live:
         return ": still here\n\n"
 
     async def _poll(self) -> None:
-        with ExitStack() as stack:
-            conn = stack.enter_context(open_readonly(self._db_path))
-            seen = None
-            while self._listeners and not self._is_closed:
-                version = read_data_version(conn)
-                if version != seen:
-                    self._tell(read_counts(conn))
-                    for watched in self._watched.values():
-                        watched.is_stale = True
-                    seen = version
-                await self._bring_up_to_date()
-                await asyncio.sleep(LOOK_EVERY_SECONDS)
+        try:
+            with open_readonly(self._db_path) as conn:
+                await self._follow(conn)
+        except Exception as error:  # noqa: BLE001 - whatever it is, no tab may go on to say that it is live
+            log.warning("cannot follow the tracker; whoever listened comes back", error=repr(error))
+            for queue in self._listeners:
+                self._end(queue)
+
+    async def _follow(self, conn: Connection) -> None:
+        seen = None
+        while self._listeners and not self._is_closed:
+            version = read_data_version(conn)
+            if version != seen:
+                self._tell(read_counts(conn))
+                for watched in self._watched.values():
+                    watched.is_stale = True
+                seen = version
+            await self._bring_up_to_date()
+            await asyncio.sleep(LOOK_EVERY_SECONDS)
 
     async def _bring_up_to_date(self) -> None:
         for topic, watched in list(self._watched.items()):

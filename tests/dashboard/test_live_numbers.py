@@ -117,6 +117,26 @@ def test_what_waits_at_a_stage_is_told_by_what_it_waits_for(conn):
     assert read_counts(conn)["papers/note.waiting"] == 1
 
 
+def test_an_error_ends_every_stream_and_who_comes_back_is_told_every_number(live, conn):
+    tracker.upsert_items(conn, "papers", [{"key": "a"}])
+
+    async def listen():
+        streams = [live.listen(), live.listen()]
+        for stream in streams:
+            await next_counts(stream)
+        conn.execute("ALTER TABLE item_counts RENAME TO lost")
+        left = [await asyncio.wait_for(anext(stream, None), LIMIT_SECONDS) for stream in streams]
+        conn.execute("ALTER TABLE lost RENAME TO item_counts")
+        again = live.listen()
+        told = await next_counts(again)
+        await again.aclose()
+        return left, told
+
+    left, told = asyncio.run(listen())
+    assert left == [None, None]
+    assert told["papers.pending"] == 1
+
+
 # -- the parts of pages -----------------------------------------------------------------------------------
 
 
