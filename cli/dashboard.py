@@ -32,7 +32,11 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
     "--user-header", metavar="NAME", help="The header in which a proxy names who asks, by an account's name."
 )
 @click.option(
-    "--proxy", "proxies", metavar="ADDRESS", multiple=True, help="A proxy whose --user-header is believed."
+    "--proxy",
+    "proxies",
+    metavar="ADDRESS",
+    multiple=True,
+    help="A proxy that is believed who asks (--user-header), and from where (X-Forwarded-For).",
 )
 @click.option("--flower-url", metavar="URL", help="Where Flower is, for the link to it.")
 @click.option(
@@ -67,8 +71,8 @@ def dashboard_command(
     _require_extra()
     from dashboard.house import Served
 
-    if bool(user_header) != bool(proxies):
-        raise click.UsageError("--user-header and --proxy belong together: whose word about a name is taken")
+    if user_header and not proxies:
+        raise click.UsageError("--user-header needs --proxy: whose word about a name is taken")
     served = Served(
         hosts=Served().hosts | {name.lower() for name in host_names},
         prefix=_clean_prefix(prefix),

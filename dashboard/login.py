@@ -10,7 +10,7 @@ from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from dashboard.rendering import render
-from dashboard.visitors import COOKIE, SESSION_SECONDS, make_session
+from dashboard.visitors import COOKIE, SESSION_SECONDS, find_address, make_session
 from runner.access import is_password
 from tracker import access
 
@@ -28,22 +28,23 @@ class Throttle:
         self._lock = threading.Lock()
         self._wrong: dict[str, tuple[int, float]] = {}
 
-    def wait_seconds(self, *who: str) -> float:
-        """Tell how long these have to wait; 0 when not at all."""
-        now = time.monotonic()
-        with self._lock:
-            return max(max(0.0, self._wrong.get(one, (0, 0.0))[1] - now) for one in who)
+    def begin_try(self, *who: str) -> float:
+        """
+        Let these try a password, or tell how long they have to wait first: 0 when not at all.
 
-    def note_wrong(self, *who: str) -> None:
-        """Note a wrong password: after a few, each doubles the wait."""
+        It counts as wrong until forgiven: else many at once would all be free. After a few, each doubles the wait.
+        """
         now = time.monotonic()
         with self._lock:
+            if (left := max(self._wrong.get(one, (0, 0.0))[1] for one in who) - now) > 0:
+                return left
             if len(self._wrong) > REMEMBERED:
                 self._wrong = {one: known for one, known in self._wrong.items() if known[1] > now}
             for one in who:
                 times = self._wrong.get(one, (0, 0.0))[0] + 1
                 wait = min(LONGEST_WAIT_SECONDS, 2.0 ** (times - FREE_TRIES)) if times >= FREE_TRIES else 0.0
                 self._wrong[one] = times, now + wait
+        return 0.0
 
     def forgive(self, *who: str) -> None:
         """Forget what was wrong: they know the password."""
@@ -67,13 +68,14 @@ def log_in(
 ) -> Response:
     """Let somebody in who knows the password, and back to the page that they came for."""
     house, throttle = request.app.state.house, request.app.state.throttle
-    who = f"name {name[:80]}", f"address {request.client.host if request.client else ''}"
-    if (wait := throttle.wait_seconds(*who)) > 0:
+    who = [f"name {name[:80]}"]
+    if (address := find_address(request)) is not None:
+        who.append(f"address {address[:80]}")
+    if (wait := throttle.begin_try(*who)) > 0:
         problem = f"Too many wrong passwords. Try again in {wait:.0f} s."
         return render(request, "login.html", 429, to=_local_path(to), problem=problem)
     account = access.find_account(house.reader, name)
     if not is_password(password, account.password if account else None) or account is None:
-        throttle.note_wrong(*who)
         return render(request, "login.html", 403, to=_local_path(to), problem="Name or password is wrong.")
     throttle.forgive(*who)
     answer = RedirectResponse(house.served.prefix + _local_path(to), 303)

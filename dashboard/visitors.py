@@ -128,6 +128,18 @@ def _came_by_proxy(request: Request) -> bool:
     )
 
 
+def find_address(request: Request) -> str | None:
+    """
+    Find the address of whoever asks: behind proxies that are believed, the one that the first of them was asked from.
+
+    None when such a proxy does not say: its own address is that of everybody behind it.
+    """
+    proxies = request.app.state.house.served.proxies
+    told = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
+    way = [*(one.strip() for one in told), request.client.host if request.client else ""]
+    return next((one for one in reversed(way) if one not in proxies), None) or None
+
+
 def _is_loopback(host: str) -> bool:
     try:
         return ip_address(host).is_loopback

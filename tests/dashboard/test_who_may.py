@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from route_table import list_routes, made_path, needs_of
 from starlette.testclient import TestClient
 
 from dashboard.house import KEY_FILE, Served
+from dashboard.login import FREE_TRIES, Throttle
 from dashboard.roles import ACTIONS, Role
 from pipeline.errors import NotFoundError, OperatorError
 from runner.access import add_account, make_token
@@ -74,6 +76,67 @@ def test_many_wrong_passwords_have_to_wait(visit, accounts):
     assert tries[-1] == 429
     right = browser.post("/login", data={"name": "the viewer", "password": PASSWORD})
     assert right.status_code == 429  # also the right one, or guessing would cost nothing
+
+
+def test_of_many_tries_at_once_no_more_are_free_than_of_those_one_after_the_other():
+    throttle = Throttle()
+    with ThreadPoolExecutor(25) as tries:
+        waits = list(tries.map(lambda _: throttle.begin_try("name ada"), range(25)))
+    assert waits.count(0.0) == FREE_TRIES
+
+
+def test_who_knows_the_password_has_all_free_tries_again(visit, accounts):
+    browser = visit()
+    for _ in range(3):
+        for _ in range(FREE_TRIES - 1):
+            assert try_password(browser, "wrong") == 403
+        assert try_password(browser, PASSWORD) == 303
+
+
+def try_password(browser, password, name="the viewer", **headers):
+    return browser.post("/login", data={"name": name, "password": password}, headers=headers).status_code
+
+
+PROXY = "192.0.2.1"
+
+
+@pytest.fixture
+def through(open_house, visit, accounts):
+    """Come through a proxy that is believed, and another one before it."""
+    browser = visit(open_house(Served(proxies=frozenset({PROXY, "192.0.2.2"}))), client=(PROXY, 1))
+
+    def attempt(came_from, password, name="the viewer"):
+        return try_password(browser, password, name, **{"x-forwarded-for": came_from})
+
+    return attempt
+
+
+def test_wrong_passwords_from_one_address_behind_a_proxy_do_not_slow_down_another(through):
+    tries = [through("203.0.113.6", "wrong", f"nobody {number}") for number in range(FREE_TRIES + 1)]
+    assert tries == [403] * FREE_TRIES + [429]
+    assert through("203.0.113.7", PASSWORD) == 303
+
+
+def test_what_somebody_says_of_their_own_address_is_not_believed(through):
+    tries = [
+        through(f"203.0.113.{number}, 203.0.113.6, 192.0.2.2", "wrong", f"nobody {number}")
+        for number in range(FREE_TRIES + 1)
+    ]
+    assert tries == [403] * FREE_TRIES + [429]
+
+
+def test_a_proxy_that_does_not_say_who_asks_is_itself_slowed_down_for_nobody(through):
+    for number in range(FREE_TRIES + 1):
+        assert through("", "wrong", f"nobody {number}") == 403
+    assert through("", PASSWORD) == 303
+
+
+def test_who_is_no_proxy_is_counted_by_the_address_that_they_have(visit, accounts):
+    tries = [
+        try_password(visit(), "wrong", f"nobody {number}", **{"x-forwarded-for": f"203.0.113.{number}"})
+        for number in range(FREE_TRIES + 1)
+    ]
+    assert tries == [403] * FREE_TRIES + [429]
 
 
 def test_a_cookie_is_for_the_server_alone(visit, accounts):
@@ -225,6 +288,8 @@ def test_a_browser_of_before_says_it_by_its_origin(app):
 
     assert ask(origin="http://localhost") == 303
     assert ask(origin="http://localhost.evil.example") == 403
+    assert ask(origin="null") == 403
+    assert ask(origin="http://[x") == 403
     assert ask() == 403
 
 
