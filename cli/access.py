@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 ROLES = ("viewer", "operator", "admin")
 
@@ -166,7 +166,7 @@ def access_token_command(
 
 
 @click.command("access revoke")
-@click.argument("token_id", type=int, metavar="TOKEN")
+@click.argument("token_id", type=WholeNumber(1), metavar="TOKEN")
 @json_option
 def access_revoke_command(token_id: int, *, as_json: bool) -> None:
     r"""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 LISTED = 50
 """How many are shown unless told."""
@@ -12,7 +12,7 @@ LISTED = 50
 
 @click.command("approve")
 @click.argument("job")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only so many; without it, all.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Only so many; without it, all.")
 @click.option("--skip", is_flag=True, help="Make them known without running them.")
 @click.option("--list", "only_list", is_flag=True, help="Only show them: 50, or as many as --limit says.")
 @json_option

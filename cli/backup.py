@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from runner.backup import BackedUp
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
     "--keep",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="Then remove this tracker's older backups in the folder, all but the newest N.",
 )

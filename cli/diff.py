@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from runner.comparing import Compared
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 @click.argument("job")
 @click.argument("key")
 @click.argument("stage")
-@click.argument("first", metavar="[A]", type=click.IntRange(0), required=False)
-@click.argument("second", metavar="[B]", type=click.IntRange(0), required=False)
+@click.argument("first", metavar="[A]", type=WholeNumber(0), required=False)
+@click.argument("second", metavar="[B]", type=WholeNumber(0), required=False)
 @json_option
 def diff_command(
     job: str, key: str, stage: str, first: int | None, second: int | None, *, as_json: bool

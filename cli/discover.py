@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 from cli.piped import find_piped_input
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="With --dry-run: stop when so many are found.  [default: 20]",
 )

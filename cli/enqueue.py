@@ -89,7 +89,7 @@ def _enqueue_lines(job: str, priority: int | None, *, as_json: bool) -> None:
 
     runtime, counted = get_acting_runtime(), Counter[str]()
     runtime.jobs.get_job(job)
-    for batch in _read_batches(sys.stdin, priority, counted):
+    for batch in _read_batches(sys.stdin.buffer, priority, counted):
         acted = operate.enqueue(runtime, job, batch, who())
         counted.update(lines=len(batch), new=acted.items, sent=acted.sent)
     words = f"{counted['new']} new in {job}, {counted['lines'] - counted['new']} known already"
@@ -100,7 +100,7 @@ def _enqueue_lines(job: str, priority: int | None, *, as_json: bool) -> None:
 
 
 def _read_batches(
-    lines: Iterable[str], priority: int | None, counted: Counter[str]
+    lines: Iterable[bytes], priority: int | None, counted: Counter[str]
 ) -> Iterator[list[ItemToStore]]:
     """Read items in batches; bad lines are named on standard error, and counted as `bad`."""
     from runner.given_items import read_item
@@ -122,11 +122,10 @@ def _read_batches(
         yield batch
 
 
-def _read_object(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from None
+def _read_object(text: str | bytes) -> dict[str, Any]:
+    from runner.given_items import parse
+
+    value = parse(text)
     if not isinstance(value, dict):
-        raise ValueError(f"a JSON object is wanted, not {text.strip()[:40]}")  # noqa: TRY004 - of the input
+        raise ValueError(f"a JSON object is wanted, not {json.dumps(value)[:40]}")  # noqa: TRY004 - of the input
     return value

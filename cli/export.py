@@ -9,7 +9,7 @@ import click
 
 from cli import exit_codes
 from cli.filtering import Asked, filter_option, read_filter
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from pipeline.filters import Filter
@@ -39,7 +39,7 @@ FORMATS = ["jsonl", "csv", "parquet", "sqlite", "rss"]
 )
 @click.option(
     "--limit",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     metavar="N",
     help="At most so many; rss has the newest 100 unless told.",
 )

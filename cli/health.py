@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from tracker.backlog import Health
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.command("health")
 @click.option(
     "--within",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=180,
     show_default=True,
     metavar="SECONDS",

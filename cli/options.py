@@ -10,7 +10,24 @@ import click
 
 LEVELS = ["debug", "info", "warning", "error"]
 
+LARGEST = 2**62
+"""SQLite takes twice as much, so that one more than asked for can be looked for."""
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+
+class WholeNumber(click.IntRange):
+    """A whole number of at least `least`, which SQLite takes. No help speaks of its other end."""
+
+    def __init__(self, least: int) -> None:
+        super().__init__(least)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        number: int = super().convert(value, param, ctx)
+        if number > LARGEST:
+            self.fail(f"{number} is too large a number", param, ctx)
+        return number
 
 
 def json_option(command: F) -> F:
@@ -22,7 +39,7 @@ def json_option(command: F) -> F:
 def limit_option(command: F) -> F:
     """Give a command that lists the option `--limit`."""
     return click.option(
-        "--limit", type=click.IntRange(1), metavar="N", default=50, show_default=True, help="At most so many."
+        "--limit", type=WholeNumber(1), metavar="N", default=50, show_default=True, help="At most so many."
     )(command)
 
 
@@ -30,14 +47,14 @@ def trial_limit_option(command: F) -> F:
     """Give a command that tries a strategy out the option `--limit`."""
     help_text = "Stop when so many are found."
     return click.option(
-        "--limit", type=click.IntRange(1), metavar="N", default=20, show_default=True, help=help_text
+        "--limit", type=WholeNumber(1), metavar="N", default=20, show_default=True, help=help_text
     )(command)
 
 
 def concurrency_option(command: F) -> F:
     """Give a command the option `--concurrency`."""
     help_text = "Worker processes; without it, one for each processor."
-    return click.option("--concurrency", type=click.IntRange(1), metavar="N", help=help_text)(command)
+    return click.option("--concurrency", type=WholeNumber(1), metavar="N", help=help_text)(command)
 
 
 def loglevel_option(default: str) -> Callable[[F], F]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -32,7 +32,7 @@ EVERYTHING = -1
     help="csv has a column for each field of the results of one STAGE.",
 )
 @click.option(
-    "--limit", type=click.IntRange(1), metavar="N", help="At most so many; a table shows 50 unless told."
+    "--limit", type=WholeNumber(1), metavar="N", help="At most so many; a table shows 50 unless told."
 )
 @click.option("--history", is_flag=True, help="Those that a later result has replaced, as many as were kept.")
 @json_option

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.options import concurrency_option, count_processors, json_option, loglevel_option
+from cli.options import WholeNumber, concurrency_option, count_processors, json_option, loglevel_option
 from cli.piped import find_piped_input
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @click.command("run")
 @click.argument("job")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Take up at most so many items.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Take up at most so many items.")
 @click.option("--item", "test_item", metavar="KEY", help="Keep to the item with this key.")
 @click.option(
     "--stage", "test_stage", metavar="STAGE", help="Keep to the items that are due for this stage, and to it."

@@ -9,7 +9,7 @@ import click
 from cli import exit_codes
 from cli.acting import get_acting_runtime, who
 from cli.bulk import is_wanted, show_acting, yes_option
-from cli.options import json_option
+from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
     from runner.actions import ActedOnMany
@@ -19,7 +19,7 @@ SHOWN = 20
 
 
 @click.command("undo")
-@click.argument("action_id", metavar="[ACTION]", type=int, required=False)
+@click.argument("action_id", metavar="[ACTION]", type=WholeNumber(1), required=False)
 @click.option("--list", "as_list", is_flag=True, help=f"List the last {SHOWN} actions instead.")
 @yes_option
 @json_option

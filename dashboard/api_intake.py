@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from fastapi import APIRouter, Depends, HTTPException, Request, Response
 from dashboard.api_answers import HAS_TOKEN, PROBLEMS, answer
 from dashboard.visitors import Needs, Visitor
 from runner import operate
-from runner.given_items import read_item
+from runner.given_items import parse, read_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -112,7 +111,7 @@ def _read_items(body: bytes) -> Iterator[ItemToStore]:
 def _read_given(body: bytes) -> list[tuple[str, Any]]:
     """Read one JSON text, or else one on each line; each item with its place, as people count."""
     try:
-        given = _parse(body)
+        given = parse(body)
     except ValueError:
         lines = [(number, line) for number, line in enumerate(body.splitlines(), start=1) if line.strip()]
         _refuse_too_many(len(lines))
@@ -125,17 +124,9 @@ def _read_given(body: bytes) -> list[tuple[str, Any]]:
 
 def _parse_line(number: int, line: bytes) -> Any:
     try:
-        return _parse(line)
+        return parse(line)
     except ValueError as error:
-        raise HTTPException(400, f"line {number} is not JSON: {error}") from None
-
-
-def _parse(text: bytes) -> Any:
-    """Parse JSON. Raises ValueError, also for what is nested too deeply."""
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
+        raise HTTPException(400, f"line {number} is {error}") from None
 
 
 def _refuse_too_many(count: int) -> None:

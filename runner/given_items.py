@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,16 @@ if TYPE_CHECKING:
     from tracker.items import ItemToStore
 
 FIELDS = ("key", "data", "priority")
+
+
+def parse(text: str | bytes) -> Any:
+    """Parse JSON. Raises ValueError saying why it is none, or that it is nested too deeply."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def read_item(item: Mapping[str, Any]) -> ItemToStore:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import getpass
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -72,6 +74,30 @@ def test_lines_are_enqueued_and_bad_ones_left_out_by_name(shell, conn):
     assert "2 new in hand, 0 known already, 5 bad lines left out" in ended.err
     found = conn.execute("SELECT key, priority FROM work_items ORDER BY key").fetchall()
     assert [tuple(row) for row in found] == [("a", 5), ("d", 9)]
+
+
+def test_a_line_that_is_no_text_or_too_deep_is_left_out_like_any_bad_one(folder, conn):
+    lines = [
+        b'{"key": "a"}',
+        b'{"key": "\xff"}',
+        b'{"key": "deep", "data": {"a": ' + b"[" * 100_000 + b"]" * 100_000 + b"}}",
+        b'{"key": "d"}',
+    ]
+    ended = subprocess.run(
+        [sys.executable, "-m", "cli.main", "enqueue", "hand", "-"],
+        input=b"\n".join(lines),
+        capture_output=True,
+        check=False,
+    )
+    assert ended.returncode == exit_codes.FAILED
+    assert [line.split(b":")[0] for line in ended.stderr.splitlines()[:2]] == [b"line 2", b"line 3"]
+    assert [row[0] for row in conn.execute("SELECT key FROM work_items ORDER BY key")] == ["a", "d"]
+
+
+def test_data_that_is_too_deep_is_refused_in_words(shell, conn):
+    deep = '{"a": ' + "[" * 50_000 + "]" * 50_000 + "}"
+    ended = shell("enqueue", "hand", "x", "--data", deep)
+    assert (ended.code, "nested too deeply" in ended.err) == (exit_codes.INVALID, True)
 
 
 def test_thousands_of_lines_go_in_batches(shell, conn):

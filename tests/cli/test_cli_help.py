@@ -146,3 +146,15 @@ def test_a_command_may_have_two_words(call):
 
 def test_a_job_may_be_called_as_the_second_word_of_a_command(call, tracked):
     assert "no job 'test'" in call("sources", "--", "test").err
+
+
+INTEGERS = (click.IntRange, click.types.IntParamType)
+JUDGED_WITH_ITS_ITEM = {("enqueue", "priority")}
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_command_takes_an_integer_that_sqlite_does_not(name):
+    for parameter in get_command(name).params:
+        if isinstance(parameter.type, INTEGERS) and (name, parameter.name) not in JUDGED_WITH_ITS_ITEM:
+            with pytest.raises(click.BadParameter):
+                parameter.type.convert(str(2**63 - 1), parameter, None)
