@@ -49,10 +49,10 @@ def write_json_lines(records: Iterable[Any]) -> None:
         sys.stdout.write(as_json(record) + "\n")
 
 
-def write_csv(rows: Iterable[dict[str, Any]], columns: Sequence[str]) -> None:
+def write_csv(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
     """Write rows as CSV with a header."""
-    writer = csv.DictWriter(sys.stdout, fieldnames=list(columns), lineterminator="\n")
-    writer.writeheader()
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(columns)
     writer.writerows(rows)
 
 

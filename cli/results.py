@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -67,7 +66,7 @@ def results_command(
 def _write_results(
     conn: Connection, job: str, stage: str | None, form: str, limit: int | None, *, history: bool
 ) -> None:
-    from cli.render import write_csv, write_json, write_json_lines
+    from cli.render import write_json, write_json_lines
     from tracker.history import stream_history
     from tracker.reports import stream_result_reports
 
@@ -81,8 +80,7 @@ def _write_results(
     elif form == "jsonl":
         write_json_lines(stream())
     elif form == "csv":
-        # twice, so that the header has every field and no result is held in memory
-        write_csv(_list_rows(stream()), _list_columns(stream()))
+        _write_csv(stream())
     else:
         _show_results(stream())
 
@@ -96,15 +94,25 @@ def _show_results(reports: Iterable[ResultReport | PastResult]) -> None:
     )
 
 
-def _list_columns(reports: Iterable[ResultReport | PastResult]) -> list[str]:
-    fields = dict.fromkeys(name for one in reports for name in one.result)
-    return ["key", *(name for name in fields if name != "key")]
+def _write_csv(reports: Iterable[ResultReport | PastResult]) -> None:
+    from cli.render import write_csv
+    from runner.spool import Spool
+
+    with (
+        Spool() as spool
+    ):  # read once, so that the header has every field of what is read, and held in little memory
+        for one in reports:
+            spool.add({"key": one.key} | {_name_column(name): value for name, value in one.result.items()})
+        columns = list(spool.kinds) or ["key"]
+        write_csv(_guard(columns), (_guard(map(row.get, columns)) for row in spool))
 
 
-def _list_rows(reports: Iterable[ResultReport | PastResult]) -> Iterator[dict[str, Any]]:
-    for one in reports:
-        yield {name: _cell(value) for name, value in one.result.items()} | {"key": one.key}
+def _guard(cells: Iterable[Any]) -> list[Any]:
+    from runner.export_rows import as_cell
+
+    return [as_cell(cell, guarded=True) for cell in cells]
 
 
-def _cell(value: Any) -> Any:
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+def _name_column(field: str) -> str:
+    """Name the column of a result's field: as it is called, but where that would be another column's name."""
+    return f"result.{field}" if field == "key" or field.startswith("result.") else field

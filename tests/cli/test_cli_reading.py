@@ -17,6 +17,7 @@ from tracker import backlog, item_reports, reports
 from tracker.attempt_logs import AttemptLog, put_log
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
+from tracker.items import find_item
 from tracker.jobs import SWEPT_AT, set_note
 from tracker.recovery import release_lost_worker, reset_items
 
@@ -202,6 +203,38 @@ def test_results_as_csv_have_a_column_for_each_field(call, tracked):
     ended = call("results", "notes", "summarise_text", "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(ended.out)))
     assert rows == [{"key": "a.txt", "summary": "One", "keywords": '["one"]'}]
+
+
+@pytest.fixture
+def strange(tracked):
+    """Let an item have a result with the fields of a stranger."""
+    fields = {
+        "key": "their own",
+        "result.key": "another",
+        '=HYPERLINK("x")': "@SUM(A1)",
+        "n": -1,
+        "list": ["=1"],
+    }
+    item_id, stages = find_item(tracked, "notes", "c.txt")["item_id"], ["read_file", "summarise_text"]
+    tracker.mark_stage_in_progress(tracked, item_id, "read_file", stages)
+    tracker.mark_stage_done(tracked, item_id, "read_file", stages, fields)
+
+
+def test_csv_has_no_cell_that_a_spreadsheet_would_run(call, strange):
+    printed = call("results", "notes", "read_file", "--format", "csv").out
+    cells = [cell for row in csv.reader(io.StringIO(printed)) for cell in row]
+    assert [cell for cell in cells if cell.startswith(("=", "@"))] == []
+    assert {'\'=HYPERLINK("x")', "'@SUM(A1)", "-1", '["=1"]'} <= set(cells)
+
+
+def test_csv_keeps_a_results_own_key_beside_that_of_its_item(call, strange):
+    printed = call("results", "notes", "read_file", "--format", "csv").out
+    row = {row["key"]: row for row in csv.DictReader(io.StringIO(printed))}["c.txt"]
+    assert (row["key"], row["result.key"], row["result.result.key"]) == ("c.txt", "their own", "another")
+
+
+def test_csv_of_nothing_has_its_header(call, tracked):
+    assert call("results", "hand", "read_file", "--format", "csv").out == "key\n"
 
 
 def test_csv_of_all_stages_at_once_is_refused(call, tracked):
