@@ -132,6 +132,6 @@ def _read(request: Request, job: str, sent: Any) -> Chosen:
 
 
 def _read_number(value: object) -> int:
-    if not isinstance(value, str) or not value.isdecimal() or not 1 <= int(value[:9]) <= MOST_TRIED:
-        raise UnclearRequestError(f"a canary is on 1 to {MOST_TRIED} items")
-    return int(value)
+    if isinstance(value, str) and value.isdecimal() and len(value) < 10 and 1 <= int(value) <= MOST_TRIED:
+        return int(value)
+    raise UnclearRequestError(f"a canary is on 1 to {MOST_TRIED} items")

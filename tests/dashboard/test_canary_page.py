@@ -209,7 +209,7 @@ def test_it_is_of_its_own_job_alone(visit, pages):
     assert visit().get(pages["two"].replace("papers", "other")).status_code == 404
 
 
-@pytest.mark.parametrize("number", ["0", "101", "x", "", "9" * 5000])
+@pytest.mark.parametrize("number", ["0", "101", "x", "", "9" * 5000, "000000001" + "9" * 20])
 def test_it_is_on_a_few_items(visit, number):
     assert visit().post(f"{REPROCESS}/canary", data=SAID | {"canary": number}).status_code == 400
 
