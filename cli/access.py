@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 ROLES = ("viewer", "operator", "admin")
@@ -83,7 +84,7 @@ def access_add_command(name: str, role: str, *, by_proxy: bool, as_json: bool) -
     if as_json:
         write_json({"name": name, "role": role})
     else:
-        click.echo(f"{name} may log in as {role}", err=True)
+        write_line(f"{name} may log in as {role}", err=True)
 
 
 def _ask_password() -> str:
@@ -119,7 +120,7 @@ def access_remove_command(name: str, *, as_json: bool) -> None:
     if as_json:
         write_json({"name": name})
     else:
-        click.echo(f"{name} may log in no more", err=True)
+        write_line(f"{name} may log in no more", err=True)
 
 
 @click.command("access token")
@@ -161,8 +162,8 @@ def access_token_command(
     if as_json:
         write_json({"token_id": token_id, "name": name, "role": role, "token": token})
         return
-    click.echo(f"token {token_id}, {role}; it is not shown again:", err=True)
-    click.echo(token)
+    write_line(f"token {token_id}, {role}; it is not shown again:", err=True)
+    write_line(token)
 
 
 @click.command("access revoke")
@@ -187,4 +188,4 @@ def access_revoke_command(token_id: int, *, as_json: bool) -> None:
     if as_json:
         write_json({"token_id": token_id})
     else:
-        click.echo(f"token {token_id} is of no more use", err=True)
+        write_line(f"token {token_id} is of no more use", err=True)

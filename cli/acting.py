@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 from typing import TYPE_CHECKING
 
-import click
+from cli.lines import write_line
 
 if TYPE_CHECKING:
     from runner.operate import Acted
@@ -53,6 +53,6 @@ def report(acted: Acted, words: str, *, as_json: bool) -> None:
     if as_json:
         write_json(acted)
         return
-    click.echo(words, err=True)
+    write_line(words, err=True)
     if acted.items and not acted.sent and acted.act not in {"priority", "dismiss", "mute", "unmute"}:
-        click.echo(WORKERS_TAKE_IT_UP, err=True)
+        write_line(WORKERS_TAKE_IT_UP, err=True)

@@ -9,6 +9,7 @@ import click
 
 from cli import exit_codes
 from cli.acting import get_acting_runtime, who
+from cli.lines import confirm, write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def apply_command(job: str | None, *, yes: bool, no_renames: bool, as_json: bool
     show_plans(plans, [], runtime.jobs.apply_above, err=True)
     renames = [(plan.job, one) for plan in plans for one in _ask_about_renames(plan, yes=yes)]
     if plans and not yes and not _is_wanted():
-        click.echo("nothing was applied (--yes applies without asking)", err=True)
+        write_line("nothing was applied (--yes applies without asking)", err=True)
         raise click.exceptions.Exit(exit_codes.FAILED)
     done = _apply(runtime, plans, renames)
     if as_json:
@@ -71,16 +72,14 @@ def _ask_about_renames(plan: JobPlan, *, yes: bool) -> list[Change]:
             f"is {new!r} of {plan.job} the new name of {old!r}? "
             f"If it is: celeriac rename-stage {plan.job} {old} {new}; if not: --no-renames"
         )
-    return [
-        one for one in renamed if click.confirm(f"Is {one.stage} the new name of {one.was[0]}?", err=True)
-    ]
+    return [one for one in renamed if confirm(f"Is {one.stage} the new name of {one.was[0]}?")]
 
 
 def _is_wanted() -> bool:
     try:
-        return click.confirm("Apply this?", err=True)
+        return confirm("Apply this?")
     except click.Abort:  # Ctrl-C, or nobody there to answer
-        click.echo(err=True)
+        write_line(err=True)
         return False
 
 
@@ -111,7 +110,7 @@ def _apply(
                 }
             )
     for each in done:
-        click.echo(f"{each['job']}: applied, {each['items']:,} items looked at", err=True)
+        write_line(f"{each['job']}: applied, {each['items']:,} items looked at", err=True)
     return done
 
 
@@ -143,4 +142,4 @@ def rename_stage_command(job: str, old: str, new: str, *, as_json: bool) -> None
     if as_json:
         write_json({"act": "rename-stage", **asdict(renamed), "sent": sent})
     else:
-        click.echo(f"{old} of {job} is called {new}, for {renamed.items:,} items", err=True)
+        write_line(f"{old} of {job} is called {new}, for {renamed.items:,} items", err=True)

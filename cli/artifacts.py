@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
@@ -43,10 +44,10 @@ def artifacts_command(*, as_json: bool) -> None:
     if as_json:
         write_json({"folder": str(folder), **asdict(count)})
         return
-    click.echo(f"{folder} keeps {say_files(count.files)}, {say_bytes(count.bytes)}")
+    write_line(f"{folder} keeps {say_files(count.files)}, {say_bytes(count.bytes)}")
     if count.unused_files:
         unused = f"{say_files(count.unused_files)}, {say_bytes(count.unused_bytes)}"
-        click.echo(f"nothing refers to {unused}: celeriac artifacts gc")
+        write_line(f"nothing refers to {unused}: celeriac artifacts gc")
 
 
 @click.command("artifacts list")
@@ -120,7 +121,7 @@ def artifacts_show_command(sha256: str, *, as_json: bool) -> None:
     if as_json:
         write_json({**asdict(artifact), "path": str(path), "is_there": path.exists(), "used_by": uses})
     else:
-        click.echo(f"{path}{'' if path.exists() else '  (gone)'}")
+        write_line(f"{path}{'' if path.exists() else '  (gone)'}")
         _show_artifact(artifact, uses)
 
 
@@ -128,14 +129,14 @@ def _show_artifact(artifact: Artifact, uses: Sequence[Use]) -> None:
     from cli.render import say_when, write_table
 
     kind = f", {artifact.content_type}" if artifact.content_type else ""
-    click.echo(f"{artifact.name}{kind}, {say_bytes(artifact.bytes)}")
-    click.echo(f"first kept {say_when(artifact.first_kept_at)}; last {say_when(artifact.last_kept_at)}")
+    write_line(f"{artifact.name}{kind}, {say_bytes(artifact.bytes)}")
+    write_line(f"first kept {say_when(artifact.first_kept_at)}; last {say_when(artifact.last_kept_at)}")
     if not uses:
-        click.echo("nothing refers to it")
+        write_line("nothing refers to it")
         return
     write_table(["used by", "job", "key", "stage"], [(use.kind, use.job, use.key, use.stage) for use in uses])
     if artifact.uses > len(uses):
-        click.echo(f"and {artifact.uses - len(uses)} more")
+        write_line(f"and {artifact.uses - len(uses)} more")
 
 
 @click.command("artifacts gc")
@@ -161,7 +162,7 @@ def artifacts_gc_command(*, dry_run: bool, as_json: bool) -> None:
         return
     done = "would remove" if dry_run else "removed"
     strays = f" ({collected.strays} of them unknown to the tracker)" if collected.strays else ""
-    click.echo(f"{done} {say_files(collected.files)}{strays}, {say_bytes(collected.bytes)}", err=True)
+    write_line(f"{done} {say_files(collected.files)}{strays}, {say_bytes(collected.bytes)}", err=True)
 
 
 def _plan() -> Collected:
@@ -206,7 +207,7 @@ def artifacts_verify_command(*, as_json: bool) -> None:
     elif faults:
         write_table(["SHA-256", "fault", "#uses"], [(one.sha256, one.fault, one.uses) for one in faults])
     else:
-        click.echo("every file is there, with the content that it had", err=True)
+        write_line("every file is there, with the content that it had", err=True)
     if faults:
         raise click.exceptions.Exit(exit_codes.FAILED)
 

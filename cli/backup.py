@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
@@ -60,15 +61,15 @@ def _say_backed_up(done: BackedUp) -> None:
     from cli.artifacts import say_bytes, say_files
     from pipeline.durations import format_duration
 
-    click.echo(
+    write_line(
         f"{done.path}: {done.items:,} items, {done.results:,} results, {say_bytes(done.bytes)}, checked; "
         f"{say_files(done.artifacts)} kept beside, {done.copied} of them copied; {format_duration(done.seconds)}",
         err=True,
     )
     for path in done.removed:
-        click.echo(f"removed the older {path}", err=True)
+        write_line(f"removed the older {path}", err=True)
     if done.missing:
-        click.echo(
+        write_line(
             f"{say_files(len(done.missing))} that results refer to are gone or changed: celeriac artifacts verify",
             err=True,
         )
@@ -140,8 +141,8 @@ def _show_verified(verified: Verified) -> None:
     from cli.render import say_when, write_table
 
     made = f", made {say_when(verified.at)}" if verified.at else ""
-    click.echo(f"{verified.path}{made}: schema {verified.schema}, {say_bytes(verified.bytes)}")
-    click.echo(
+    write_line(f"{verified.path}{made}: schema {verified.schema}, {say_bytes(verified.bytes)}")
+    write_line(
         f"{verified.items:,} items, {verified.results:,} results; {say_files(verified.artifacts)}, "
         f"{say_bytes(verified.artifact_bytes)}"
     )
@@ -162,20 +163,20 @@ def _show_verified(verified: Verified) -> None:
             ],
         )
     for fault in verified.faults:
-        click.echo(f"fault: {fault}", err=True)
+        write_line(f"fault: {fault}", err=True)
     if not verified.faults:
-        click.echo("it is whole", err=True)
+        write_line("it is whole", err=True)
 
 
 def _say_restored(restored: Restored) -> None:
     taken = restored.taken_back
-    click.echo(f"{restored.database} is {restored.path} again", err=True)
-    click.echo(
+    write_line(f"{restored.database} is {restored.path} again", err=True)
+    write_line(
         f"taken back: {taken.claims} claims, {taken.messages} messages, {taken.discoveries} discoveries; "
         "celeriac up goes on from there",
         err=True,
     )
     if restored.aside:
-        click.echo(
+        write_line(
             f"the tracker that was there is {restored.aside}; remove it when you need it no more", err=True
         )

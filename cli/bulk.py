@@ -11,6 +11,7 @@ import click
 
 from cli import exit_codes
 from cli.acting import WORKERS_TAKE_IT_UP
+from cli.lines import confirm, write_line
 
 if TYPE_CHECKING:
     from runner.actions import ActedOnMany, Order
@@ -92,19 +93,19 @@ def act_on_many(
 def is_wanted(what: str, total: int, *, yes: bool, everything: bool = False) -> bool:
     """Ask whether to do what touches more than one; without an answer, or with `--all` alone, the answer is no."""
     if yes and everything:
-        click.echo(what, err=True)
+        write_line(what, err=True)
     if yes or (total <= 1 and not everything):
         return True
     if everything:
-        click.echo(f"--all would {what}; it needs --yes", err=True)
+        write_line(f"--all would {what}; it needs --yes", err=True)
         return False
     try:
-        wanted = click.confirm(f"{what[0].upper()}{what[1:]}?", err=True)
+        wanted = confirm(f"{what[0].upper()}{what[1:]}?")
     except click.Abort:  # Ctrl-C, or nobody there to answer
-        click.echo(err=True)
+        write_line(err=True)
         wanted = False
     if not wanted:
-        click.echo("nothing was changed (--yes does not ask)", err=True)
+        write_line("nothing was changed (--yes does not ask)", err=True)
     return wanted
 
 
@@ -122,7 +123,7 @@ def show_acting(what: str, total: int) -> Iterator[Callable[[Action], None]]:
         try:
             yield watch
         except KeyboardInterrupt:
-            click.echo(
+            write_line(
                 "stopped here; the next sweep does the rest, unless celeriac undo puts it back", err=True
             )
             raise click.exceptions.Exit(exit_codes.INTERRUPTED) from None
@@ -135,9 +136,9 @@ def report_many(acted: ActedOnMany, words: Words, *, as_json: bool) -> None:
 
         write_json(acted)
         return
-    click.echo(_say(acted, words), err=True)
+    write_line(_say(acted, words), err=True)
     if acted.items and not acted.sent and acted.act in AGAIN:
-        click.echo(WORKERS_TAKE_IT_UP, err=True)
+        write_line(WORKERS_TAKE_IT_UP, err=True)
 
 
 def _say(acted: ActedOnMany, words: Words) -> str:

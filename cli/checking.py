@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def check_command(path: str | None, *, as_json: bool) -> None:
     else:
         _show(jobs)
         for problem in lacks:
-            click.echo(f"{jobs.path}:{problem.line}: {problem}", err=True)
+            write_line(f"{jobs.path}:{problem.line}: {problem}", err=True)
     raise click.exceptions.Exit(exit_codes.FAILED if lacks else exit_codes.OK)
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ def compact_command(*, as_json: bool) -> None:
 def _say(done: Compacted) -> None:
     from cli.artifacts import say_bytes
 
-    click.echo(f"{say_bytes(done.before)} before, {say_bytes(done.after)} after", err=True)
+    write_line(f"{say_bytes(done.before)} before, {say_bytes(done.after)} after", err=True)
     if not done.rewritten:
-        click.echo(f"not rewritten, which would give back {say_bytes(done.free)}: {done.why_not}", err=True)
+        write_line(f"not rewritten, which would give back {say_bytes(done.free)}: {done.why_not}", err=True)
     if not done.emptied:
-        click.echo("its log was not emptied: somebody reads what is in it", err=True)
+        write_line("its log was not emptied: somebody reads what is in it", err=True)

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from cli import exit_codes
 from cli.discover import code_of
+from cli.lines import write_line
 
 if TYPE_CHECKING:
     from runner.discover import Discovered
@@ -51,18 +50,18 @@ def _show(runtime: Runtime, job: str, finished: Finished, stages: list[StageRepo
 
     if stages:
         show_stages(stages)
-        click.echo()
+        write_line()
     items = ", ".join(f"{count} {status}" for status, count in finished.statuses.items() if count)
-    click.echo(f"{job}: {items or 'no items'}")
+    write_line(f"{job}: {items or 'no items'}")
     pause = get_job_report(runtime.tracker, job).pause
     if pause and not finished.all_done:
-        click.echo(f"paused by {pause.by}: {pause.reason} (celeriac unpause {job})")
+        write_line(f"paused by {pause.by}: {pause.reason} (celeriac unpause {job})")
     if finished.next_due_at:
-        click.echo(f"the next is due {say_when(finished.next_due_at)}")
+        write_line(f"the next is due {say_when(finished.next_due_at)}")
     if finished.statuses["failed"]:
-        click.echo(f"What failed:  celeriac items {job} --status failed;  again:  celeriac retry {job}")
+        write_line(f"What failed:  celeriac items {job} --status failed;  again:  celeriac retry {job}")
     if runtime.run.is_test:
-        click.echo("This was done on a copy of the tracker, which is gone now: celeriac test shows results.")
+        write_line("This was done on a copy of the tracker, which is gone now: celeriac test shows results.")
     elif stages and stages[-1].done:
-        click.echo(f"Results are in {runtime.settings.db_path} (sqlite3, Datasette), and here:")
-        click.echo(f"  celeriac results {job} {stages[-1].stage} --limit 5\n  celeriac show {job} KEY")
+        write_line(f"Results are in {runtime.settings.db_path} (sqlite3, Datasette), and here:")
+        write_line(f"  celeriac results {job} {stages[-1].stage} --limit 5\n  celeriac show {job} KEY")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -109,7 +110,7 @@ def _serve(served: Served, host: str, port: int, first_account: Path | None) -> 
             _keep_first_account(conn, first_account)
     house = House(settings, served, get_acting_runtime)
     _refuse_open_door(house, host)
-    click.echo(f"the dashboard is at http://{host}:{port}{served.prefix}/", err=True)
+    write_line(f"the dashboard is at http://{host}:{port}{served.prefix}/", err=True)
     app = make_app(house)
     collect_as_usual()
     serve(app, host, port)
@@ -120,7 +121,7 @@ def _keep_first_account(conn: Connection, path: Path) -> None:
     from runner.first_account import keep_first_account, read_login
 
     if not keep_first_account(conn, *read_login(path), who()):
-        click.echo(f"there are accounts already: the one of {path} is not in use", err=True)
+        write_line(f"there are accounts already: the one of {path} is not in use", err=True)
 
 
 def _clean_prefix(prefix: str) -> str:

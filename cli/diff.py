@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
@@ -61,6 +62,6 @@ def _show(found: Compared) -> None:
         show_differences(found.diff)
     for name, one in (("old", found.before), ("new", found.after)):
         made = f"attempt {one.attempt}, version {one.handler_version or '-'}, {say_when(one.stored_at)}"
-        click.echo(f"{name}: {made}", err=True)
+        write_line(f"{name}: {made}", err=True)
     if not found.diff:
-        click.echo("no difference", err=True)
+        write_line("no difference", err=True)

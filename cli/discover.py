@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 from cli.piped import find_piped_input
 
@@ -67,7 +68,7 @@ def _discover(job: str, *, as_json: bool) -> None:
     runtime.stdin = find_piped_input()
     found = discover(runtime, job)
     if found is None:
-        click.echo(f"{job}: somebody else is looking", err=True)
+        write_line(f"{job}: somebody else is looking", err=True)
         return
     if as_json:
         write_json(found)
@@ -81,14 +82,14 @@ def say_discovered(found: Discovered) -> None:
     from cli.render import say_when
 
     if found.skipped is not None:
-        click.echo(f"{found.job}: not looked: {found.skipped}", err=True)
+        write_line(f"{found.job}: not looked: {found.skipped}", err=True)
     elif found.error is None:
-        click.echo(f"{found.job}: {found.found} found, {found.new} new{_say_more(found)}", err=True)
+        write_line(f"{found.job}: {found.found} found, {found.new} new{_say_more(found)}", err=True)
     else:
         again = f"; retry at {say_when(found.retry_at)}" if found.retry_at else ""
-        click.echo(f"{found.job}: {found.error}{again}", err=True)
+        write_line(f"{found.job}: {found.error}{again}", err=True)
     if found.held:
-        click.echo(f"{found.held} wait for: celeriac approve {found.job}", err=True)
+        write_line(f"{found.held} wait for: celeriac approve {found.job}", err=True)
 
 
 def _say_more(found: Discovered) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ def _show(found: CheckUp) -> None:
         if finding.health != "ok" and finding.do:
             out.print(f"{'':<7}  {'':<{width}}    to do: {finding.do}", markup=False)
     for words in _list_mended(found):
-        click.echo(words, err=True)
+        write_line(words, err=True)
 
 
 def _list_mended(found: CheckUp) -> Iterator[str]:

@@ -11,6 +11,7 @@ import click
 
 from cli import exit_codes
 from cli.acting import get_acting_runtime, report, who
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -114,7 +115,7 @@ def _read_batches(
         except ValueError as error:
             counted["bad"] += 1
             if counted["bad"] <= BAD_LINES_SHOWN:
-                click.echo(f"line {number}: {error}", err=True)
+                write_line(f"line {number}: {error}", err=True)
         if len(batch) == BATCH:
             yield batch
             batch = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def explain_command(job: str, key: str | None, *, as_json: bool) -> None:
     else:
         _show_item(explained)
     if refusal and not as_json:
-        click.echo(f"\njobs.yaml is refused; running processes keep the last good one:\n{refusal}", err=True)
+        write_line(f"\njobs.yaml is refused; running processes keep the last good one:\n{refusal}", err=True)
 
 
 def _show_job(explained: JobExplained) -> None:
@@ -55,7 +56,7 @@ def _show_job(explained: JobExplained) -> None:
 
     _show_cause(explained.job, explained.cause)
     if explained.parts:
-        click.echo()
+        write_line()
         write_table(
             ["stage", "#count", "state", "why", "what to do"],
             [
@@ -70,7 +71,7 @@ def _show_item(explained: ItemExplained) -> None:
 
     _show_cause(f"{explained.key} of {explained.job}", explained.cause, explained.stage)
     if len(explained.stages) > 1:
-        click.echo()
+        write_line()
         write_table(
             ["stage", "status", "why"],
             [
@@ -82,5 +83,5 @@ def _show_item(explained: ItemExplained) -> None:
 
 def _show_cause(what: str, cause: Told, stage: str | None = None) -> None:
     where = f", at {stage}" if stage else ""
-    click.echo(f"{what}{where}: {cause.words}")
-    click.echo(f"  to do: {cause.do}")
+    write_line(f"{what}{where}: {cause.words}")
+    write_line(f"  to do: {cause.do}")

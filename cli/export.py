@@ -9,6 +9,7 @@ import click
 
 from cli import exit_codes
 from cli.filtering import Asked, filter_option, read_filter
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _export(conn: Connection, order: Order, *, as_json: bool) -> None:
     if as_json:
         write_json(done)
     elif done.output:
-        click.echo(f"{done.output}: {_say_records(done)}", err=True)
+        write_line(f"{done.output}: {_say_records(done)}", err=True)
 
 
 def _follow(conn: Connection, order: Order) -> None:
@@ -156,11 +157,11 @@ def _follow(conn: Connection, order: Order) -> None:
         for written in follow(conn, order, lambda *_: None):
             for name in written.left_out:
                 if name not in told:
-                    click.echo(f"left out, because the header was written before: {name}", err=True)
+                    write_line(f"left out, because the header was written before: {name}", err=True)
                     told.add(name)
     except KeyboardInterrupt:
         number = _say_records(written) if written else "nothing"
-        click.echo(
+        write_line(
             f"stopped after {number}; whoever follows again has all there are from the first", err=True
         )
         raise click.exceptions.Exit(exit_codes.INTERRUPTED) from None

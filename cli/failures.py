@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.filtering import Asked, filter_option
+from cli.lines import write_line
 from cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
@@ -72,9 +73,9 @@ def _show(found: FailureGroups) -> None:
         ],
     )
     if not found.is_complete:
-        click.echo("there are more: only 100,000 failed stages were looked at; name a job or stage", err=True)
+        write_line("there are more: only 100,000 failed stages were looked at; name a job or stage", err=True)
     if found.muted:
-        click.echo(f"muted groups: {found.muted:,} (--all shows them)", err=True)
+        write_line(f"muted groups: {found.muted:,} (--all shows them)", err=True)
 
 
 def _say_versions(versions: list[str]) -> str:
@@ -132,4 +133,4 @@ def _show_group(report: GroupReport) -> None:
         ["key", "#attempt", "reason"], [(one.key, one.attempt, one.reason or "") for one in report.stages]
     )
     if len(report.stages) < group.failed:
-        click.echo(f"shown: {len(report.stages):,} of {group.failed:,} (--limit)", err=True)
+        write_line(f"shown: {len(report.stages):,} of {group.failed:,} (--limit)", err=True)

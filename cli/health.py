@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def health_command(within: int, *, remote: bool, as_json: bool) -> None:
     if as_json:
         write_json(health)
     else:
-        click.echo(health.reason)
+        write_line(health.reason)
     raise click.exceptions.Exit(exit_codes.OK if health.healthy else exit_codes.FAILED)
 
 

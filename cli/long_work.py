@@ -6,9 +6,9 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import click
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from cli.lines import write_line
 from cli.render import err
 
 if TYPE_CHECKING:
@@ -50,5 +50,5 @@ class _Lines:
 
     def tell(self, what: str, done: int, total: int) -> None:
         if time.monotonic() - self.said_at >= LINE_EVERY_SECONDS:
-            click.echo(f"{what}: {done:,} of {total:,}" if total else what, err=True)
+            write_line(f"{what}: {done:,} of {total:,}" if total else what, err=True)
             self.said_at = time.monotonic()

@@ -7,12 +7,14 @@ import os
 import sys
 from contextlib import contextmanager
 from importlib import import_module
+from io import StringIO
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from cli import exit_codes
 from cli.collecting import collect_seldom
+from cli.lines import write_line
 from pipeline.errors import (
     CeleriacError,
     InvalidFilterError,
@@ -178,13 +180,14 @@ def main(arguments: list[str] | None = None) -> NoReturn:
         # without click's standalone mode, an Exit comes back as its code
         code = cli.main(arguments, prog_name="celeriac", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        error.show(said := StringIO())
+        write_line(said.getvalue().rstrip("\n"), err=True)
         code = error.exit_code
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted; nothing is lost, the next run goes on from here", err=True)
+        write_line("interrupted; nothing is lost, the next run goes on from here", err=True)
         code = exit_codes.INTERRUPTED
     except CeleriacError as error:
-        click.echo(_say(error), err=True)
+        write_line(_say(error), err=True)
         code = _code_of(error)
     sys.exit(code or exit_codes.OK)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def _tell(planned: NewFiles, *, as_json: bool) -> None:
         write_json({"name": planned.path, "files": files, "edited": [str(path) for path in planned.edits]})
         return
     for path in planned.files:
-        click.echo(f"wrote {path}")
+        write_line(f"wrote {path}")
     for path in planned.edits:
-        click.echo(f"edited {path}")
+        write_line(f"edited {path}")
     for hint in planned.hints:
-        click.echo(hint, err=True)
+        write_line(hint, err=True)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ def _show(listed: Sequence[Notice]) -> None:
     from cli.render import say_ago, write_table
 
     if not listed:
-        click.echo("nothing is wrong that people are told of", err=True)
+        write_line("nothing is wrong that people are told of", err=True)
         return
     write_table(
         ["trouble", "job", "of it", "began", "over", "words"],
@@ -83,7 +84,7 @@ def show_unsent(unsent: Sequence[UnsentReport]) -> None:
     for one in unsent:
         about = " ".join(part for part in (one.job, one.trouble, one.subject) if part)
         again = f"again {say_ago(one.due_at)}" if one.due_at else "given up"
-        click.echo(
+        write_line(
             f"not told of {about} by {one.channel}: {one.error} (tried {one.attempts}; {again})", err=True
         )
 
@@ -98,8 +99,8 @@ def _test(*, as_json: bool) -> None:
         write_json([asdict(one) for one in tried])
     else:
         for one in tried:
-            click.echo(f"{one.channel}: {one.error or 'taken'}", err=True)
+            write_line(f"{one.channel}: {one.error or 'taken'}", err=True)
         if not tried:
-            click.echo("there is no channel: jobs.yaml has no `notify:`", err=True)
+            write_line("there is no channel: jobs.yaml has no `notify:`", err=True)
     if any(one.error for one in tried) or not tried:
         raise click.exceptions.Exit(exit_codes.FAILED)

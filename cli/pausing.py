@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cli.acting import get_acting_runtime, who
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def _report(acted: PauseActed, words: list[str], *, as_json: bool) -> None:
     if as_json:
         write_json(acted)
     for line in [] if as_json else words:
-        click.echo(line, err=True)
+        write_line(line, err=True)
 
 
 def _say_paused(target: Target, acted: PauseActed) -> list[str]:

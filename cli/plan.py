@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option
 from pipeline.money import format_usd
 from runner.plan_words import describe_change, say_items
@@ -88,16 +89,16 @@ def show_plans(
 ) -> None:
     """Show what would change, job by job, and the sum of it."""
     for plan in plans:
-        click.echo(f"{plan.job}:", err=err)
+        write_line(f"{plan.job}:", err=err)
         for line in _describe(plan, apply_above):
-            click.echo(f"  {line}", err=err)
+            write_line(f"  {line}", err=err)
     for one in stale:
         cost = f", about {format_usd(one.usd)} to do again" if one.usd else ""
-        click.echo(
+        write_line(
             f"~ {one.job}.{one.stage}: {one.results:,} results are stale{cost}: celeriac stale {one.job}",
             err=err,
         )
-    click.echo(_sum_up(plans), err=err)
+    write_line(_sum_up(plans), err=err)
 
 
 def _sum_up(plans: Sequence[JobPlan]) -> str:

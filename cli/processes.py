@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import click
-
+from cli.lines import write_line
 from runner.deathbed import die_with_parent
 
 if TYPE_CHECKING:
@@ -55,7 +54,7 @@ class Child:
     def see_to(self) -> None:
         """Start it, and again if it has ended, after a wait that doubles."""
         if self.process is not None and self.process.poll() is not None:
-            click.echo(f"{self.name} ended with {self.process.returncode}; starting it again", err=True)
+            write_line(f"{self.name} ended with {self.process.returncode}; starting it again", err=True)
             self.process, self.start_at = None, time.monotonic() + self.wait_seconds
             self.wait_seconds = min(self.wait_seconds * 2, RESTART_SECONDS[1])
         if self.process is None and time.monotonic() >= self.start_at:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from cli.lines import write_line
 from cli.render import err, shorten
+from pipeline.visible import make_visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +35,7 @@ def _show_bar(job: str, looks: Iterable[Backlog]) -> None:
         MofNCompleteColumn(),
         TextColumn("stages"),
         TimeElapsedColumn(),
-        TextColumn("{task.fields[note]}"),
+        TextColumn("{task.fields[note]}", markup=False),
     ]
     with Progress(*columns, console=err) as progress:
         bar = progress.add_task(job, note="")
@@ -46,10 +47,10 @@ def _show_lines(job: str, looks: Iterable[Backlog]) -> None:
     said_at, look = time.monotonic(), None
     for look in looks:
         if time.monotonic() - said_at >= LINE_EVERY_SECONDS:
-            click.echo(f"{job}: {look.ended} of {_total(look)} stages {_note(look)}".rstrip(), err=True)
+            write_line(f"{job}: {look.ended} of {_total(look)} stages {_note(look)}".rstrip(), err=True)
             said_at = time.monotonic()
     if look is not None and look.total:
-        click.echo(f"{job}: {look.ended} of {_total(look)} stages", err=True)
+        write_line(f"{job}: {look.ended} of {_total(look)} stages", err=True)
 
 
 def _total(look: Backlog) -> int:
@@ -61,7 +62,9 @@ def _total(look: Backlog) -> int:
 
 def _note(look: Backlog) -> str:
     if look.latest is not None:
-        return f"{look.latest.stage} {shorten(look.latest.key, 40)}: {say_progress(look.latest)}"
+        return make_visible(
+            f"{look.latest.stage} {shorten(look.latest.key, 40)}: {say_progress(look.latest)}"
+        )
     return "" if look.is_moving or look.next_retry_at is None else "waiting for a retry"
 
 

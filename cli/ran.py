@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import click
-
 from cli import exit_codes
+from cli.lines import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,7 +33,7 @@ def code_of(ran: Ran) -> int:
 def show_ran(what: str, ran: Ran) -> None:
     """Say on standard error how it ended, what it cost, kept and told; its result is for the caller to show."""
     for line in _say(what, ran):
-        click.echo(line, err=True)
+        write_line(line, err=True)
 
 
 def _say(what: str, ran: Ran) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-import click
+from cli.lines import write_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,4 +42,4 @@ def _show(given: Iterable[WouldGive]) -> None:
         for name, value in (one.result or {}).items():
             out.print(f"    {name}: {shorten(value, 100)}", markup=False)
     if shown is None:
-        click.echo("nothing found", err=True)
+        write_line("nothing found", err=True)

@@ -12,22 +12,36 @@ from rich.markup import escape
 from rich.table import Table
 
 from pipeline.records import as_data, as_json
+from pipeline.visible import make_visible
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from rich.text import Text
+
 
 class Output(Console):
-    """A console that lets the command line decide what a reader who has gone away means."""
+    """
+    A console that shows what is stored and obeys none of it: no terminal is steered, no `:smile:` becomes another text.
+
+    And it lets the command line decide what a reader who has gone away means.
+    """
+
+    def __init__(self, **how: Any) -> None:
+        super().__init__(highlight=False, emoji=False, **how)
 
     def on_broken_pipe(self) -> None:
         """Raise what rich would turn into exit code 1."""
         raise BrokenPipeError
 
+    def render_str(self, text: str, **how: Any) -> Text:
+        """Make of a text, which may be a stranger's, what is printed: all that is no `Text` already comes by here."""
+        return super().render_str(make_visible(text), **how)
 
-out = Output(highlight=False, soft_wrap=True)
-err = Output(stderr=True, highlight=False)
+
+out = Output(soft_wrap=True)
+err = Output(stderr=True)
 
 STATUS_STYLE = {
     "pending": "dim",
@@ -40,13 +54,13 @@ STATUS_STYLE = {
 
 def write_json(records: Any) -> None:
     """Write a record, a list of them, or an object that holds some, as one JSON text."""
-    sys.stdout.write(as_json(records, indent=2) + "\n")
+    sys.stdout.write(make_visible(as_json(records, indent=2)) + "\n")
 
 
 def write_json_lines(records: Iterable[Any]) -> None:
     """Write records as they come, one JSON text a line."""
     for record in records:
-        sys.stdout.write(as_json(record) + "\n")
+        sys.stdout.write(make_visible(as_json(record)) + "\n")
 
 
 def write_csv(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -82,7 +96,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 
 def _write_unfolded(table: Table) -> None:
-    wide = Console(highlight=False, width=10_000)
+    wide = Output(width=10_000)
     with wide.capture() as captured:
         wide.print(table)
     for line in captured.get().splitlines():

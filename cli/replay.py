@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _replay_aside(job: str, key: str, stage: str, *, debug: bool, as_json: bool)
         show_ran(f"{job} {key} {stage}", replayed.ran)
         if replayed.ran.result is not None:
             _say_versions(replayed.before, replayed.version, changed=bool(replayed.diff))
-        click.echo("nothing was recorded", err=True)
+        write_line("nothing was recorded", err=True)
     return code_of(replayed.ran)
 
 
@@ -83,7 +84,7 @@ def _say_versions(before: StoredResult, version: str | None, *, changed: bool) -
         said = f"the {'result changes' if changed else 'same result'}, of the same version ({version})"
     else:
         said = f"the {'result changes' if changed else 'same result'}, from version {before.version} to {version}"
-    click.echo(said, err=True)
+    write_line(said, err=True)
 
 
 # -- for good ---------------------------------------------------------------------------------------------
@@ -142,7 +143,7 @@ def _reset(job: str, key: str, stage: str) -> StoredResult:
 def _say_end(ended: StageOfItem, stages: Sequence[StageOfItem]) -> None:
     others = ", ".join(f"{one.stage} {one.status}" for one in stages if one is not ended)
     reason = f": {ended.reason}" if ended.reason else ""
-    click.echo(f"{ended.stage} is {ended.status}{reason}; beside it: {others or 'no other stage'}", err=True)
+    write_line(f"{ended.stage} is {ended.status}{reason}; beside it: {others or 'no other stage'}", err=True)
 
 
 def _code_of(ended: StageOfItem) -> int:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import confirm, write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -103,24 +104,24 @@ def _quote_again(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, a
     quoted = quote(runtime, wish, changed)
     if not as_json:
         said = ", ".join(f"{share:.0%} of {stage}" for stage, share in changed.items())
-        click.echo(f"canary of {len(tried):,}: other results for {said}", err=True)
+        write_line(f"canary of {len(tried):,}: other results for {said}", err=True)
         show_quote(quoted)
     return quoted
 
 
 def _is_wanted(quoted: Quote, failed: Sequence[str], *, yes: bool, as_json: bool) -> bool:
     if failed:
-        click.echo(f"the canary failed for {', '.join(failed)}", err=True)
+        write_line(f"the canary failed for {', '.join(failed)}", err=True)
     if yes:
         return not failed
     if as_json:
         return False
     try:
-        if click.confirm(f"Make these results of {quoted.job} again?", err=True):
+        if confirm(f"Make these results of {quoted.job} again?"):
             return True
     except click.Abort:  # Ctrl-C, or nobody there to answer
-        click.echo(err=True)
-    click.echo("nothing was done (--yes goes on without asking)", err=True)
+        write_line(err=True)
+    write_line("nothing was done (--yes goes on without asking)", err=True)
     return False
 
 
@@ -137,9 +138,9 @@ def _go_on(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, as_json
         )
     if not as_json:
         counted = f"; of the canary, {len(seen_to):,} items count" if seen_to else ""
-        click.echo(f"results of {acted.job} that are made again: {acted.items:,}{counted}", err=True)
+        write_line(f"results of {acted.job} that are made again: {acted.items:,}{counted}", err=True)
         if acted.items and not acted.sent:
-            click.echo(WORKERS_TAKE_IT_UP, err=True)
+            write_line(WORKERS_TAKE_IT_UP, err=True)
     return acted
 
 
@@ -153,9 +154,9 @@ def show_quote(quoted: Quote) -> None:
     from pipeline.money import format_usd
 
     for stage, reason in quoted.unknown.items():
-        click.echo(f"{stage}: it cannot be told what is stale: {reason}", err=True)
+        write_line(f"{stage}: it cannot be told what is stale: {reason}", err=True)
     if quoted.is_empty:
-        click.echo(f"nothing of {quoted.job} is to be made again", err=True)
+        write_line(f"nothing of {quoted.job} is to be made again", err=True)
         return
     rows = [
         (
@@ -168,9 +169,9 @@ def show_quote(quoted: Quote) -> None:
         for one in quoted.stages
     ]
     write_table(["stage", "#runs", "#expected", "#cost", "#work"], rows)
-    click.echo(_sum_up(quoted), err=True)
+    write_line(_sum_up(quoted), err=True)
     if quoted.outdated_workers:
-        click.echo(
+        write_line(
             f"{quoted.outdated_workers} workers run other code than this: restart them before, or what they make may "
             "be of another version",
             err=True,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.lines import write_line
 from cli.options import WholeNumber, concurrency_option, count_processors, json_option, loglevel_option
 from cli.piped import find_piped_input
 
@@ -126,7 +127,7 @@ def _say_held(runtime: Runtime, job: str) -> None:
 
     plan = plan_job(runtime.tracker, runtime.jobs, job, "on")
     if plan.held:
-        click.echo(f"{job}: {say_held(plan)}", err=True)
+        write_line(f"{job}: {say_held(plan)}", err=True)
 
 
 def _work(

@@ -5,9 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-import click
-
 from cli.filtering import parse_cursor, read_filter
+from cli.lines import write_line
 from cli.reading import reading
 from cli.render import say_ago, shorten, write_json, write_table
 from tracker.selecting import WALK_AT_MOST, count_matching, select_page
@@ -41,7 +40,7 @@ def list_selected(asked: Asked, after: str | None, limit: int, *, as_json: bool)
     else:
         write_table(["job", "key", "status", "#priority", "discovered"], map(_as_item, page.rows))
     if next_after is not None:
-        click.echo(f"there are more: --after {next_after}", err=True)
+        write_line(f"there are more: --after {next_after}", err=True)
 
 
 def _as_stage(one: Selected) -> tuple[object, ...]:

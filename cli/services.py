@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.lines import write_line
 from cli.options import concurrency_option, loglevel_option
 
 
@@ -156,4 +157,4 @@ def completion_command(shell: str) -> None:
     from cli.main import cli
 
     kind: Any = get_completion_class(shell)
-    click.echo(kind(cli, {}, "celeriac", "_CELERIAC_COMPLETE").source())
+    write_line(kind(cli, {}, "celeriac", "_CELERIAC_COMPLETE").source())

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _show_sources(job: str | None, limit: int, *, as_json: bool) -> None:
     elif any(sources.values()):
         _write_sources(sources)
     else:
-        click.echo("no look at any source yet", err=True)
+        write_line("no look at any source yet", err=True)
 
 
 def _write_sources(sources: Mapping[str, Sequence[SourceHealth]]) -> None:
@@ -112,7 +113,7 @@ def _show_history(job: str, limit: int, *, as_json: bool) -> None:
     elif runs:
         _write_runs(runs)
     else:
-        click.echo(f"{job} has not looked for items yet", err=True)
+        write_line(f"{job} has not looked for items yet", err=True)
 
 
 def _write_runs(runs: Sequence[RunReport]) -> None:

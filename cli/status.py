@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def status_command(job: str | None, *, as_json: bool) -> None:
     else:
         _show_one(job, jobs, refusal, as_json=as_json)
     if refusal and not as_json:
-        click.echo(f"\njobs.yaml is refused; running processes keep the last good one:\n{refusal}", err=True)
+        write_line(f"\njobs.yaml is refused; running processes keep the last good one:\n{refusal}", err=True)
 
 
 def _show_all(jobs: JobsFile | None, refusal: str | None, *, as_json: bool) -> None:
@@ -92,12 +93,12 @@ def _say_troubles(
     from cli.render import say_ago
 
     if notices:
-        click.echo(f"\nopen notices: {len(notices)}; celeriac notices", err=True)
+        write_line(f"\nopen notices: {len(notices)}; celeriac notices", err=True)
     show_unsent(unsent)
     for chore in chores:
         if chore.error is not None:
             again = f"; again {say_ago(chore.retry_at)}" if chore.retry_at else ""
-            click.echo(f"the chore {chore.chore} failed: {chore.error}{again}", err=True)
+            write_line(f"the chore {chore.chore} failed: {chore.error}{again}", err=True)
 
 
 def show_running(told: Iterable[Told]) -> None:

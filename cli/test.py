@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 from cli.piped import find_piped_input
 
@@ -81,9 +82,9 @@ def _show_each(items: Iterable[ItemTrial]) -> Iterator[ItemTrial]:
 
     for number, item in enumerate(items):
         if number:
-            click.echo()
+            write_line()
         for line in draw(item.key, [_branch(one) for one in item.stages]):
-            click.echo(line)
+            write_line(line)
         yield item
 
 
@@ -116,7 +117,7 @@ def _conclude(
 
     counted = Counter(one.ending.replace("_", " ") for one in stages)
     worked = sum(one.seconds for one in stages)
-    click.echo(
+    write_line(
         f"{job}: {found} found in {looked_seconds:.1f} s; stages: "
         f"{', '.join(f'{count} {ending}' for ending, count in counted.items()) or 'none'}, {worked:.1f} s; "
         f"{seconds:.1f} s in all, {format_usd(sum(one.usd for one in stages))}; nothing was kept",

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _show(trial: HandlerTrial, *, as_json: bool) -> None:
         write_json(trial)
         return
     if trial.ran.result is not None:
-        sys.stdout.write(json.dumps(trial.ran.result, ensure_ascii=False, indent=2) + "\n")
+        write_json(trial.ran.result)
     show_ran(f"{trial.handler} (version {trial.version})", trial.ran)
     for path in trial.kept:
-        click.echo(f"copied to {path}", err=True)
+        write_line(f"copied to {path}", err=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli import exit_codes
+from cli.lines import write_line
 from cli.options import json_option, trial_limit_option
 from cli.piped import find_piped_input
 
@@ -115,7 +116,7 @@ def show_trial(trial: Trial, *, as_json: bool) -> None:
         _show_items(trial.items)
         _show_fields(trial.fields, len(trial.items))
         for line in _conclude(trial):
-            click.echo(line, err=True)
+            write_line(line, err=True)
     raise click.exceptions.Exit(code_of(trial))
 
 

@@ -9,6 +9,7 @@ import click
 from cli import exit_codes
 from cli.acting import get_acting_runtime, who
 from cli.bulk import is_wanted, show_acting, yes_option
+from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def undo_command(action_id: int | None, *, as_list: bool, yes: bool, as_json: bo
 
         write_json(undone)
     else:
-        click.echo(_say(undone), err=True)
+        write_line(_say(undone), err=True)
 
 
 def _describe(action: Action) -> str:

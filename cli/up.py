@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import concurrency_option, count_processors, loglevel_option
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         stop_on_signals()
         _enter_broker(stack, settings)
         count = concurrency or count_processors()
-        click.echo(
+        write_line(
             f"celeriac is up: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
             f"{settings.db_path}{_say_dashboard(port)}. Ctrl-C stops it; nothing is lost.",
             err=True,
@@ -95,4 +96,4 @@ def _run_until_interrupted(count: int, loglevel: str, port: int) -> None:
                 children.see_to()
                 time.sleep(0.5)
         except KeyboardInterrupt:
-            click.echo("stopping: what runs is ended, the rest waits in the tracker", err=True)
+            write_line("stopping: what runs is ended, the rest waits in the tracker", err=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def workers_command(*, as_json: bool) -> None:
     elif workers:
         show_workers(workers)
     else:
-        click.echo("no worker has said within the last hour that it lives: celeriac up", err=True)
+        write_line("no worker has said within the last hour that it lives: celeriac up", err=True)
 
 
 def show_workers(workers: Sequence[WorkerReport]) -> None:

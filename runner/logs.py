@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING, Any
+from io import StringIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 
 from pipeline.redaction import KNOWN
+from pipeline.visible import make_visible, make_visible_but_colours
 from runner.attempt_log import AttemptLogHandler, find_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, MutableMapping
+
+    from structlog.typing import ExcInfo
 
 
 class HidingFormatter(structlog.stdlib.ProcessorFormatter):
@@ -35,10 +39,14 @@ def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
-    terminal = sys.stderr.isatty()
-    last: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if terminal else structlog.processors.JSONRenderer(ensure_ascii=False)
-    )
+    last: list[structlog.typing.Processor]
+    if sys.stderr.isatty():
+        last = [_show_texts, structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)]
+    else:
+        last = [
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
     structlog.configure(
         processors=[*stamps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         wrapper_class=_make_logger(level, level if kept is None else kept),
@@ -51,8 +59,7 @@ def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
             foreign_pre_chain=[*stamps, structlog.stdlib.ExtraAdder()],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *([] if terminal else [structlog.processors.format_exc_info]),
-                last,
+                *last,
             ],
         )
     )
@@ -74,6 +81,16 @@ def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
         "httpcore2",
     ):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _show_texts(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return {name: make_visible(one) if isinstance(one, str) else one for name, one in fields.items()}
+
+
+def _write_traceback(out: TextIO, failure: ExcInfo) -> None:
+    written = StringIO()
+    structlog.dev.default_exception_formatter(written, failure)
+    out.write(make_visible_but_colours(written.getvalue()))
 
 
 def _make_logger(level: int, kept: int) -> type:
