@@ -44,7 +44,7 @@ def enqueue_command(
 
     \b
     Examples:
-      celeriac enqueue demo my.py --data '{"path": "/tmp/my.py"}' --priority 10
+      celeriac enqueue demo asyncio/events.py --data '{"path": "asyncio/events.py"}' --priority 10
       celeriac enqueue demo x --at summarise --data '{"text": "…"}'
       jq -c '{key: .url, data: .}' urls.jsonl | celeriac enqueue articles -
     """

@@ -70,7 +70,7 @@ class Guard:
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2] == host:
             return None
-        return 403, "it does not say from which page it comes"
+        return 403, "it does not say from which page it comes; a program sends a token: celeriac access token"
 
 
 def name_of(host: str) -> str:
