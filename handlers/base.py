@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, ConfigDict
 
 from handlers.desk import Desk, NoDesk, Pointer
+from handlers.places import ItemFiles
 from handlers.spent import RecordCost, Spent
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class HandlerParams(BaseModel):
 
 
 _NO_DESK = NoDesk()
+_NO_FILES = ItemFiles()
 
 
 def _never() -> bool:
@@ -45,7 +47,8 @@ class HandlerContext:
 
     `results` holds, by stage, the results of the stages that this one needs, in the order of the job's
     stages; one that was skipped is absent. `attempt` counts from 1. `deadline` is aware, in UTC. `log` has
-    job, item, stage and attempt bound. `stage` is the stage's name; empty outside of a job.
+    job, item, stage and attempt bound. `stage` is the stage's name; empty outside of a job. `item_files` opens the
+    files that the item names: its data may be a stranger's, so open none of them otherwise.
     """
 
     job: str
@@ -60,6 +63,7 @@ class HandlerContext:
     stop_asked: Callable[[], bool] = _never
     desk: Desk = _NO_DESK
     stage: str = ""
+    item_files: ItemFiles = _NO_FILES
 
     def cost(
         self,

@@ -8,11 +8,14 @@ import io
 import os
 import stat
 import tokenize
+from dataclasses import replace
+from pathlib import Path  # noqa: TC003 - pydantic reads the annotations of Params
 from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from handlers.base import Handler, HandlerParams
+from handlers.places import BadPlaceError
 from pipeline.outcomes import GiveUp
 
 if TYPE_CHECKING:
@@ -35,9 +38,14 @@ class ReadFile(Handler):
     """
     Read a text file.
 
+    The path that an item names may not lead out of a folder, through links neither, because items may be sent in by
+    strangers: `folder`, else the `root` of the job's own `local_files`. The data folder is closed to them, unless that
+    folder is in it.
+
     Input: the parameter `path`, else the item's `data["path"]`. Result: `{"path", "text", "bytes", "lines",
     "sha256", "encoding"}`; newlines in `text` are Unix's; `bytes` and `sha256` are the file's own.
-    Endings: GiveUp when the file is missing, no regular file, forbidden, too large, or not in its encoding.
+    Endings: GiveUp when the file is missing, no regular file, forbidden, outside of the folder, too large, or not in
+    its encoding.
     Idempotent: it only reads; the same file gives the same result.
     Example: {handler: read_file, params: {encoding: latin-1, max_bytes: 1000000}}
 
@@ -48,6 +56,10 @@ class ReadFile(Handler):
         """The parameters of `read_file`."""
 
         path: str | None = Field(None, description="The file; by default the item's data['path'].")
+        folder: Path | None = Field(
+            None,
+            description="The folder whose files items may name; by default the `root` of the job's `local_files`.",
+        )
         encoding: str | None = Field(
             None, description="By default what a .py file declares (PEP 263), and UTF-8 for any other file."
         )
@@ -70,7 +82,9 @@ class ReadFile(Handler):
         if not isinstance(path, str) or not path or "\0" in path:
             return GiveUp("no path: set the parameter `path`, or have discovery give data['path']")
         try:
-            body = _read_regular_file(path, self.params.max_bytes + 1)
+            body = _read_regular_file(self._open(context, path), self.params.max_bytes + 1)
+        except BadPlaceError as error:
+            return GiveUp(f"{error}; set `folder` to the one that it is in")
         except OSError as error:
             if error.errno not in _HOPELESS:
                 raise
@@ -83,10 +97,17 @@ class ReadFile(Handler):
             )
         return _describe(path, body, self.params.encoding)
 
+    def _open(self, context: HandlerContext, path: str) -> int:
+        if self.params.path:
+            return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        files = context.item_files
+        if self.params.folder is not None:
+            files = replace(files, root=self.params.folder.expanduser())
+        return files.open(path)
 
-def _read_regular_file(path: str, most_bytes: int) -> bytes | None:
-    # Not blocking: opening a named pipe that nobody writes to would wait for ever.
-    with open(os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)), "rb") as file:  # noqa: PTH123
+
+def _read_regular_file(descriptor: int, most_bytes: int) -> bytes | None:
+    with open(descriptor, "rb") as file:
         return file.read(most_bytes) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
 
 

@@ -85,7 +85,7 @@ def _work(runtime: Runtime, claimed: Claimed) -> Ending:
         with runtime.leases.hold(f"{claim.job_id}.{claim.stage}", claimed.renew) as held, claimed.lines:
             prepared = runtime.prepare(job, spec.name)
             version = prepared.version
-            outcome = run_handler(prepared.handler, claimed.make_context(spec, held.lost.is_set))
+            outcome = run_handler(prepared.handler, claimed.make_context(prepared, held.lost.is_set))
             return claimed.judge(outcome, prepared.version)
     except runtime.stop_errors:
         raise

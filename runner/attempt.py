@@ -10,6 +10,7 @@ import structlog
 
 from handlers.base import HandlerContext
 from handlers.desk import NoDesk
+from handlers.places import ItemFiles
 from runner.judge import clean_spent
 
 if TYPE_CHECKING:
@@ -22,11 +23,12 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 NO_DESK = NoDesk()
+NO_FILES = ItemFiles()
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """The item and stage that an attempt is about, wherever it runs."""
+    """The item and stage that an attempt is about, wherever it runs; and the files that the item may name."""
 
     job: str
     key: str
@@ -35,6 +37,7 @@ class Work:
     data: Mapping[str, Any]
     results: Mapping[str, dict[str, Any]]
     timeout_seconds: float
+    item_files: ItemFiles = NO_FILES
 
 
 def _never() -> bool:
@@ -62,4 +65,5 @@ def make_context(
         record_cost=lambda spent: record_cost(clean_spent(spent)),
         stop_asked=stop_asked,
         desk=desk,
+        item_files=work.item_files,
     )

@@ -88,7 +88,7 @@ def _run(
     runtime: Runtime, prepared: Prepared, taken: list[Claimed], stop_asked: Callable[[], bool]
 ) -> list[Ending]:
     spec: StageSpec = prepared.spec
-    contexts = [one.make_context(spec, stop_asked) for one in taken]
+    contexts = [one.make_context(prepared, stop_asked) for one in taken]
     try:
         with LinesOfBatch([one.lines for one in taken]):
             outcomes = run_handler_together(prepared.handler, contexts)

@@ -115,7 +115,16 @@ def _run_stage(
     conn, item_id = runtime.tracker, item.item_id
     prepared = runtime.prepare(job, spec.name)
     needed = NeededResults(lambda: _read_needed(runtime, item_id, spec.needs, fresh))
-    work = Work(job.name, item.key, spec.name, 1, json.loads(item.data_json), needed, spec.timeout)
+    work = Work(
+        job=job.name,
+        key=item.key,
+        stage=spec.name,
+        attempt=1,
+        data=json.loads(item.data_json),
+        results=needed,
+        timeout_seconds=spec.timeout,
+        item_files=prepared.item_files,
+    )
 
     def record(spent: Spent) -> None:
         log_cost(

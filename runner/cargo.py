@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from pipeline.versions import hash_input
 from runner.big_results import is_moved
+from runner.runtime import find_item_folder
 from tracker.items import read_data_json
 from tracker.results import read_results
 
@@ -23,7 +24,8 @@ class Cargo(TypedDict):
     """
     What a remote attempt needs. The parameters are as in jobs.yaml: variables are resolved where it runs.
 
-    Of the stages `moved` the result is a pointer to the artifact that holds it, for the worker to fetch.
+    Of the stages `moved` the result is a pointer to the artifact that holds it, for the worker to fetch. `folder` is
+    where the files are that the item may name, if any: for a worker that has it under the same path.
     """
 
     job: str
@@ -35,6 +37,7 @@ class Cargo(TypedDict):
     handler: str
     params: dict[str, Any]
     timeout_seconds: float
+    folder: str | None
 
 
 def load_cargo(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> list[Message]:
@@ -44,7 +47,7 @@ def load_cargo(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> l
 
 
 def _load(runtime: Runtime, job: JobSpec, message: Message) -> Message:
-    spec = job.stage(message.stage)
+    spec, folder = job.stage(message.stage), find_item_folder(job)
     data_json = read_data_json(runtime.tracker, message.item_id)
     needed = read_results(runtime.tracker, message.item_id, spec.needs)
     cargo = Cargo(
@@ -57,5 +60,6 @@ def _load(runtime: Runtime, job: JobSpec, message: Message) -> Message:
         handler=spec.handler,
         params=dict(spec.params),
         timeout_seconds=spec.timeout,
+        folder=None if folder is None else str(folder),
     )
     return replace(message, cargo=cargo)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from handlers.base import HandlerContext
     from pipeline.jobspec import StageSpec
     from pipeline.outcomes import Outcome
-    from runner.runtime import Runtime
+    from runner.runtime import Prepared, Runtime
     from tracker.attempt_logs import AttemptLog
     from tracker.claims import Claim
     from tracker.connection import Connection
@@ -70,9 +70,9 @@ class Claimed:
         place = self.claim.item_id, self.claim.stage, self.claim.attempt
         return claims.renew_lease(conn, *place) and not claims.is_cancelled(conn, *place)
 
-    def make_context(self, spec: StageSpec, stop_asked: Callable[[], bool]) -> HandlerContext:
+    def make_context(self, prepared: Prepared, stop_asked: Callable[[], bool]) -> HandlerContext:
         """Make what the handler is handed; its deadline counts from now."""
-        claim = self.claim
+        claim, spec = self.claim, prepared.spec
         self._needed = NeededResults(lambda: read_needed(self._runtime, claim.item_id, spec.needs))
         work = Work(
             job=claim.job_id,
@@ -82,6 +82,7 @@ class Claimed:
             data=claim.data,
             results=self._needed,
             timeout_seconds=spec.timeout,
+            item_files=prepared.item_files,
         )
         return make_context(work, self._runtime.http, self.costs.record, stop_asked, self._desk)
 

@@ -139,6 +139,7 @@ def _rehearse_stage(
     desk: ScratchDesk,
 ) -> Outcome | BaseException:
     try:
+        prepared = runtime.prepare(job, spec.name)
         work = Work(
             job=job.name,
             key=item.key,
@@ -147,9 +148,10 @@ def _rehearse_stage(
             data=item.data,
             results={name: results[name] for name in spec.needs if name in results},
             timeout_seconds=spec.timeout,
+            item_files=prepared.item_files,
         )
         context = make_context(work, runtime.http, _tell_cost, desk=desk)
-        return run_handler(runtime.prepare(job, spec.name).handler, context)
+        return run_handler(prepared.handler, context)
     except runtime.stop_errors:
         raise
     except BaseException as error:  # noqa: BLE001 - to show what a handler raises is what this is for

@@ -11,10 +11,12 @@ import threading
 from asyncio import CancelledError
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
+from handlers.places import ItemFiles
 from handlers.running import run_handler
 from pipeline.errors import CeleriacError
 from pipeline.outcomes import RetryLaterError
@@ -120,7 +122,7 @@ def _run(
     timeout_error: type[BaseException],
     unwanted: threading.Event,
 ) -> Report:
-    place = desk.place
+    place, folder = desk.place, cargo.get("folder")
     work = Work(
         job=cargo["job"],
         key=cargo["key"],
@@ -129,6 +131,7 @@ def _run(
         data=cargo["data"],
         results=FarResults(cargo["results"], cargo.get("moved", ()), desk),
         timeout_seconds=cargo["timeout_seconds"],
+        item_files=ItemFiles(Path(folder) if folder else None),
     )
     version = None
     try:

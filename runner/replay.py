@@ -23,8 +23,8 @@ from tracker.stages import get_stage_status
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeline.jobspec import JobSpec, StageSpec
-    from runner.runtime import Runtime
+    from pipeline.jobspec import JobSpec
+    from runner.runtime import Prepared, Runtime
     from tracker.connection import Connection
     from tracker.results import NeededResult
 
@@ -64,11 +64,10 @@ def replay_aside(
     mail, a file) it does. `on_error` is called with what it raises. Raises `NotFoundError` for what is not there.
     """
     job = runtime.jobs.get_job(job_id)
-    spec = job.stage(stage)
     prepared = runtime.prepare(job, stage)
     with open_readonly(runtime.settings.db_path) as conn, TemporaryDirectory(prefix="celeriac-") as folder:
         item = _get_item(conn, job_id, key)
-        work = _describe_work(runtime, conn, job, spec, item)
+        work = _describe_work(runtime, conn, prepared, item)
         before = read_stored(runtime, conn, job_id, key, stage)
         desk = ReadingDesk(Path(folder), conn, item["item_id"], stage, runtime)
         ran = run_aside(runtime, prepared.handler, work, desk, on_error)
@@ -99,7 +98,8 @@ def read_stored(runtime: Runtime, conn: Connection, job_id: str, key: str, stage
     return StoredResult(found[stage].result if stage in found else None, version)
 
 
-def _describe_work(runtime: Runtime, conn: Connection, job: JobSpec, spec: StageSpec, item: Any) -> Work:
+def _describe_work(runtime: Runtime, conn: Connection, prepared: Prepared, item: Any) -> Work:
+    job, spec = prepared.job, prepared.spec
     require_ready(conn, job, item["key"], spec.name)
     needed = read_whole(runtime, conn, item["item_id"], spec.needs)
     return Work(
@@ -110,6 +110,7 @@ def _describe_work(runtime: Runtime, conn: Connection, job: JobSpec, spec: Stage
         data=json.loads(item["data"]),
         results={stage: one.result for stage, one in needed.items()},
         timeout_seconds=spec.timeout,
+        item_files=prepared.item_files,
     )
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from discovery.base import Access, ItemPage, Recalled
+from handlers.places import ItemFiles
 from handlers.versions import handler_version
 from net.client import PoliteClient
 from net.guard import Guard
@@ -64,12 +67,13 @@ def name_process(pid: int | None = None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A stage made ready to run: its handler with its parameters, and the version of what it makes."""
+    """A stage made ready to run: its handler with its parameters, the version of what it makes, what items may name."""
 
     job: JobSpec
     spec: StageSpec
     handler: Handler
     version: str
+    item_files: ItemFiles
 
 
 class _Local(threading.local):
@@ -278,13 +282,20 @@ class Runtime:
         """
         key = self.jobs.digest, job.name, stage
         if key not in self._prepared:
-            self._prepared[key] = prepare_stage(job, job.stage(stage))
+            spec, files = job.stage(stage), ItemFiles(find_item_folder(job), self.settings.data)
+            self._prepared[key] = Prepared(job, spec, *make_handler(spec.handler, spec.params), files)
         return self._prepared[key]
 
 
-def prepare_stage(job: JobSpec, spec: StageSpec) -> Prepared:
-    """Make a stage ready to run."""
-    return Prepared(job, spec, *make_handler(spec.handler, spec.params))
+def find_item_folder(job: JobSpec) -> Path | None:
+    """Find where the files are that a job's items may name: where its own discovery finds files, if it does."""
+    if job.discovery.strategy != "local_files":
+        return None
+    with suppress(
+        JobsFileError
+    ):  # its variables are for those who discover; what reads no file needs none of them
+        return Path(resolve_params(job.discovery.params)["root"]).expanduser().absolute()
+    return None
 
 
 def make_handler(name: str, params: Mapping[str, Any]) -> tuple[Handler, str]:

@@ -8,6 +8,7 @@ import os
 import pytest
 from pydantic import ValidationError
 
+from handlers.places import ItemFiles
 from handlers.read_file import ReadFile
 from handlers.running import run_handler
 from pipeline.outcomes import GiveUp
@@ -21,7 +22,8 @@ def read(tmp_path, make_context):
         path = tmp_path / name
         if body is not None:
             path.write_bytes(body)
-        return run_handler(ReadFile(params), make_context(data={"path": str(path)}))
+        context = make_context(data={"path": str(path)}, item_files=ItemFiles(tmp_path))
+        return run_handler(ReadFile(params), context)
 
     return run
 
@@ -145,3 +147,69 @@ def test_the_parameter_goes_before_the_items_own_path(make_context, tmp_path):
     (tmp_path / "b").write_text("mine")
     context = make_context(data={"path": "/nonexistent"})
     assert run_handler(ReadFile({"path": str(tmp_path / "b")}), context)["text"] == "mine"
+
+
+# -- what an item may name --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def send(tmp_path, make_context):
+    """Have a path read that an item names, as whoever may send one in can, of a job whose files are in `papers`."""
+    (tmp_path / "papers").mkdir()
+    (tmp_path / "papers" / "a.txt").write_text("mine")
+    (tmp_path / "secret.key").write_text("secret")
+
+    def run(path, root=tmp_path / "papers", data=None, **params):
+        files = ItemFiles(root, data)
+        return run_handler(ReadFile(params), make_context(data={"path": str(path)}, item_files=files))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    "path", ["../secret.key", "/etc/passwd", "/dev/zero", "/etc/no-such-file", "x/../../secret.key"]
+)
+def test_an_item_cannot_name_what_lies_outside_of_its_folder_nor_learn_whether_it_is_there(send, path):
+    outcome = send(path)
+    assert outcome.reason.startswith(f"{path!r} is not among the files below ")
+
+
+@pytest.mark.parametrize("made", ["papers/link", "papers/in/link"])
+def test_a_link_that_leads_out_of_the_folder_is_not_followed(send, tmp_path, made):
+    (tmp_path / "papers" / "in").mkdir()
+    (tmp_path / made).symlink_to(tmp_path)
+    assert "is not among the files" in send(tmp_path / made / "secret.key").reason
+
+
+def test_a_link_that_stays_in_the_folder_is_followed(send, tmp_path):
+    (tmp_path / "papers" / "same.txt").symlink_to("a.txt")
+    (tmp_path / "other").symlink_to("papers")
+    assert send("same.txt")["text"] == "mine"
+    assert send(tmp_path / "other" / "a.txt", root=tmp_path / "other")["text"] == "mine"
+
+
+def test_a_relative_path_is_one_below_the_folder(send):
+    assert send("a.txt")["text"] == "mine"
+
+
+def test_without_a_folder_no_path_of_an_item_is_read_until_the_stage_names_one(send, tmp_path):
+    assert "set `folder`" in send(tmp_path / "papers" / "a.txt", root=None).reason
+    assert send("a.txt", root=None, folder=str(tmp_path / "papers"))["text"] == "mine"
+
+
+def test_the_folder_of_the_stage_goes_before_that_of_the_job(send, tmp_path):
+    assert send("secret.key", folder=str(tmp_path))["text"] == "secret"
+
+
+def test_the_data_folder_is_closed_to_items_unless_their_own_folder_is_in_there(send, tmp_path):
+    (tmp_path / "data" / "files").mkdir(parents=True)
+    (tmp_path / "data" / "dashboard.key").write_text("secret")
+    (tmp_path / "data" / "files" / "a.txt").write_text("mine")
+    data = tmp_path / "data"
+    assert "is not among" in send("data/dashboard.key", root=tmp_path, data=data).reason
+    assert "is not among" in send("dashboard.key", root=data, data=data).reason
+    assert send("a.txt", root=data / "files", data=data)["text"] == "mine"
+
+
+def test_the_folder_itself_is_no_file(send):
+    assert "is a directory" in send(".").reason
