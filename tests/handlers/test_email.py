@@ -225,6 +225,16 @@ def test_who_is_refused_for_now_gets_it_later_and_the_others_not_twice(send):
         assert mailbox.envelopes[2].rcpt_tos == to
 
 
+def test_who_was_refused_for_good_is_not_asked_again_and_stands_in_the_last_result(send):
+    to = ["a@example.org", "b@example.org", "c@example.org"]
+    with serving(Mailbox(answers={to[1]: "550 no such user", to[2]: "450 greylisted"})) as mailbox:
+        assert isinstance(send(mailbox, to=to), RetryLater)
+        mailbox.answers.clear()
+        result = send(mailbox, to=to)
+        assert [envelope.rcpt_tos for envelope in mailbox.envelopes] == [[to[0]], [to[2]]]
+    assert (result["sent_to"], result["refused"]) == ([to[0], to[2]], {to[1]: "550 no such user"})
+
+
 def test_no_server_is_left_to_the_stages_retries(send):
     with socket.socket() as taken_but_not_listening:
         taken_but_not_listening.bind(("127.0.0.1", 0))
