@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -25,6 +25,7 @@ from discovery.memory import (
     Receive,
     name_source,
     recall_nothing,
+    unmark_validator,
 )
 from discovery.readers import ItemPage, ReadItems, ReadRows, refuse_rows
 from discovery.urls import TBS_MAP, canonical_url, hash_url
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import datetime
 
+    from net.body import Sink
     from net.client import Fetched, PoliteClient
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "Recalled",
     "StrategyParams",
     "canonical_url",
+    "digest_wanted",
     "extract_video_id",
     "hash_url",
     "name_source",
@@ -61,6 +64,11 @@ BATCH = 1000
 
 log = structlog.get_logger("discovery")
 _REQUIRED = object()
+
+
+def digest_wanted(*wanted: object) -> str:
+    """Tell what is wanted of a source from what was wanted before, by the parameters that choose it."""
+    return hash_url(repr(wanted)) if wanted else ""
 
 
 class StrategyParams(BaseModel):
@@ -234,24 +242,26 @@ class BaseDiscovery:
         json: Any = None,
         not_modified_ok: bool = False,
         statuses_ok: Collection[int] = (),
+        file: Sink | None = None,
     ) -> Fetched:
         """
         Ask one address, counted as a request to `source` (of itself, when left out); see `PoliteClient.fetch`.
 
-        Raises `SourceUnavailableError` or `SourceRejectedError`.
+        With a `file`, into which the body goes, it is a GET; see `PoliteClient.download`. Raises
+        `SourceUnavailableError` or `SourceRejectedError`.
         """
-        look = self.looks[name_source(url) if source is None else source]
+        look, http = self.looks[name_source(url) if source is None else source], self.access.http
+        how: dict[str, Any] = {
+            "headers": headers,
+            "not_modified_ok": not_modified_ok,
+            "statuses_ok": statuses_ok,
+            "robots": self.obeys_robots,
+        }
         look.requests += 1
         try:
-            return await self.access.http.fetch(
-                url,
-                headers=headers,
-                method=method,
-                json=json,
-                not_modified_ok=not_modified_ok,
-                statuses_ok=statuses_ok,
-                robots=self.obeys_robots,
-            )
+            if file is not None:
+                return await http.download(url, file, **how)
+            return await http.fetch(url, method=method, json=json, **how)
         except HostPausedError as error:
             look.paused = error
             raise
@@ -263,25 +273,32 @@ class BaseDiscovery:
         source: str | None = None,
         headers: Mapping[str, str] | None = None,
         statuses_ok: Collection[int] = (),
+        wanted: Sequence[object] = (),
+        file: Sink | None = None,
     ) -> Fetched | None:
         """
         Get one address, or None when its server says that it is as it was when its items were last stored.
 
-        Its new validators are remembered once this discovery's items are stored. Raises as `fetch` does.
+        `wanted` are the parameters that choose what is found in the answer: with others than last time it is had whole.
+        Its new validators are remembered once this discovery's items are stored. Into `file`, if there is one, goes
+        the body, of which the `Fetched` then has nothing. Raises as `fetch` does.
         """
-        name = name_source(url) if source is None else source
+        name, mark = name_source(url) if source is None else source, digest_wanted(*wanted)
         known, look = self.recall(name), self.looks[name]
-        validators = {"If-None-Match": known.etag, "If-Modified-Since": known.last_modified}
+        validators = {
+            "If-None-Match": unmark_validator(known.etag, mark),
+            "If-Modified-Since": unmark_validator(known.last_modified, mark),
+        }
         asked = dict(headers or {}) | {field: value for field, value in validators.items() if value}
         fetched = await self.fetch(
-            url, source=name, headers=asked, not_modified_ok=True, statuses_ok=statuses_ok
+            url, source=name, headers=asked, not_modified_ok=True, statuses_ok=statuses_ok, file=file
         )
         if fetched.status == HTTPStatus.NOT_MODIFIED and not fetched.is_redirected:
             look.unchanged = True
             return None
         if fetched.status == HTTPStatus.NOT_MODIFIED:  # said by another address than the validators are from
-            fetched = await self.fetch(url, source=name, headers=headers, statuses_ok=statuses_ok)
-        look.note_validators(fetched)
+            fetched = await self.fetch(url, source=name, headers=headers, statuses_ok=statuses_ok, file=file)
+        look.note_validators(fetched, mark)
         return fetched
 
     def _keep_connections(self) -> AbstractAsyncContextManager[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 MAX_MEMORY_BYTES = 256 * 1024 * 1024
 
+SMALL_BYTES = 1024 * 1024
+"""A body that waits for its turn to be read is in memory up to here, and on the disk beyond."""
+
 READ_SECONDS = 60.0
 """How long one feed may take to read; eight MiB of entries take up to thirty."""
 
@@ -26,6 +30,28 @@ class ReadFeed:
 
     feed: Feed
     episodes: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class FeedBody:
+    """The beginning of a feed's body, as much as is read of it, while it waits; use it in a `with`."""
+
+    def __init__(self) -> None:
+        self._file, self._room = tempfile.SpooledTemporaryFile[bytes](SMALL_BYTES), MAX_FEED_BYTES + 1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece; one byte more than is read tells that there was more."""
+        self._room -= self._file.write(piece[: self._room])
+
+    def read(self) -> bytes:
+        """Give what there is."""
+        self._file.seek(0)
+        return self._file.read()
 
 
 class FeedReader:
@@ -47,9 +73,8 @@ class FeedReader:
     def __exit__(self, *_: object) -> None:
         self._child.end()
 
-    async def read(self, fetched: Fetched, *, limit: int, episodes: bool = False) -> ReadFeed:
+    async def read(self, fetched: Fetched, body: FeedBody, *, limit: int, episodes: bool = False) -> ReadFeed:
         """Read at most `limit` entries of a feed. Raises `SourceRejectedError` for what is none."""
-        body = fetched.body[: MAX_FEED_BYTES + 1]  # one more tells that there was more
         question = {
             "url": fetched.url,
             "content_type": fetched.headers.get("content-type", ""),
@@ -57,7 +82,7 @@ class FeedReader:
             "episodes": episodes,
         }
         async with self._turn:
-            answer = await asyncio.to_thread(self._child.ask, question, body, self._read_seconds)
+            answer = await asyncio.to_thread(self._child.ask, question, body.read(), self._read_seconds)
         if isinstance(answer, ChildEnd):
             answer = {"problem": self._explain(answer)}
         if "feed" not in answer:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from discovery.base import BaseDiscovery, StrategyParams, canonical_url, hash_url, name_source
-from discovery.feed_reading import FeedReader, ReadFeed
+from discovery.feed_reading import FeedBody, FeedReader, ReadFeed
 from discovery.gather import gather_bounded, keep_answers
 from discovery.items import MAX_KEY_BYTES
 from net.shown import show_url
@@ -58,10 +58,13 @@ class FeedDiscovery(BaseDiscovery):
     async def _read_feed(
         self, feed: NamedFeed, reader: FeedReader, limit: int
     ) -> tuple[NamedFeed, ReadFeed] | None:
-        fetched = await self.fetch_if_changed(feed.url, headers={"Accept": ACCEPT})
-        if fetched is None:
-            return None
-        found = await reader.read(fetched, limit=limit, episodes=self.wants_episodes)
+        with FeedBody() as body:
+            fetched = await self.fetch_if_changed(
+                feed.url, headers={"Accept": ACCEPT}, wanted=[limit], file=body
+            )
+            if fetched is None:
+                return None
+            found = await reader.read(fetched, body, limit=limit, episodes=self.wants_episodes)
         if found.feed.cut_at_bytes is not None:
             self.problems.append(f"{show_url(feed.url)} was read up to byte {found.feed.cut_at_bytes:,} only")
         return NamedFeed(url=feed.url, name=feed.name or found.feed.title or show_url(feed.url)), found

@@ -74,7 +74,9 @@ class HtmlLinks(BaseDiscovery):
         """Read the pages one after another. Raises `SourceError` when the first could not be had."""
         source = name_source(self.params.url)
         if self.params.next_page is None and self.params.page_url is None:
-            fetched = await self.fetch_if_changed(self.params.url)
+            asked = self.params
+            wanted = asked.selector, asked.same_host, asked.include, asked.exclude
+            fetched = await self.fetch_if_changed(asked.url, wanted=wanted)
             if fetched is None:
                 return []
             items = self._find_items(WebPage.parse(fetched))

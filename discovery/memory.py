@@ -54,10 +54,11 @@ class Look:
     paused: HostPausedError | None = None
     """That its host is paused: then it was not asked, and that is no error of its own."""
 
-    def note_validators(self, fetched: Fetched) -> None:
+    def note_validators(self, fetched: Fetched, mark: str = "") -> None:
         """Note by what to ask for changes; by nothing after a redirect, which may lead elsewhere another time."""
         said = {} if fetched.is_redirected else fetched.headers
-        self.etag, self.last_modified = said.get("etag"), said.get("last-modified")
+        self.etag = mark_validator(said.get("etag"), mark)
+        self.last_modified = mark_validator(said.get("last-modified"), mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,28 @@ def recall_nothing(source: str) -> Recalled:
     """Know nothing of any source, as a first discovery does."""
     del source
     return Recalled()
+
+
+def mark_validator(validator: str | None, mark: str) -> str | None:
+    """
+    Note with a validator what was wanted of the answer: that it is as it was says nothing to who wants something else.
+
+    >>> mark_validator('"v1"', "3fa2"), mark_validator('"v1"', ""), mark_validator(None, "3fa2")
+    ('"v1" for 3fa2', '"v1"', None)
+    """
+    return f"{validator} for {mark}" if validator and mark else validator
+
+
+def unmark_validator(noted: str | None, mark: str) -> str | None:
+    """
+    Give a validator that was noted for what is wanted now; None for another one.
+
+    >>> unmark_validator('"v1" for 3fa2', "3fa2"), unmark_validator('"v1" for 3fa2', "77b0")
+    ('"v1"', None)
+    """
+    if not noted or not mark:
+        return noted
+    return noted.removesuffix(f" for {mark}") if noted.endswith(f" for {mark}") else None
 
 
 def name_source(url: str) -> str:

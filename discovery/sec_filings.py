@@ -116,7 +116,9 @@ class SecFilings(BaseDiscovery):
     async def _read_company(self, cik: int) -> list[FoundItem]:
         source = self._name(cik)
         url = f"{self.params.data_url.rstrip('/')}/submissions/CIK{cik:010d}.json"
-        fetched = await self.fetch_if_changed(url, source=source, statuses_ok={HTTPStatus.FORBIDDEN})
+        fetched = await self.fetch_if_changed(
+            url, source=source, statuses_ok={HTTPStatus.FORBIDDEN}, wanted=[self.params.limit]
+        )
         if fetched is None:
             return []
         raise_refusal(fetched)

@@ -12,7 +12,15 @@ from urllib.parse import urljoin
 from protego import Protego
 from pydantic import Field, model_validator
 
-from discovery.base import BaseDiscovery, FoundItem, StrategyParams, canonical_url, hash_url, name_source
+from discovery.base import (
+    BaseDiscovery,
+    FoundItem,
+    StrategyParams,
+    canonical_url,
+    digest_wanted,
+    hash_url,
+    name_source,
+)
 from discovery.gather import keep_answers
 from discovery.instants import tell_iso
 from discovery.items import Refusal
@@ -209,7 +217,7 @@ class Sitemap(BaseDiscovery):
 
     @property
     def _wanted_mark(self) -> str:
-        return hash_url(repr((self.params.include, self.params.exclude, self.params.sitemaps)))
+        return digest_wanted(self.params.include, self.params.exclude, self.params.sitemaps)
 
     def _choose_sitemap(self, entry: SitemapEntry, base: str) -> list[SitemapEntry]:
         url = _join(base, entry.url)

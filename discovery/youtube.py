@@ -112,7 +112,9 @@ class YoutubeFeeds(BaseDiscovery):
         Raises `SourceUnavailableError` or `SourceRejectedError`.
         """
         url = f"{self.params.base_url.rstrip('/')}/feeds/videos.xml?{urlencode(which)}"
-        fetched = await self.fetch_if_changed(url, source=source, statuses_ok={HTTPStatus.NOT_FOUND})
+        fetched = await self.fetch_if_changed(
+            url, source=source, statuses_ok={HTTPStatus.NOT_FOUND}, wanted=[self.params.limit]
+        )
         if fetched is None:
             return []
         if fetched.status == HTTPStatus.NOT_FOUND:

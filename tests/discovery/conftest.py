@@ -143,11 +143,12 @@ def case_of(sources_of, monkeypatch):
 
 @dataclass
 class Memory:
-    """What a tracker would keep from one discovery to the next: items by key, cursors, and every batch."""
+    """What a tracker would keep from one discovery to the next: items by key, cursors, validators, every batch."""
 
     access: Access
     items: dict = field(default_factory=dict)
     cursors: dict = field(default_factory=dict)
+    validators: dict = field(default_factory=dict)
     batches: list = field(default_factory=list)
     dies_after: int | None = None
 
@@ -156,10 +157,12 @@ class Memory:
         reached = replace(self.access, recall=self.recall, receive=self.receive, **access)
         strategy = strategy_class(params, reached)
         asyncio.run(strategy.discover())
+        read = {source: look for source, look in strategy.looks.items() if not (look.unchanged or look.error)}
+        self.validators |= {source: (look.etag, look.last_modified) for source, look in read.items()}
         return strategy
 
     def recall(self, source):
-        return Recalled(self.cursors.get(source))
+        return Recalled(self.cursors.get(source), *self.validators.get(source, ()))
 
     def receive(self, batch):
         if len(self.batches) == self.dies_after:

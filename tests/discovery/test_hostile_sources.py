@@ -166,9 +166,9 @@ def measured():
 def measure(measured):
     """Run a strategy against an address in a process of its own; what it came to, its memory within bounds."""
 
-    def run(name, url):
+    def run(name, url, **params):
         client = {"contact": None, "allow_hosts": ["127.0.0.1", "localhost"], "total_seconds": 30}
-        asked = {"strategy": name, "params": KINDS[name].params(url), "client": client}
+        asked = {"strategy": name, "params": KINDS[name].params(url) | params, "client": client}
         measured.stdin.write(json.dumps(asked) + "\n")
         measured.stdin.flush()
         told = json.loads(measured.stdout.readline())
@@ -333,6 +333,13 @@ def test_a_document_that_unpacks_to_far_too_much_is_left(name, measure, serve):
     told = measure(name, serve(bomb, KINDS[name].content_type, Content_Encoding="gzip"))
     assert not told["keys"]
     assert "is over 52,428,800 bytes when decompressed" in told["said"]
+
+
+def test_feeds_that_unpack_to_as_much_as_may_be_take_no_more_memory_together_than_one(measure, serve):
+    bomb = gzip.compress(RSS.encode() + b" " * (48 * MIB))
+    url = serve(bomb, "application/rss+xml", Content_Encoding="gzip")
+    told = measure("rss_feeds", url, feeds=[f"{url}?{number}" for number in range(16)])
+    assert told["keys"][:3] == ["urn:1", "urn:2", "urn:3"]
 
 
 def compress_bomb(beginning):

@@ -304,7 +304,7 @@ def test_a_feed_that_has_not_changed_gives_nothing_and_is_no_problem(discover, f
     url = httpserver.url_for("/etag")
     first = feeds("/etag")
     assert discover(first)
-    assert first.looks[url].etag == '"1"'
+    assert first.looks[url].etag.startswith('"1"')
     knowing = replace(access, recall=lambda source: Recalled(etag=first.looks[source].etag))
     again = RssFeeds({"feeds": [url]}, knowing)
     assert discover(again) == []

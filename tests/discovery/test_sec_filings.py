@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 import pytest
 from pydantic import ValidationError
 
-from discovery.base import Recalled
+from discovery.base import Recalled, digest_wanted
+from discovery.memory import mark_validator
 from discovery.sec_filings import SecFilings
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
@@ -128,12 +129,11 @@ def test_a_name_of_an_older_file_that_leads_elsewhere_is_not_followed(sec, disco
 
 
 def test_a_company_without_news_is_not_read_again(sec, discover, access, httpserver):
+    known = mark_validator('"1"', digest_wanted(7))
     httpserver.clear()
     httpserver.expect_request(APPLE, headers={"If-None-Match": '"1"'}).respond_with_data("", 304)
-    assert (
-        discover(sec(companies=["320193"], access=replace(access, recall=lambda _: Recalled(etag='"1"'))))
-        == []
-    )
+    recalling = replace(access, recall=lambda _: Recalled(etag=known))
+    assert discover(sec(companies=["320193"], limit=7, access=recalling)) == []
 
 
 def test_other_filings_of_a_company_are_another_source(sec, discover):

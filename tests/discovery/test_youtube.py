@@ -5,7 +5,8 @@ from dataclasses import replace
 import pytest
 from pydantic import ValidationError
 
-from discovery.base import Recalled
+from discovery.base import Recalled, digest_wanted
+from discovery.memory import mark_validator
 from discovery.youtube import find_channel_id, read_channel, read_playlist
 from discovery.youtube_channel import YoutubeChannel
 from discovery.youtube_playlist import YoutubePlaylist
@@ -135,7 +136,8 @@ def test_a_feed_that_is_not_there_now_may_be_there_later(access, discover, https
 
 def test_a_feed_that_is_as_it_was_gives_nothing(discover, httpserver, access):
     httpserver.expect_request(FEED, headers={"If-None-Match": '"1"'}).respond_with_data("", 304)
-    known = replace(access, recall=lambda _: Recalled(etag='"1"'))
+    etag = mark_validator('"1"', digest_wanted(15))
+    known = replace(access, recall=lambda _: Recalled(etag=etag))
     strategy = YoutubeChannel({"channels": [CHANNEL], "base_url": httpserver.url_for("/")}, known)
     assert discover(strategy) == []
     assert strategy.looks[CHANNEL].unchanged
