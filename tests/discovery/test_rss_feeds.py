@@ -257,6 +257,24 @@ def test_a_guid_that_is_no_address_is_not_made_one(discover, feeds, httpserver):
     assert item.key == f"{hash_url(canonical_url(httpserver.url_for('/feed')))}:42"
 
 
+@pytest.mark.parametrize("guid", ["2026-01-01 10:00:00", "Ep 3: the end", "a:", ":b", "Re: hello"])
+def test_a_guid_with_a_colon_is_no_address_by_that_and_another_feeds_is_another(
+    discover, feeds, httpserver, guid
+):
+    serve_items(httpserver, f"<item><guid>{guid}</guid></item>")
+    [item] = discover(feeds("/feed"))
+    assert item.key == f"{hash_url(canonical_url(httpserver.url_for('/feed')))}:{guid}"
+
+
+@pytest.mark.parametrize(
+    "guid",
+    ["urn:uuid:1", "tag:example.org,2026:1", "https://example.org/a b?c=d e", "yt:video:x", "x-1+a.b:c"],
+)
+def test_a_guid_that_is_an_address_or_another_uri_is_the_key_as_it_stands(discover, feeds, httpserver, guid):
+    serve_items(httpserver, f"<item><guid>{guid}</guid></item>")
+    assert [item.key for item in discover(feeds("/feed"))] == [guid]
+
+
 def test_an_entry_without_id_or_link_is_known_by_its_enclosure(discover, feeds, httpserver):
     serve_items(httpserver, '<item><enclosure url="https://example.org/a.mp3"/></item>')
     assert [item.key for item in discover(feeds("/feed"))] == [hash_url("https://example.org/a.mp3", 20)]
