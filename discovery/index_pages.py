@@ -49,7 +49,8 @@ class IndexPages(BaseDiscovery):
     Find the entries of an index that is spread over pages, such as those of an A to Z.
 
     Each page is stored before the next is asked for: a discovery that breaks off goes on at the letter that it
-    had come to. A letter without a page does not stop the others.
+    had come to. A letter without a page does not stop the others, nor does one that fails in three discoveries in
+    a row.
 
     Key: what `key` finds in the entry's address, or a hash of its canonical form. Order: page after page, each
     in its own order.
@@ -115,7 +116,12 @@ class IndexPages(BaseDiscovery):
         async with self.looking():
             self._pages_had = self._links_found = 0
             await hand_over_pages(
-                self, self._source, self._read_page, max_pages=self.params.max_pages, goes_on=True
+                self,
+                self._source,
+                self._read_page,
+                max_pages=self.params.max_pages,
+                goes_on=True,
+                find_after=self._find_following,
             )
             self._judge()
         return self.kept
@@ -139,10 +145,8 @@ class IndexPages(BaseDiscovery):
         return [*product(*(values.values() if isinstance(values, dict) else [values]))]
 
     async def _read_page(self, at: Any) -> Page:
-        combinations = self._combinations()
-        index, url = self._find_place(at, combinations)
-        number = ["/".join(each) for each in combinations].index(index)
-        following = {"index": "/".join(combinations[number + 1])} if number + 1 < len(combinations) else None
+        index, url = self._find_place(at)
+        following = self._find_following(at)
         try:
             page = WebPage.parse(await self.fetch(url, source=self._source))
         except SourceRejectedError as error:
@@ -155,8 +159,13 @@ class IndexPages(BaseDiscovery):
         further = find_link(page, self.params.next_page) if self.params.next_page else None
         return Page(items, {"index": index, "url": further} if further else following)
 
-    def _find_place(self, at: Any, combinations: Sequence[tuple[str, ...]]) -> tuple[str, str]:
-        by_index = {"/".join(each): each for each in combinations}
+    def _find_following(self, at: Any) -> dict[str, str] | None:
+        indexes = ["/".join(each) for each in self._combinations()]
+        number = indexes.index(self._find_place(at)[0]) + 1
+        return {"index": indexes[number]} if number < len(indexes) else None
+
+    def _find_place(self, at: Any) -> tuple[str, str]:
+        by_index = {"/".join(each): each for each in self._combinations()}
         place = (
             at if isinstance(at, dict) and at.get("index") in by_index else {"index": next(iter(by_index))}
         )

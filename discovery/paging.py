@@ -7,13 +7,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
+from pipeline.errors import HostBusyError, SourceError, SourceRejectedError, SourceUnavailableError
 
 if TYPE_CHECKING:
     from discovery.base import BaseDiscovery, FoundItem
 
 MAX_FAILURES = 3
-"""After so many discoveries in a row that failed at one page, the next begins at the start again."""
+"""After so many discoveries in a row that failed at one page it is left out, or else all is begun at the start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,9 @@ class Page:
 ReadPage = Callable[[Any], Awaitable[Page]]
 """Reads the page at a position, None for the first. Raises `SourceError`."""
 
+FindAfter = Callable[[Any], Any]
+"""Finds the position after another without having read the page there; None when that was the last."""
+
 
 @dataclass(frozen=True, slots=True)
 class Bookmark:
@@ -54,7 +57,7 @@ class Bookmark:
 
     def as_cursor(self) -> dict[str, Any] | None:
         """Write it down; None for the start, and for a page that has failed too often."""
-        if self.at is None or self.failures >= MAX_FAILURES:
+        if self == Bookmark() or self.failures >= MAX_FAILURES:
             return None
         return {"at": self.at, "failures": self.failures}
 
@@ -67,24 +70,27 @@ async def hand_over_pages(
     max_pages: int,
     goes_on: bool = False,
     keeps_place: bool = False,
+    find_after: FindAfter | None = None,
 ) -> None:
     """
     Read a source page by page, and hand over each with the position of the next; call it inside `looking`.
 
     A discovery that broke off is gone on with at the page that it had come to. Once through, the next begins at
     the start; with `keeps_place`, at the last position that was given. One that `max_pages` ends begins at the
-    start too, or with `goes_on` where it stopped.
+    start too, or with `goes_on` where it stopped. A page that fails again and again is told as a problem and left out,
+    if `find_after` says what comes after it; else it is tried anew from the start.
 
     Raises `SourceUnavailableError`, and `SourceRejectedError` when the first page could not be had.
     """
     place = Bookmark.read(strategy.recall(source).cursor)
     try:
-        await _hand_over_from(place, strategy, source, read_page, max_pages, goes_on, keeps_place)
+        await _hand_over_from(place, strategy, source, read_page, max_pages, goes_on, keeps_place, find_after)
     except SourceRejectedError as error:
         if place.at is None:
             raise
         strategy.problems.append(f"{error}; begun again at the start")
-        await _hand_over_from(Bookmark(), strategy, source, read_page, max_pages, goes_on, keeps_place)
+        place = Bookmark()
+        await _hand_over_from(place, strategy, source, read_page, max_pages, goes_on, keeps_place, find_after)
 
 
 async def _hand_over_from(
@@ -95,6 +101,7 @@ async def _hand_over_from(
     max_pages: int,
     goes_on: bool,
     keeps_place: bool,
+    find_after: FindAfter | None,
 ) -> None:
     count, more = 0, False
     try:
@@ -105,11 +112,21 @@ async def _hand_over_from(
             else:
                 place = Bookmark(page.after if more and (count < max_pages or goes_on) else None)
             await strategy.hand_over(page.items, source=source, cursor=place.as_cursor())
-    except SourceUnavailableError:
-        await strategy.hand_over(
-            (), source=source, cursor=replace(place, failures=place.failures + 1).as_cursor()
-        )
-        raise
+    except SourceUnavailableError as error:
+        was_asked = not isinstance(error, HostBusyError)
+        place = replace(place, failures=place.failures + was_asked)
+        if find_after is None or place.failures < MAX_FAILURES:
+            await strategy.hand_over((), source=source, cursor=place.as_cursor())
+            raise
+        strategy.problems.append(f"{error}, {MAX_FAILURES} times in a row; left out")
+        following = Bookmark(find_after(place.at))
+        await strategy.hand_over((), source=source, cursor=following.as_cursor())
+        if following.at is not None:
+            rest = max_pages - count
+            await _hand_over_from(
+                following, strategy, source, read_page, rest, goes_on, keeps_place, find_after
+            )
+        return
     except SourceRejectedError as error:
         if not count:
             raise

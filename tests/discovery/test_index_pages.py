@@ -108,6 +108,22 @@ def test_a_letter_that_cannot_be_had_now_is_asked_for_again(memory, params, serv
     assert [item.data["text"] for item in memory.items.values()] == ["a", "b"]
 
 
+def test_a_letter_that_fails_again_and_again_is_told_and_does_not_stop_the_others(memory, params, httpserver):
+    url = params["url"].format(value="A")
+    httpserver.clear()
+    httpserver.expect_request("/good/A").respond_with_data("", 500)
+    httpserver.expect_request("/good/B").respond_with_data(
+        "<dl><dt><a href=/term/bell>Bell</a></dl>", content_type="text/html"
+    )
+    for _ in range(2):
+        with pytest.raises(SourceUnavailableError):
+            memory.discover(IndexPages, params)
+    strategy = memory.discover(IndexPages, params)
+    assert texts(item.as_found() for item in memory.items.values()) == ["Bell"]
+    assert strategy.problems[0].startswith(f"{url} answered 500")
+    assert strategy.problems[0].endswith("3 times in a row; left out")
+
+
 def test_what_max_pages_leaves_comes_with_the_next_discovery(memory, params, httpserver):
     for _ in range(2):
         memory.discover(IndexPages, params | {"max_pages": 1})

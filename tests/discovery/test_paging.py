@@ -4,7 +4,9 @@ import pytest
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
 from discovery.paging import MAX_FAILURES, Page, collect_pages, hand_over_pages
-from pipeline.errors import SourceRejectedError, SourceUnavailableError
+from pipeline.errors import HostBusyError, SourceRejectedError, SourceUnavailableError
+
+ERRORS = {"later": SourceUnavailableError, "busy": HostBusyError, "never": SourceRejectedError}
 
 
 class Numbers(BaseDiscovery):
@@ -15,17 +17,20 @@ class Numbers(BaseDiscovery):
         max_pages: int = 100
         goes_on: bool = False
         keeps_place: bool = False
+        counts_on: bool = False
 
     async def read_page(self, at):
         self.asked = [*getattr(self, "asked", []), at]
         given = self.params.script[str(at)]
         if isinstance(given, str):
-            raise {"later": SourceUnavailableError, "never": SourceRejectedError}[given](f"{at}: {given}")
+            raise ERRORS[given](f"{at}: {given}")
         keys, after = given
         return Page([FoundItem(key) for key in keys], after)
 
     async def discover(self):
-        bounds = self.params.model_dump(exclude={"script"})
+        bounds = self.params.model_dump(exclude={"script", "counts_on"})
+        if self.params.counts_on:
+            bounds["find_after"] = {None: 1, 1: 2, 2: None}.get
         async with self.looking():
             await hand_over_pages(self, "numbers", self.read_page, **bounds)
         return self.kept
@@ -77,6 +82,35 @@ def test_a_page_that_fails_again_and_again_is_gone_around_from_the_start(read):
         with pytest.raises(SourceUnavailableError):
             read(THREE | {"1": "later"})
     assert read().asked == [None, 1, 2]
+
+
+@pytest.mark.parametrize(("page", "others"), [("None", ["b", "c"]), ("1", ["a", "c"]), ("2", ["a", "b"])])
+def test_a_page_that_fails_again_and_again_is_left_out_where_it_is_known_what_follows(
+    read, memory, page, others
+):
+    script = THREE | {page: "later"}
+    for _ in range(MAX_FAILURES - 1):
+        with pytest.raises(SourceUnavailableError):
+            read(script, counts_on=True)
+    strategy = read(script, counts_on=True)
+    assert [*memory.items] == others
+    assert strategy.problems == [f"{page}: later, {MAX_FAILURES} times in a row; left out"]
+    assert memory.cursors == {"numbers": None}
+
+
+def test_a_page_after_one_that_was_left_out_may_fail_by_itself(read, memory):
+    script = THREE | {"1": "later", "2": "later"}
+    for _ in range(MAX_FAILURES):
+        with pytest.raises(SourceUnavailableError):
+            read(script, counts_on=True)
+    assert memory.cursors == {"numbers": {"at": 2, "failures": 1}}
+
+
+def test_a_host_that_is_not_asked_has_not_failed(read, memory):
+    for _ in range(MAX_FAILURES):
+        with pytest.raises(HostBusyError):
+            read(THREE | {"1": "busy"}, counts_on=True)
+    assert memory.cursors == {"numbers": {"at": 1, "failures": 0}}
 
 
 def test_a_page_that_will_never_come_ends_it_with_what_was_there(read, memory):
