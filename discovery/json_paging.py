@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
-from urllib.parse import unquote_plus, urlsplit
+from urllib.parse import unquote_plus
 
 from pydantic import Field
 
 from discovery.base import StrategyParams
 from discovery.json_paths import JsonPath, as_position, look_up
-from discovery.urls import join_url, name_host, with_query
+from discovery.urls import join_url, name_host, read_origin, with_query
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -194,12 +194,12 @@ def find_link(header: str, relation: str) -> str | None:
 def may_follow(url: str, first_url: str, hosts: Collection[str]) -> bool:
     """Tell whether a next page may be asked for there: at the same host and port, or at one of these hosts."""
     try:
-        there, here = urlsplit(url), urlsplit(first_url)
-        if (there.scheme, there.hostname, there.port) == (here.scheme, here.hostname, here.port):
-            return True
+        there, here = read_origin(url), read_origin(first_url)
     except ValueError:
         return False
-    return there.scheme == here.scheme and name_host(url) in {name_host(f"//{host}") for host in hosts}
+    if there == here:
+        return True
+    return there[0] == here[0] and name_host(url) in {name_host(f"//{host}") for host in hosts}
 
 
 def leave_out_secrets(url: str, first_url: str) -> str:

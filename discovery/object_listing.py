@@ -41,14 +41,15 @@ class StoredObject:
 
 
 async def list_bucket(
-    store: Any, bucket: str, prefix: str, after: str | None, look: Look
+    store: Any, bucket: str, prefix: str, after: str | None, look: Look, *, note: Callable[[str], None]
 ) -> AsyncIterator[StoredObject]:
     """
     List the objects of an S3 bucket whose keys begin with a prefix, those behind `after` alone.
 
-    Each request is counted in `look`. Raises what s3fs raises.
+    Each request is counted in `look`. A listing that leads back to a page that was there before ends, and that is told
+    to `note`. Raises what s3fs raises.
     """
-    place = {} if after is None else {"StartAfter": prefix + after}
+    place, seen = {} if after is None else {"StartAfter": prefix + after}, set[int]()
     while True:
         asked = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": PAGE, **place}
         look.requests += 1
@@ -58,6 +59,10 @@ async def list_bucket(
         token = read_text(page.get("NextContinuationToken"))
         if not page.get("IsTruncated") or not token:
             return
+        if hash(token) in seen:
+            note(f"the listing of {bucket} leads back to a page that was there before; stopped there")
+            return
+        seen.add(hash(token))
         place = {"ContinuationToken": token}
 
 

@@ -123,9 +123,8 @@ class ObjectStore(BaseDiscovery):
         with ExitStack() as stack:
             stack.enter_context(telling(source))
             store = stack.enter_context(open_s3(self.access.guard, self._make_options()))
-            async for each in list_bucket(
-                store, bucket, f"{prefix}/" if prefix else "", after, self.looks[source]
-            ):
+            below, look = f"{prefix}/" if prefix else "", self.looks[source]
+            async for each in list_bucket(store, bucket, below, after, look, note=self.problems.append):
                 yield each
 
     async def _check_endpoint(self) -> None:

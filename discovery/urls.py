@@ -91,6 +91,17 @@ def join_url(base: str, reference: str) -> str | None:
     return joined if parts.fragment.startswith("!") else joined.partition("#")[0]
 
 
+def read_origin(url: str) -> tuple[str, str, int | None]:
+    """
+    Read the scheme, host and port of an address, the port that is meant where none is written. Raises ValueError.
+
+    >>> read_origin("https://Example.org/a") == read_origin("https://example.org:443/b")
+    True
+    """
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname or "", parts.port or _DEFAULT_PORT.get(parts.scheme)
+
+
 def name_host(url: str) -> str:
     """
     Name the host of an address in lower case, without `www.`; empty when there is none.

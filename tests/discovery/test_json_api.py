@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from werkzeug import Response
 
 from discovery.json_api import JsonApi
+from discovery.json_paging import may_follow
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
 SECRET = "a-secret-key"  # noqa: S105  no key to anything
@@ -197,6 +198,20 @@ def test_where_a_list_goes_on_is_kept_without_the_secrets_of_its_address(memory,
 
 
 # -- where it asks ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("there", "here", "may"),
+    [
+        ("https://a.org:443/x", "https://a.org/x", True),
+        ("http://A.org/x", "http://a.org:80/x", True),
+        ("https://a.org:80/x", "https://a.org/x", False),
+        ("https://a.org:8443/x", "https://a.org/x", False),
+        ("https://a.org:x/", "https://a.org/", False),
+    ],
+)
+def test_a_port_that_goes_without_saying_makes_no_other_place(there, here, may):
+    assert may_follow(there, here, []) is may
 
 
 def test_a_next_page_at_another_host_is_not_asked_unless_it_is_named(discover, api, httpserver):

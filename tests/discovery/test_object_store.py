@@ -254,6 +254,17 @@ def test_a_service_that_answers_nonsense_gives_nothing(look, httpserver, memory,
     assert memory.items == {}
 
 
+def test_a_listing_that_leads_back_ends_with_what_was_there_and_is_told(look, httpserver, memory):
+    body = """<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>same</NextContinuationToken>
+    <Contents><Key>a.txt</Key><Size>1</Size><ETag>"e"</ETag></Contents></ListBucketResult>"""
+    httpserver.expect_request("/bucket").respond_with_data(body, content_type="application/xml")
+    strategy = look("s3://bucket", endpoint_url=httpserver.url_for(""), **KEYS)
+    assert [*memory.items] == ["s3://bucket/a.txt"]
+    assert strategy.problems == [
+        "the listing of bucket leads back to a page that was there before; stopped there"
+    ]
+
+
 @pytest.mark.parametrize("endpoint", ["http://10.0.0.1:9000", "http://localhost:9000"])
 def test_a_service_in_a_private_network_needs_to_be_allowed(look, memory, endpoint):
     memory.access = replace(memory.access, guard=Guard.allowing(()))
