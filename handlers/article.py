@@ -1,4 +1,8 @@
-"""The handler `article`: the text of an article, without the page around it."""
+"""
+The handler `article`: the text of an article, without the page around it.
+
+Run as a program, the process in which `handlers.confining` has a page of many tags read.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +13,11 @@ import trafilatura
 from pydantic import Field
 
 from handlers.base import Handler, HandlerParams
+from handlers.confining import MAX_SECONDS, read_page
 from handlers.inputs import TEXT_FROM, find_page
 from handlers.sentences import count_words
-from pipeline.outcomes import Skip
+from pipeline.confined import answer_questions
+from pipeline.outcomes import GiveUp, Skip
 
 if TYPE_CHECKING:
     from handlers.base import HandlerContext
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 _LANGUAGE = re.compile(r"<html\b[^>]{0,1000}?\blang\s*=\s*[\"']?([A-Za-z]{2,3})\b", re.IGNORECASE)
 _PAGE = re.compile(r"<(?:!doctype|html|head|body|title|meta|article|main)\b", re.IGNORECASE)
 _BREAK = re.compile(r"<(?:p|br|li|pre|div|blockquote)\b[^<>]{0,1000}>", re.IGNORECASE)
+_NOTHING_SAID: dict[str, Any] = dict.fromkeys(("title", "author", "published_at", "language"))
 _PARAGRAPH = "\ue000"
 """Stands for the end of a paragraph while white space is collapsed; a character that no text uses."""
 
@@ -33,7 +40,8 @@ class Article(Handler):
     data. Result: `{"title", "author", "published_at", "language", "text", "words", "url"}`; `published_at`
     is a date, `2026-11-25`, `language` a code such as `en`; both, and `author`, are None where the page
     says nothing. A text that is not HTML passes through. Endings: Skip when there is no article text, as on
-    a page that a script fills, or one nested beyond sense; GiveUp when the page is larger than `max_chars`.
+    a page that a script fills, or one nested beyond sense; GiveUp when the page is larger than `max_chars`, or reading
+    it takes longer than `max_seconds`.
     Idempotent: it only computes; the same page gives the same result.
     Example: {handler: article, params: {max_chars: 500000}, timeout: 2m}
     """
@@ -42,9 +50,8 @@ class Article(Handler):
         """The parameters of `article`."""
 
         text_from: str | None = Field(None, description=TEXT_FROM)
-        max_chars: int = Field(
-            2_000_000, ge=1, le=20_000_000, description="A longer page is given up; two million take seconds."
-        )
+        max_chars: int = Field(2_000_000, ge=1, le=20_000_000, description="A longer page is given up.")
+        max_seconds: float = Field(60, gt=0, le=3600, description=MAX_SECONDS)
 
     params: Params
 
@@ -54,22 +61,27 @@ class Article(Handler):
         if not isinstance(asked, tuple):
             return asked
         page, url = asked
-        found = _extract(page, url if isinstance(url, str) else None)
+        found = self._extract(context, page, url if isinstance(url, str) else None)
+        if isinstance(found, GiveUp):
+            return found
         if not found["text"]:
             return Skip("no article text")
         title = found["title"] or context.data.get("title") or page.around.get("title")
         return {**found, "title": title, "words": count_words(found["text"]), "url": url}
 
+    def _extract(self, context: HandlerContext, page: Input, url: str | None) -> dict[str, Any] | GiveUp:
+        if not page.is_html():
+            return _NOTHING_SAID | {"text": page.text.strip()}
+        return read_page(context, extract, page.text, {"url": url}, self.params.max_seconds)
 
-def _extract(page: Input, url: str | None) -> dict[str, Any]:
-    found: dict[str, Any] = dict.fromkeys(("title", "author", "published_at", "language"))
-    if not page.is_html():
-        return found | {"text": page.text.strip()}
-    if not _PAGE.search(page.text[:20_000]):
-        return found | {"text": _extract_fragment(page.text)}
-    document = trafilatura.bare_extraction(page.text, url=url, include_comments=False, with_metadata=True)
-    language = _LANGUAGE.search(page.text[:20_000])
-    return found | {
+
+def extract(page: str, url: str | None) -> dict[str, Any]:
+    """Extract the text of a page of HTML, and what the page says of itself."""
+    if not _PAGE.search(page[:20_000]):
+        return _NOTHING_SAID | {"text": _extract_fragment(page)}
+    document = trafilatura.bare_extraction(page, url=url, include_comments=False, with_metadata=True)
+    language = _LANGUAGE.search(page[:20_000])
+    return {
         "title": getattr(document, "title", None),
         "author": getattr(document, "author", None),
         "published_at": getattr(document, "date", None),
@@ -83,3 +95,7 @@ def _extract_fragment(text: str) -> str:
     marked = _BREAK.sub(_PARAGRAPH, text.replace(_PARAGRAPH, ""))
     paragraphs = str(trafilatura.html2txt(f"<html><body>{marked}</body></html>")).split(_PARAGRAPH)
     return "\n\n".join(part.strip() for part in paragraphs if part.strip())
+
+
+if __name__ == "__main__":
+    answer_questions(lambda question, body: extract(body.decode(), **question))

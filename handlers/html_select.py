@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handlers import html_child
 from handlers.base import Handler, HandlerParams
+from handlers.confining import ask_confined
 from handlers.inputs import TEXT_FROM, Input, find_input
 from net.html import FieldSelector
-from pipeline.confined import ChildEnd, ConfinedChild
+from pipeline.confined import ChildEnd
 from pipeline.outcomes import GiveUp, Skip
 
 if TYPE_CHECKING:
@@ -121,10 +122,10 @@ class HtmlSelect(Handler):
             "fields": _describe(self.params.fields),
             "max_chars": self.params.max_chars,
         }
-        # A little less than the stage has left, so that there is time to say how it ended.
-        seconds = max(0.1, min(self.params.max_seconds, context.seconds_left - 1))
-        with ConfinedChild(html_child.__name__, MEMORY_BYTES) as child:
-            return child.ask(question, page.text.encode(errors="replace"), seconds)
+        body, seconds = page.text.encode(errors="replace"), self.params.max_seconds
+        return ask_confined(
+            context, html_child.__name__, question, body, memory_bytes=MEMORY_BYTES, max_seconds=seconds
+        )
 
 
 def _says_something(value: object) -> bool:

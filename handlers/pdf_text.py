@@ -8,9 +8,10 @@ from pydantic import Field, SecretStr
 
 from handlers import pdf_child
 from handlers.base import Handler, HandlerParams
+from handlers.confining import ask_confined
 from handlers.inputs import File, find_file
 from handlers.sentences import count_words
-from pipeline.confined import ChildEnd, ConfinedChild
+from pipeline.confined import ChildEnd
 from pipeline.outcomes import GiveUp, Skip
 
 if TYPE_CHECKING:
@@ -83,12 +84,10 @@ class PdfText(Handler):
             "max_pages": self.params.max_pages,
             "max_chars": self.params.max_chars,
         }
-        with ConfinedChild(pdf_child.__name__, self.params.max_memory_mib * MIB) as child:
-            return child.ask(question, file.body, self._count_seconds(context))
-
-    def _count_seconds(self, context: HandlerContext) -> float:
-        # A little less than the stage has left, so that there is time to say how it ended.
-        return max(0.1, min(self.params.max_seconds, context.seconds_left - 1))
+        memory, seconds = self.params.max_memory_mib * MIB, self.params.max_seconds
+        return ask_confined(
+            context, pdf_child.__name__, question, file.body, memory_bytes=memory, max_seconds=seconds
+        )
 
     def _explain(self, end: ChildEnd) -> str:
         if end.late:

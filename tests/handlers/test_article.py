@@ -148,6 +148,15 @@ def test_broken_html_ends_soon_and_clearly(extract, page):
     assert time.process_time() - began < 20
 
 
+def test_a_page_of_many_tags_that_takes_too_long_is_given_up(extract):
+    outcome = extract("<html><body>" + "<div><p>x</p></div>" * 50_000, max_seconds=1)
+    assert "longer than max_seconds (1)" in outcome.reason
+
+
+def test_a_page_of_many_tags_is_read_as_any_other(extract):
+    assert extract(PAGE.replace("<nav>", "<nav>" + "<br>" * 10_000)) == extract(PAGE)
+
+
 def test_without_the_extra_the_catalogue_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "trafilatura", None)
     monkeypatch.delitem(sys.modules, "handlers.article")

@@ -84,6 +84,16 @@ def test_a_page_beyond_the_limit_is_given_up(convert):
     assert convert("x" * 101, max_chars=100) == GiveUp("a page of 101 characters, more than max_chars (100)")
 
 
+def test_a_page_of_many_tags_that_takes_too_long_is_given_up(convert):
+    outcome = convert("<html><body>" + "<div><p>x</p></div>" * 50_000, max_seconds=1)
+    assert "longer than max_seconds (1)" in outcome.reason
+
+
+def test_a_page_of_many_tags_is_read_as_any_other(convert):
+    how = {"images": True, "tables": False, "links": False}
+    assert convert(PAGE.replace("<nav>", "<nav>" + "<br>" * 10_000), **how) == convert(**how)
+
+
 @pytest.mark.parametrize("tag", ["div", "table><tr><td", "ul><li", "blockquote", "b", "svg"])
 @pytest.mark.parametrize("start", ["<html><body>", ""], ids=["page", "piece"])
 def test_html_nested_a_hundred_thousand_deep_ends_soon_and_clearly(convert, tag, start):
