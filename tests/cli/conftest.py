@@ -27,7 +27,7 @@ jobs:
     stages: [read_file, summarise_text]
   hand:
     discovery: {strategy: manual, items: []}
-    stages: [read_file, summarise_text]
+    stages: [{name: read_file, params: {folder: files}}, summarise_text]
 """
 
 

@@ -20,6 +20,13 @@ jobs:
     stages: [{name: read, handler: read_file}, {name: note, handler: read_file}]
 """
 STAGES = ["read", "note"]
+
+
+def jobs_reading(folder):
+    """Write the same jobs, whose items may name the files below a folder."""
+    return JOBS.replace("{name: read,", f"{{name: read, params: {{folder: {folder}}},")
+
+
 PASSWORD = "correct horse battery"  # noqa: S105 - of nobody
 
 

@@ -10,7 +10,7 @@ import stat
 import time
 
 import pytest
-from filled import JOBS
+from filled import jobs_reading
 from hostile import SCRIPT, read_page
 from starlette.testclient import TestClient
 
@@ -61,10 +61,12 @@ def tried(tmp_path_factory, migrated_tracker):
     """Run some canaries in one house, of which every test gets a copy: its folder, and their pages."""
     folder = tmp_path_factory.mktemp("tried")
     settings = Settings(jobs=folder / "jobs.yaml", data=folder)
-    settings.jobs.write_text(JOBS)
+    papers = folder / "papers"
+    papers.mkdir()
+    settings.jobs.write_text(jobs_reading(papers))
     shutil.copy(migrated_tracker, settings.db_path)
     with tracker.open_db(settings.db_path) as conn:
-        store(conn, folder)
+        store(conn, papers)
     runtime = Runtime(settings, publisher=None)
     app = make_app(House(settings, Served(), lambda: runtime))
     browser = TestClient(

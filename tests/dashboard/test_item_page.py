@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+from filled import jobs_reading
 from hostile import SCRIPT, TEXTS, read_page
 
 import tracker
@@ -153,9 +154,11 @@ def test_acts_of_an_items_page_come_back_to_it(visit, conn, add):
 # -- in a sandbox -----------------------------------------------------------------------------------------
 
 
-def test_a_stage_is_run_again_in_a_sandbox_and_nothing_is_recorded(visit, conn, add, tmp_path):
-    path = tmp_path / "paper.txt"
+def test_a_stage_is_run_again_in_a_sandbox_and_nothing_is_recorded(settings, visit, conn, add, tmp_path):
+    path = tmp_path / "papers" / "paper.txt"
+    path.parent.mkdir()
     path.write_text("new text")
+    settings.jobs.write_text(jobs_reading(path.parent))
     item_id = add("a", {"path": str(path)}, read={"text": "old text"})
     before = conn.execute("SELECT count(*) FROM events").fetchone()[0]
     text, _ = read_page(
