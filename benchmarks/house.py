@@ -48,8 +48,8 @@ def open_house(folder: Path) -> Iterator[None]:
     from pipeline.settings import load_settings  # noqa: PLC0415 - after the environment is set
     from runner.broker import embedded_broker  # noqa: PLC0415
 
-    with embedded_broker(load_settings()) as url:
-        os.environ["CELERIAC_BROKER_URL"] = url
+    with embedded_broker(load_settings()) as broker:
+        os.environ["CELERIAC_BROKER_URL"] = broker.url
         yield
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import ExitStack
     from pathlib import Path
 
@@ -83,12 +83,21 @@ class SharedWorkers:
             self.looked_at = time.monotonic()
 
 
-def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> str | None:
+@dataclass(frozen=True, slots=True)
+class UsedBroker:
+    """The broker of a run: of `shared` workers, or with workers of its own, which it may have to be seen to for."""
+
+    url: str
+    shared: bool
+    see_to: Callable[[], None]
+
+
+def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> UsedBroker:
     """
     Choose the broker of a run, and set it in the environment, for this process and those it starts.
 
-    Returns the broker's URL if workers that are not ours answer on it, else None. A run that keeps to a part
-    of its job, or works on a copy of the tracker, has a broker to itself: the workers of others would not.
+    It is `shared` if workers that are not ours answer on it. A run that keeps to a part of its job, or works on a copy
+    of the tracker, has a broker to itself: the workers of others would not.
     """
     from runner.broker import embedded_broker, find_embedded
 
@@ -96,9 +105,18 @@ def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> str | N
     url = None if run.is_scoped or run.is_test else configured or find_embedded(settings)
     answered = url is not None and has_workers(url)
     if url is None or not (configured or answered):
-        url = stack.enter_context(embedded_broker(settings, announce=False))
-    os.environ["CELERIAC_BROKER_URL"] = url
-    return url if answered else None
+        own = stack.enter_context(embedded_broker(settings, announce=False))
+        used = UsedBroker(own.url, shared=False, see_to=own.see_to)
+    else:
+        used = UsedBroker(
+            url, shared=answered, see_to=SharedWorkers(url).see_to if answered else _see_to_nothing
+        )
+    os.environ["CELERIAC_BROKER_URL"] = used.url
+    return used
+
+
+def _see_to_nothing() -> None:
+    """Leave a broker that was configured to those whose it is."""
 
 
 def has_workers(url: str) -> bool:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 STOP_SECONDS = 30.0
 """How long a process may take to end what it runs before it is killed; its leases cover the rest."""
 
+QUIT_SECONDS = 5.0
+"""The same for one that is to end at once."""
+
 RESTART_SECONDS = (1.0, 30.0)
 """The shortest and the longest wait before a process that ended by itself is started again."""
 
@@ -60,11 +63,11 @@ class Child:
         if self.process is None and time.monotonic() >= self.start_at:
             self.start()
 
-    def ask_to_stop(self) -> None:
-        """Ask it to end what it runs, and to take on nothing more."""
+    def ask_to_stop(self, number: int) -> None:
+        """Ask it to take on nothing more, and to end what it runs (SIGTERM) or to give it back (SIGQUIT)."""
         if self.process is not None:
             with contextlib.suppress(ProcessLookupError):
-                self.process.send_signal(signal.SIGTERM)
+                self.process.send_signal(number)
 
     def wait(self, seconds: float) -> None:
         """Wait for its end, then kill it and all that it started."""
@@ -100,11 +103,20 @@ def running(children: list[Child]) -> Iterator[Children]:
     try:
         yield Children(children)
     finally:
-        for child in children:
-            child.ask_to_stop()
-        until = time.monotonic() + STOP_SECONDS
-        for child in children:
-            child.wait(max(0.1, until - time.monotonic()))
+        try:
+            _stop(children, signal.SIGTERM, STOP_SECONDS)
+        except KeyboardInterrupt:  # a second one: at once, and nobody is left behind
+            write_line("stopping at once: what runs is given back", err=True)
+            _stop(children, signal.SIGQUIT, QUIT_SECONDS)
+            raise
+
+
+def _stop(children: list[Child], number: int, seconds: float) -> None:
+    for child in children:
+        child.ask_to_stop(number)
+    until = time.monotonic() + seconds
+    for child in children:
+        child.wait(max(0.1, until - time.monotonic()))
 
 
 def make_worker(concurrency: int, loglevel: str, environment: Mapping[str, str], number: int = 1) -> Child:

@@ -15,6 +15,7 @@ from cli.piped import find_piped_input
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from cli.brokers import UsedBroker
     from runner.context import RunContext
     from runner.discover import Discovered
     from runner.runtime import Runtime
@@ -104,20 +105,20 @@ def passing_over(
         if run.is_test:
             settings = stack.enter_context(on_a_copy(settings))
         alone = stack.enter_context(having_workers(settings.data))
-        shared = use_broker(stack, settings, run)
+        broker = use_broker(stack, settings, run)
         from tasks.app import get_runtime  # only now: the app reads the broker from the environment
 
         configure_logs(getattr(logging, loglevel.upper()))
         runtime = get_runtime()
         runtime.stdin = find_piped_input()
-        ready = prepare_pass(runtime, job, run, cold=alone and shared is None)
+        ready = prepare_pass(runtime, job, run, cold=alone and not broker.shared)
         if ready.discovered is not None:
             from cli.discover import say_discovered
 
             say_discovered(ready.discovered)
         _say_held(runtime, job)
         if not run.discover_only:
-            _work(runtime, job, ready, concurrency, loglevel, shared)
+            _work(runtime, job, ready, concurrency, loglevel, broker)
         yield runtime, ready.discovered
 
 
@@ -131,16 +132,20 @@ def _say_held(runtime: Runtime, job: str) -> None:
 
 
 def _work(
-    runtime: Runtime, job: str, ready: Ready, concurrency: int, loglevel: str, shared: str | None
+    runtime: Runtime, job: str, ready: Ready, concurrency: int, loglevel: str, broker: UsedBroker
 ) -> None:
-    from cli.brokers import SharedWorkers
     from cli.processes import make_worker, running
     from cli.progress import show_progress
     from runner.single_pass import work_until_nothing_is_due
     from tasks.app import RUN_VARIABLE
 
-    if shared is not None:
-        show_progress(job, work_until_nothing_is_due(runtime, job, SharedWorkers(shared).see_to))
+    if broker.shared:
+        show_progress(job, work_until_nothing_is_due(runtime, job, broker.see_to))
         return
     with running([make_worker(concurrency, loglevel, {RUN_VARIABLE: ready.run.to_json()})]) as workers:
-        show_progress(job, work_until_nothing_is_due(runtime, job, workers.see_to))
+
+        def see_to_all() -> None:
+            broker.see_to()
+            workers.see_to()
+
+        show_progress(job, work_until_nothing_is_due(runtime, job, see_to_all))

@@ -13,6 +13,8 @@ from cli.lines import write_line
 from cli.options import concurrency_option, count_processors, loglevel_option
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pipeline.settings import Settings
 
 
@@ -52,22 +54,25 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         with open_db(settings.db_path):
             pass  # made and migrated once, and refused here if it cannot be used
         stop_on_signals()
-        _enter_broker(stack, settings)
+        see_to_broker = _enter_broker(stack, settings)
         count = concurrency or count_processors()
         write_line(
             f"celeriac is up: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
             f"{settings.db_path}{_say_dashboard(port)}. Ctrl-C stops it; nothing is lost.",
             err=True,
         )
-        _run_until_interrupted(count, loglevel, port)
+        _run_until_interrupted(count, loglevel, port, see_to_broker)
 
 
-def _enter_broker(stack: ExitStack, settings: Settings) -> None:
+def _enter_broker(stack: ExitStack, settings: Settings) -> Callable[[], None]:
+    """Have a broker; how to see to it."""
     from runner.broker import embedded_broker
 
-    if settings.broker_url is None:
-        # in the environment, for the processes that are started
-        os.environ["CELERIAC_BROKER_URL"] = stack.enter_context(embedded_broker(settings))
+    if settings.broker_url is not None:
+        return lambda: None
+    broker = stack.enter_context(embedded_broker(settings))
+    os.environ["CELERIAC_BROKER_URL"] = broker.url  # for the processes that are started
+    return broker.see_to
 
 
 def _say_dashboard(port: int) -> str:
@@ -84,7 +89,7 @@ def _can_show() -> bool:
     return find_spec("fastapi") is not None
 
 
-def _run_until_interrupted(count: int, loglevel: str, port: int) -> None:
+def _run_until_interrupted(count: int, loglevel: str, port: int, see_to_broker: Callable[[], None]) -> None:
     from cli.processes import make_beat, make_dashboard, make_worker, running
 
     processes = [make_worker(count, loglevel, {}), make_beat(loglevel, {})]
@@ -93,6 +98,7 @@ def _run_until_interrupted(count: int, loglevel: str, port: int) -> None:
     with running(processes) as children:
         try:
             while True:
+                see_to_broker()
                 children.see_to()
                 time.sleep(0.5)
         except KeyboardInterrupt:

@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import redis
+import structlog
 
 from pipeline.errors import BrokerUnavailableError
 from runner.deathbed import die_with_parent
@@ -35,6 +37,10 @@ START_SECONDS = 15.0
 
 PREFIX = "celeriac-"
 """How the name of an embedded broker's directory begins."""
+
+SOCKET = "broker.sock"
+
+log = structlog.get_logger(__name__)
 
 
 def find_broker_url(settings: Settings) -> str:
@@ -85,44 +91,102 @@ def _note_path(settings: Settings) -> Path:
     return settings.data / "broker.json"
 
 
+class EmbeddedBroker:
+    """A broker of our own, on a socket in a directory of its own. With `announce` other shells find it by a note."""
+
+    def __init__(self, settings: Settings, directory: Path, *, announce: bool) -> None:
+        self.url = f"redis+socket://{directory / SOCKET}"
+        self._settings, self._directory, self._announce = settings, directory, announce
+        self._server = self._start()
+
+    def see_to(self) -> None:
+        """
+        Start the server again if it has ended; workers come back to it by themselves.
+
+        What it held, the sweep sends again. Raises `BrokerUnavailableError` when it does not start.
+        """
+        if self._server.poll() is not None:
+            log.warning("the broker ended; starting it again", exit_code=self._server.returncode)
+            (self._directory / SOCKET).unlink(missing_ok=True)
+            self._server = self._start()
+
+    def stop(self) -> None:
+        """Stop the server, and take back the note."""
+        if self._announce:
+            _note_path(self._settings).unlink(missing_ok=True)
+        _end(self._server)
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        server = start_server(self._directory)
+        try:
+            _wait_until_reachable(server, self.url)
+            if self._announce:
+                _write_note(self._settings, server.pid, self.url)
+        except BaseException:
+            _end(server)
+            raise
+        return server
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    server.terminate()
+    try:
+        server.wait(timeout=10)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        server.wait()
+
+
 @contextmanager
-def embedded_broker(settings: Settings, *, announce: bool = True) -> Iterator[str]:
+def embedded_broker(settings: Settings, *, announce: bool = True) -> Iterator[EmbeddedBroker]:
     """
-    Run a broker of our own while the block runs; its URL.
+    Run a broker of our own while the block runs.
 
     With `announce` other shells find it through a note in the data directory. Raises
     `BrokerUnavailableError` when no server can be found or started.
     """
     _forget_killed(settings)
-    directory = tempfile.mkdtemp(prefix=PREFIX)  # 0700, and short: a socket's path has 107 bytes at most
-    url = f"redis+socket://{directory}/broker.sock"
-    server = start_server(Path(directory))
+    directory = Path(
+        tempfile.mkdtemp(prefix=PREFIX)
+    )  # 0700, and short: a socket's path has 107 bytes at most
     try:
-        _wait_until_reachable(server, url)
-        if announce:
-            _write_note(settings, server.pid, url)
-        yield url
-    finally:
-        if announce:
-            _note_path(settings).unlink(missing_ok=True)
-        server.terminate()
+        broker = EmbeddedBroker(settings, directory, announce=announce)
         try:
-            server.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+            yield broker
+        finally:
+            broker.stop()
+    finally:
         shutil.rmtree(directory, ignore_errors=True)
 
 
 def _forget_killed(settings: Settings) -> None:
-    """Remove the directory of a broker whose command was killed, as its note names it."""
-    if _note_path(settings).exists() and find_embedded(settings) is None:
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-            url = json.loads(_note_path(settings).read_text())["url"]
-            directory = Path(url.removeprefix("redis+socket://")).parent
-            if directory.name.startswith(PREFIX):
-                shutil.rmtree(directory, ignore_errors=True)
-        _note_path(settings).unlink(missing_ok=True)
+    """Remove the directory of a broker that was killed with its command, as its note names it."""
+    note = _note_path(settings)
+    try:
+        directory = Path(str(json.loads(note.read_text())["url"]).removeprefix("redis+socket://")).parent
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, KeyError, TypeError):
+        note.unlink(missing_ok=True)
+        return
+    if has_listener(directory / SOCKET):
+        return  # one that does not answer just now is somebody's all the same
+    if directory.name.startswith(PREFIX):
+        shutil.rmtree(directory, ignore_errors=True)
+    note.unlink(missing_ok=True)
+
+
+def has_listener(path: Path) -> bool:
+    """Tell whether a process holds a socket open, be it too busy to answer."""
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(2)
+        try:
+            client.connect(str(path))
+        except (ConnectionRefusedError, FileNotFoundError, NotADirectoryError):
+            return False
+        except (OSError, ValueError):
+            return path.is_socket()
+    return True
 
 
 def start_server(directory: Path) -> subprocess.Popen[bytes]:
@@ -130,7 +194,7 @@ def start_server(directory: Path) -> subprocess.Popen[bytes]:
     log_file = directory / "broker.log"
     arguments = [
         find_server(),
-        *("--port", "0", "--unixsocket", str(directory / "broker.sock"), "--unixsocketperm", "700"),
+        *("--port", "0", "--unixsocket", str(directory / SOCKET), "--unixsocketperm", "700"),
         *("--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"),
         *("--dir", str(directory), "--daemonize", "no"),
     ]

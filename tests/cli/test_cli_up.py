@@ -73,6 +73,17 @@ def test_a_running_up_serves_other_shells_until_it_is_interrupted(
     assert list_processes() == []
 
 
+def test_its_broker_may_be_killed_and_the_work_goes_on(up, conn, shell, eventually, folder):
+    from pipeline.settings import load_settings
+    from runner.broker import find_embedded
+
+    pid = json.loads((folder / "data" / "broker.json").read_text())["pid"]
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: find_embedded(load_settings()) is not None)
+    assert shell("enqueue", "hand", "x", "--data", json.dumps({"path": "a.txt"})).code == exit_codes.OK
+    eventually(lambda: count_done(conn) == 1)
+
+
 def test_killed_it_leaves_no_process_and_the_next_one_runs_until_sigterm(
     up, start, eventually, is_ready, folder, list_processes
 ):
@@ -112,8 +123,8 @@ def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(
     from pipeline.settings import load_settings
     from runner.broker import embedded_broker
 
-    with embedded_broker(load_settings(), announce=False) as url:
-        monkeypatch.setenv("CELERIAC_BROKER_URL", url)
+    with embedded_broker(load_settings(), announce=False) as broker:
+        monkeypatch.setenv("CELERIAC_BROKER_URL", broker.url)
         process = start("worker", "--concurrency", "1", "--queues", "celery", "--hostname", "mine@%h")
         eventually(is_ready)
         assert shell("run", "notes").code == exit_codes.OK

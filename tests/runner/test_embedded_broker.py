@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -79,10 +80,12 @@ def test_a_server_that_cannot_be_started_is_said_so(settings, monkeypatch, tmp_p
     fake.write_text("#!/bin/sh\nexit 3\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with pytest.raises(BrokerUnavailableError, match="exit code 3"), embedded_broker(settings):
         pass
     assert find_embedded(settings) is None
     assert not (settings.data / "broker.json").exists()
+    assert list(tmp_path.glob(f"{PREFIX}*")) == []
 
 
 def test_the_directory_of_a_killed_broker_is_removed_by_the_next(tmp_path):
@@ -94,3 +97,31 @@ def test_the_directory_of_a_killed_broker_is_removed_by_the_next(tmp_path):
     with embedded_broker(settings, announce=False):
         assert not left_over.exists()
         assert not (tmp_path / "broker.json").exists()
+
+
+def read_pid(settings):
+    return json.loads((settings.data / "broker.json").read_text())["pid"]
+
+
+def test_a_broker_that_was_killed_is_started_again_where_it_was(settings):
+    with embedded_broker(settings) as broker:
+        broker.see_to()
+        pid = read_pid(settings)
+        os.kill(pid, signal.SIGKILL)
+        while is_reachable(broker.url):
+            pass
+        broker.see_to()
+        assert is_reachable(broker.url)
+        assert find_embedded(settings) == broker.url
+        assert read_pid(settings) != pid
+
+
+def test_a_broker_that_is_too_busy_to_answer_is_not_taken_for_a_killed_one(settings):
+    with embedded_broker(settings) as broker:
+        os.kill(read_pid(settings), signal.SIGSTOP)
+        try:
+            with embedded_broker(settings, announce=False):
+                pass
+        finally:
+            os.kill(read_pid(settings), signal.SIGCONT)
+        assert find_embedded(settings) == broker.url
