@@ -36,27 +36,29 @@ class ProcessTree:
     def end(self) -> None:
         """Ask all to end, and kill those that do not; return when they are gone or cannot be killed."""
         for number, seconds in ((signal.SIGTERM, TERM_SECONDS), (signal.SIGKILL, KILL_SECONDS)):
-            until = time.monotonic() + seconds
-            while self._signal(number) and time.monotonic() < until:
+            until, told = time.monotonic() + seconds, set[int]()
+            while self._signal(number, told) and time.monotonic() < until:
                 time.sleep(_LOOK_SECONDS)
 
-    def _signal(self, number: int) -> bool:
-        """Signal all that live; tell whether there were any."""
+    def _signal(self, number: int, told: set[int]) -> bool:
+        """Signal all that live and were not told yet: a second signal means "at once" to some. Were there any?"""
         if not _PROC.joinpath("self").exists():
-            return self._signal_group(number)
-        found = list(self._find())
-        for pid in found:
+            return self._signal_group(number, told)
+        found = set(self._find())
+        for pid in found - told:
             with suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, number)
+        told |= found
         return bool(found)
 
-    def _signal_group(self, number: int) -> bool:
+    def _signal_group(self, number: int, told: set[int]) -> bool:
         if self.leader is None:
             return False
         try:
-            os.killpg(self.leader, number)
+            os.killpg(self.leader, 0 if self.leader in told else number)
         except (ProcessLookupError, PermissionError):
             return False
+        told.add(self.leader)
         return True
 
     def _find(self) -> Iterator[int]:

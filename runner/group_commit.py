@@ -77,8 +77,9 @@ class GroupCommit:
         if claimed is None:
             log.debug("nothing to claim", item_id=item_id, stage=stage, attempt=attempt)
             return
+        begun = time.monotonic()  # of this one: other threads begin others meanwhile
         ending = run_claimed(self._runtime, claimed)
-        claimed.took_ms = int((time.monotonic() - self._begun) * 1000)
+        claimed.took_ms = int((time.monotonic() - begun) * 1000)
         wait_for_room(claimed.costs.write)
         claimed.write_log()  # while nobody waits for it
         if is_big(ending):

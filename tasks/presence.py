@@ -11,7 +11,7 @@ from pipeline.errors import TrackerNewerError
 from runner.presence import Presence
 from tasks.app import app, get_runtime
 from tasks.line import PresenceLine
-from tasks.newer import stop_worker
+from tasks.newer import UNUSABLE, stop_worker
 from tracker.clock import now_ms
 from tracker.workers import BEAT_SECONDS
 
@@ -63,17 +63,21 @@ def list_processes(pool: Any) -> list[int]:
 
 @signals.worker_shutdown.connect
 def leave(sender: Any, **_: Any) -> None:
-    """Say that the worker stops; Celery may tell it twice."""
-    _try(Presence(get_runtime(), PresenceLine(app), sender.hostname, STARTED_AT).leave)
+    """Say that the worker stops; Celery may tell it twice. Its exit code says if the file is too new for it."""
+    if not _try(Presence(get_runtime(), PresenceLine(app), sender.hostname, STARTED_AT).leave):
+        sender.exitcode = UNUSABLE  # also when a child met the file first, and could only ask for a stop
 
 
-def _try(act: Callable[[], None]) -> None:
+def _try(act: Callable[[], None]) -> bool:
+    """Say something of this worker; False when the file is too new for it."""
     try:
         act()
     except TrackerNewerError as error:
         stop_worker(error)
+        return False
     except Exception as error:  # noqa: BLE001 - a worker whose word is not heard goes on working, and says it again
         log.warning("could not say that this worker lives", error=str(error))
+    return True
 
 
 app.steps["consumer"].add(SaysItLives)

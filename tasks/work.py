@@ -64,6 +64,7 @@ def run_batch(stage: str, attempts: list[tuple[int, int]]) -> None:
 )
 def discover(job_id: str, run_id: int | None = None, *, scheduled: bool = False) -> None:
     """Look for a job's items; see `runner.discover`."""
+    TIME_LIMIT.begin()  # what struck the stage before, after its handler had ended, is not this one's
     with TIME_LIMIT.applies():
         discovering.discover(get_runtime(), job_id, scheduled=scheduled, run_id=run_id)
 

@@ -307,3 +307,11 @@ def test_other_commands_are_left_alone(run, pid_file, tmp_path):
     other.touch()
     thread.join(20)
     assert not thread.is_alive()
+
+
+def test_who_is_asked_to_end_is_asked_once(run, tmp_path):
+    begun, asked = tmp_path / "begun", tmp_path / "asked"
+    script = f"trap 'echo x >> {asked}' TERM; echo > {begun}; for n in 1 2 3 4 5 6 7 8; do sleep 0.1; done"
+    with pytest.raises(TimeoutError, match="stopped"):
+        run(["sh", "-c", script], stop_asked=begun.exists)
+    assert asked.read_text() == "x\n"

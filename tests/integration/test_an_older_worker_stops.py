@@ -72,6 +72,7 @@ def test_workers_and_beat_of_an_older_release_stop_and_a_newer_one_does_the_rest
     before = read_everything(house)
     house.wait(lambda: all(process.poll() is not None for process in older), 120)
     assert read_everything(house) == before
+    assert older[0].returncode == 4
     assert house.logs().count(WORDS) >= 2
     refused = house.celeriac("worker")
     assert refused.returncode == 4

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from celery.exceptions import SoftTimeLimitExceeded
+
 import tracker
+from handlers.time_limit import TIME_LIMIT
 from tasks import discover, run_stage, sweep
 from tasks.app import get_runtime
 
@@ -27,6 +30,18 @@ def test_stages_on_other_queues_are_worked_there(app, write_jobs, work):
 def test_a_message_about_nothing_is_dropped(app, write_jobs):
     write_jobs(demo={})
     run_stage(99, "fetch", 1)
+
+
+def test_a_limit_that_struck_the_stage_before_ends_no_discovery(app, write_jobs, work):
+    def strike():
+        raise SoftTimeLimitExceeded
+
+    write_jobs(demo={})
+    run_stage(99, "fetch", 1)
+    TIME_LIMIT.strike(strike)  # after its handler had ended
+    discover("demo")
+    work()
+    assert tracker.get_job_stats(get_runtime().tracker, "demo")["done"] == 3
 
 
 def test_the_sweep_has_a_job_discovered_that_nobody_looked_at_yet(app, write_jobs, work):
