@@ -184,7 +184,7 @@ def _say_pause(place: Place, pause: Paused) -> Words:
 def find_over_budget(place: Place) -> Words | None:
     """Find that a budget is reached, and its stage costs something."""
     hold = place.find_hold()
-    if hold is None or not place.goes_out:
+    if hold is None or place.state is not State.READY:  # what is sent already, no budget holds back
         return None
     per = {"usd_per_day": "a day", "usd_total": "in all"}.get(hold.cap, "an item")
     whose = " for everything" if hold.job == EVERYTHING else ""

@@ -216,6 +216,6 @@ def _bind(conn: Connection, asked: Asked, change: Change) -> dict[str, Any]:
 
 
 def _write_places(asked: Asked) -> str | None:
-    if asked.places is None or (asked.act.reach is Reach.REST and asked.stage is not None):
+    if asked.places is None or asked.act.only_ended_items or (asked.act.reach is Reach.REST and asked.stage):
         return None  # items were chosen by a stage of theirs; what is meant is the stage that was named
     return json.dumps([list(place) for place in asked.places], ensure_ascii=False, separators=(",", ":"))

@@ -161,7 +161,8 @@ def _list_failed(
 def choose_filter(conn: Connection, choice: Choice, cursor: Cursor, limit: int) -> Page | None:
     """Take what a filter selects, items or stages of items: `{"by": "filter", "text": FILTER}`."""
     after = None if cursor is None else selecting.Cursor(*cursor)
-    found = selecting.select_page(conn, parse_filter(choice.how["text"]), after=after, limit=limit).rows
+    wanted = parse_filter(choice.how["text"])
+    found = selecting.select_page(conn, wanted, after=after, limit=limit, now=choice.asked_at).rows
     if not found:
         return None
     rows = [row for row in found if row.job_id == found[0].job_id]

@@ -170,7 +170,7 @@ WRITE_CLOSING = """
 INSERT INTO notice_messages (notice_id, channel, kind, written_at, due_at)
 SELECT DISTINCT notice_id, channel, 'closed', :now, :now
   FROM notice_messages
- WHERE notice_id = :notice_id AND kind = 'opened' AND sent_at IS NOT NULL
+ WHERE notice_id = :notice_id AND kind <> 'closed' AND sent_at IS NOT NULL
 """
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError, OperatorError
+from tracker.actions import list_unfinished
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
@@ -39,13 +40,13 @@ def rename_stage(conn: Connection, job_id: str, old: str, new: str, by: str | No
     Give a stage another name. Its messages on the way find nothing to claim, and are sent again under the new one.
 
     Raises `NotFoundError` for a stage that the job has not, and `OperatorError` when the new name is taken, attempts
-    of it run, or an earlier rename is not through. `carry_history` does the rest. Commits.
+    of it run, or an earlier rename or an action is not through. `carry_history` does the rest. Commits.
     """
     with write(conn):
         counts = stage_stats(conn, job_id)
         _refuse(conn, job_id, old, new, counts)
         asked = {"job_id": job_id, "old": old, "new": new, "now": now_ms()}
-        for statement in (TAKE_BACK, FORGET_EMPTY_COUNTS, *RENAMES.values()):
+        for statement in (TAKE_BACK, FORGET_EMPTY_COUNTS, DROP_SECOND_PAUSE, *RENAMES.values()):
             conn.execute(statement, asked)
         conn.execute(NOTE_RENAME, asked)
         of = counts.get(old, {})
@@ -72,12 +73,23 @@ def _refuse(
         )
     if any(renamed.job == job_id for renamed in list_renames(conn)):
         raise OperatorError(f"an earlier rename of a stage of {job_id!r} is not through yet: try again soon")
+    if any(action.job_id in {job_id, None} for action in list_unfinished(conn)):
+        raise OperatorError(
+            f"somebody's action on {job_id!r} is not through yet, and may name the stage: try again soon"
+        )
 
 
 TAKE_BACK = """
 UPDATE item_stages
    SET queued_at = NULL, resend_at = NULL
  WHERE job_id = :job_id AND stage = :old AND status = 'pending' AND queued_at IS NOT NULL
+"""
+
+# What waits for the rename may be paused under both names.
+DROP_SECOND_PAUSE = """
+DELETE FROM pauses
+ WHERE job_id = :job_id AND stage = :new
+   AND EXISTS (SELECT 1 FROM pauses p WHERE p.job_id = :job_id AND p.stage = :old)
 """
 
 FORGET_EMPTY_COUNTS = "DELETE FROM stage_counts WHERE job_id = :job_id AND stage = :new"

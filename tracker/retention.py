@@ -29,14 +29,18 @@ READ_FIRST_EVENT = "SELECT at FROM events WHERE event_id >= :id ORDER BY event_i
 LAST_EVENT = "SELECT max(event_id) FROM events"
 FORGET_EVENTS = """
 DELETE FROM events
- WHERE event_id IN (SELECT event_id FROM events WHERE event_id < :below ORDER BY event_id LIMIT :limit)
+ WHERE event_id IN (SELECT event_id FROM events WHERE event_id < :below AND at < :before ORDER BY event_id LIMIT :limit)
 """
 
 READ_FIRST_COST = "SELECT spent_at FROM costs WHERE cost_id >= :id ORDER BY cost_id LIMIT 1"
 LAST_COST = "SELECT max(cost_id) FROM costs"
 FORGET_COSTS = """
 DELETE FROM costs
- WHERE cost_id IN (SELECT cost_id FROM costs WHERE cost_id < :below ORDER BY cost_id LIMIT :limit)
+ WHERE cost_id IN (SELECT cost_id
+                     FROM costs
+                    WHERE cost_id < :below AND spent_at < :before
+                    ORDER BY cost_id
+                    LIMIT :limit)
 """
 
 
@@ -48,7 +52,7 @@ SELECT max(log_id), count(*)
 """
 FORGET_ATTEMPT_LOGS = """
 DELETE FROM attempt_logs
- WHERE log_id > :after AND log_id <= :upto
+ WHERE log_id > :after AND log_id <= :upto AND ended_at < :before
    AND NOT EXISTS (SELECT 1 FROM item_stages s
                     WHERE s.item_id = attempt_logs.item_id AND s.stage = attempt_logs.stage
                       AND s.attempt = attempt_logs.attempt AND s.status = 'failed')
@@ -57,7 +61,11 @@ DELETE FROM attempt_logs
 
 @dataclass(frozen=True, slots=True)
 class _Log:
-    """A table that only grows at its end: how to find what is older than an instant, and to forget it."""
+    """
+    A table that only grows at its end: how to find what is older than an instant, and to forget it.
+
+    What is found is looked at once more: a clock that was behind for a while leads the search astray.
+    """
 
     first: str
     last: str
@@ -84,7 +92,7 @@ def find_end(conn: Connection, log: _Log, before: int) -> int:
 
 def _forget_log(conn: Connection, log: _Log, before: int) -> int:
     below = find_end(conn, log, before)
-    return _forget(conn, log.forget, {"below": below})
+    return _forget(conn, log.forget, {"below": below, "before": before})
 
 
 def _forget(conn: Connection, sql: str, asked: dict[str, int]) -> int:
@@ -178,7 +186,8 @@ def _forget_failures(conn: Connection, before: int) -> int:
 
 def _forget_attempt_logs(conn: Connection, before: int) -> int:
     """Forget what attempts logged, but the last ones of stages that are failed still."""
-    forgotten, asked = 0, {"after": 0, "below": find_end(conn, ATTEMPT_LOGS, before), "limit": LOGS_AT_ONCE}
+    below = find_end(conn, ATTEMPT_LOGS, before)
+    forgotten, asked = 0, {"after": 0, "below": below, "before": before, "limit": LOGS_AT_ONCE}
     while True:
         asked["upto"], count = conn.execute(NEXT_ATTEMPT_LOGS, asked).fetchone()
         if not count:

@@ -63,14 +63,15 @@ def select_page(
     after: Cursor | None = None,
     limit: int,
     newest_first: bool = False,
+    now: int | None = None,
 ) -> Page:
     """
     Select at most `limit` items, or stages, in the order of job, item and stage's name; from `after` on.
 
     The order is stable: what is added later comes later in its job. With `newest_first` it is the other way round.
-    Reads only.
+    Ages are told as of `now` (Unix ms), or of the present. Reads only.
     """
-    return _Selection(conn, wanted, newest_first=newest_first).read_page(after, limit)
+    return _Selection(conn, wanted, newest_first=newest_first, now=now).read_page(after, limit)
 
 
 def look_for_page(
@@ -150,8 +151,10 @@ class _Plan:
 class _Selection:
     """One filter over one tracker at one moment, with its plan for each job."""
 
-    def __init__(self, conn: Connection, wanted: Filter, *, newest_first: bool = False) -> None:
-        self._conn, self._wanted, self._now = conn, wanted, now_ms()
+    def __init__(
+        self, conn: Connection, wanted: Filter, *, newest_first: bool = False, now: int | None = None
+    ) -> None:
+        self._conn, self._wanted, self._now = conn, wanted, now_ms() if now is None else now
         self._newest_first = newest_first
         self._border: int | None = None
         self._plans: dict[str, _Plan] = {}

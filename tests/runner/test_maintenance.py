@@ -15,6 +15,7 @@ from runner import maintenance
 from runner.maintenance import do_chores
 from tracker.chores import find_last_chore
 from tracker.connection import write
+from tracker.retention import forget_costs, forget_events
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -139,6 +140,21 @@ def test_retention_forgets_what_is_older_than_it_is_kept_and_nothing_else(open_k
     assert conn.execute("SELECT count(*) FROM costs").fetchone()[0] == 2
     assert shop.result("old", "fetch") == {"n": 1}
     assert find_last_chore(conn, "retention").detail["history"] >= 1
+
+
+@pytest.mark.parametrize("behind", range(1, 8))
+def test_a_clock_that_was_behind_for_a_while_has_nothing_young_forgotten(open_kept, clock, behind):
+    shop = open_kept()
+    for number in range(8):
+        with time_machine.travel(NOON - timedelta(days=365 * (number == behind)), tick=False):
+            tracker.log_event(shop.conn, "papers", f"event {number}")
+            tracker.log_cost(shop.conn, "papers", 1.0, "x")
+    before = int((NOON - timedelta(days=90)).timestamp() * 1000)
+    forget_events(shop.conn, before)
+    forget_costs(shop.conn, before)
+    kinds = {row["kind"] for row in tracker.get_events(shop.conn, limit=1000)}
+    assert kinds >= {f"event {number}" for number in range(8) if number != behind}
+    assert shop.conn.execute("SELECT count(*) FROM costs").fetchone()[0] >= 7
 
 
 def test_the_last_failure_of_what_is_failed_still_is_kept_however_old(open_kept, clock):

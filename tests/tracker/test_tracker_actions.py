@@ -350,6 +350,23 @@ def test_what_old_actions_changed_is_forgotten_in_short_transactions(conn, add_o
     assert undo(conn, 4).done == 3
 
 
+def test_ages_are_told_as_of_when_it_was_asked_for_however_late_it_goes_on(conn, add_opened):
+    how = {"by": "filter", "text": "status:failed age:<1h"}
+    with time_machine.travel(datetime(2026, 3, 1, tzinfo=UTC), tick=False) as clock:
+        fail(conn, *add_opened(*"abcd"))
+        clock.shift(3000)
+        assert do(conn, "retry", how=how, batches=1).done == 2
+        clock.shift(1200)
+        (left_over,) = actions.list_unfinished(conn)
+        assert do(conn, "retry", how=how).action_id == left_over.action_id
+    assert actions.get_action(conn, left_over.action_id).done == 4
+
+
+def test_items_that_are_reopened_by_a_stage_begin_again_with_all_of_theirs(conn, busy, stage_statuses):
+    do(conn, "reopen", how={"by": "filter", "text": "stage:fetch status:failed"})
+    assert set(stage_statuses("failed")) == {"pending"}
+
+
 def test_one_that_is_not_finished_is_remembered_and_keeps_no_other(conn, add_opened):
     add_opened("a")
     for number in range(3):

@@ -7,9 +7,10 @@ from tracker_life import check_now
 
 import tracker
 from pipeline.errors import NotFoundError, OperatorError
-from tracker import claims
+from tracker import actions, claims, pauses
 from tracker.endings import Ending, Failure
 from tracker.moves import settle
+from tracker.pauses import Target
 from tracker.renaming import RENAMES, carry_history, list_renames, rename_stage
 
 STAGES = ["fetch", "extract", "store"]
@@ -151,3 +152,19 @@ def test_a_name_that_was_used_before_and_has_no_items_left_is_free(conn, worked)
     rename(conn, "get", "fetch")
     assert tracker.stage_stats(conn, "papers")["fetch"]["done"] == 1
     check_now(conn)
+
+
+def test_a_pause_under_both_names_is_one_afterwards(conn, worked):
+    for stage in ("fetch", "get"):
+        pauses.pause(conn, Target.of_stage("papers", stage), stage, None, "ann")
+    rename(conn)
+    assert [(each.stage, each.reason) for each in pauses.list_pauses(conn)] == [("get", "fetch")]
+
+
+def test_it_is_refused_while_somebodys_action_is_not_through(conn, worked):
+    how = {"by": "filter", "text": "stage:fetch status:failed"}
+    actions.begin(conn, "retry", "papers", None, how, by="bob", total=1)
+    with pytest.raises(OperatorError, match="not through yet"):
+        rename(conn)
+    with pytest.raises(OperatorError, match="not through yet"):
+        rename(conn)
