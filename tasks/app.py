@@ -16,6 +16,7 @@ from runner.broker import choose_tls, find_broker_url
 from runner.clock_steps import ClockSteps
 from runner.context import RunContext
 from runner.runtime import Runtime
+from tasks.heartbeats import use_prompt_heart
 from tasks.publisher import TRACKER_QUEUE, CeleryPublisher
 from tasks.stopping import is_stopping
 from tasks.transport import use_bulk_transport
@@ -28,6 +29,7 @@ FAR_VARIABLE = "CELERIAC_FAR"
 
 _settings = load_settings()
 use_bulk_transport(_settings.together)
+use_prompt_heart()
 app = Celery("celeriac")
 app.conf.update(
     broker_url=find_broker_url(_settings),
