@@ -16,7 +16,7 @@ from runner.needed_results import NeededResults
 from runner.replay import ReadingDesk, StoredResult, read_stored, read_whole
 from runner.sandbox import Ran, run_aside
 from tracker.events import append_event, log_cost
-from tracker.reprocessing import Made, MeantItem, count_as_done, list_first
+from tracker.reprocessing import Basis, Made, MeantItem, count_as_done, list_first
 from tracker.results import NeededResult
 
 if TYPE_CHECKING:
@@ -55,13 +55,18 @@ class CanaryStage:
 
 @dataclass(frozen=True, slots=True)
 class CanaryItem:
-    """One item of a canary: what was run of it, and the stages that have to wait for others that were not."""
+    """
+    One item of a canary: what was run of it, and the stages that have to wait for others that were not.
+
+    `basis` is what it was run on: the results count only while that is what the item has.
+    """
 
     item_id: int
     key: str
     meant: Sequence[str]
     stages: Sequence[CanaryStage]
     left: Sequence[str]
+    basis: Basis
 
 
 def run_canary(runtime: Runtime, job: JobSpec, how: Mapping[str, Any], count: int) -> Iterator[CanaryItem]:
@@ -75,7 +80,7 @@ def run_canary(runtime: Runtime, job: JobSpec, how: Mapping[str, Any], count: in
 
 
 def _run_item(runtime: Runtime, job: JobSpec, item: MeantItem) -> CanaryItem:
-    meant = item.stages
+    meant = tuple(item.attempts)
     fresh: dict[str, NeededResult] = {}
     done: list[CanaryStage] = []
     unsettled, left = set[str](), list[str]()
@@ -90,7 +95,7 @@ def _run_item(runtime: Runtime, job: JobSpec, item: MeantItem) -> CanaryItem:
                 unsettled.add(spec.name)
             elif follows:
                 unsettled.add(spec.name)
-    return CanaryItem(item.item_id, item.key, meant, tuple(done), tuple(left))
+    return CanaryItem(item.item_id, item.key, meant, tuple(done), tuple(left), item.basis)
 
 
 def _note(done: CanaryStage, fresh: dict[str, NeededResult], unsettled: set[str], job: JobSpec) -> None:
@@ -169,17 +174,22 @@ def approve_canary(runtime: Runtime, job_id: str, canary: Sequence[CanaryItem], 
     """
     Let the results of a canary count; the ids of the items that were seen to. Commits item by item.
 
-    What follows from a result that is another one is left for workers, and so is what could not count.
+    What follows from a result that is another one is left for workers. So is what could not count, and an item that has
+    other data by now or of which something meant was done since: that would be replaced by what is older.
     """
     seen_to: list[int] = []
     for one in canary:
         made = {done.stage: done.made for done in one.stages if done.made is not None}
-        if made:
-            count_as_done(runtime.tracker, one.item_id, one.meant, made, by=by, worker=runtime.worker)
+        if made and _count(runtime, one, made, by):
             seen_to.append(one.item_id)
     if seen_to:
         append_event(runtime.tracker, job_id, "approve_canary", None, None, None, by, {"items": len(seen_to)})
     return seen_to
+
+
+def _count(runtime: Runtime, one: CanaryItem, made: Mapping[str, Made], by: str) -> bool:
+    settled = count_as_done(runtime.tracker, one.item_id, one.basis, made, by=by, worker=runtime.worker)
+    return settled is not None
 
 
 def count_changed(canary: Sequence[CanaryItem]) -> dict[str, float]:

@@ -29,7 +29,7 @@ from runner.canary import CanaryItem, CanaryStage
 from runner.replay import StoredResult
 from runner.sandbox import Ran
 from tracker.clock import now_ms
-from tracker.reprocessing import Made
+from tracker.reprocessing import Basis, Made
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping, Sequence
@@ -139,7 +139,12 @@ def _forget_old(folder: Path) -> None:
 
 
 def read_canary(settings: Settings, job: str, name: str) -> KeptCanary:
-    """Read a canary as it stands. Raises `NotFoundError` for one that is not kept, or is another job's."""
+    """
+    Read a canary as it stands.
+
+    Raises `NotFoundError` for one that is not kept, or is another job's, and `OperatorError` for one of an older
+    version, which did not keep what its results were made on.
+    """
     try:
         with _path(settings.data / FOLDER, name).open() as file:
             is_running = _is_locked(file)  # before it is read: its last line is written before it is let go
@@ -183,8 +188,13 @@ def _is_locked(file: IO[str]) -> bool:
 
 
 def _read_item(said: Mapping[str, Any]) -> CanaryItem:
+    if "basis" not in said:
+        raise OperatorError(
+            "the canary was run by an older version of Celeriac, and cannot count: begin another one"
+        )
     stages = tuple(_read_stage(one) for one in said["stages"])
-    return CanaryItem(said["item_id"], said["key"], said["meant"], stages, said["left"])
+    basis = Basis(**said["basis"])
+    return CanaryItem(said["item_id"], said["key"], said["meant"], stages, said["left"], basis)
 
 
 def _read_stage(said: Mapping[str, Any]) -> CanaryStage:

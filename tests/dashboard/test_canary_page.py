@@ -195,6 +195,18 @@ def test_one_that_runs_is_followed_and_cannot_be_gone_on_with(visit, pages, conn
     assert results(conn) == OLD
 
 
+def test_one_of_an_older_version_is_refused_in_words(visit, pages, conn, file_of):
+    path = file_of("two")
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    for said in lines:
+        said.pop("basis", None)
+    path.write_text("".join(json.dumps(said) + "\n" for said in lines))
+    for answer in (visit().get(pages["two"]), visit().post(f"{pages['two']}/go-on")):
+        assert answer.status_code == 503
+        assert "run by an older version of Celeriac" in answer.text
+    assert results(conn) == OLD
+
+
 def test_old_ones_are_forgotten_when_another_begins(visit, pages, file_of):
     os.utime(file_of("two"), (time.time() - 90_000,) * 2)
     url = begin(visit(), "1")

@@ -17,6 +17,7 @@ from runner.comparing import compare_stored
 from runner.reprocess import make_wish, quote, reprocess
 from runner.sweep import sweep
 from tracker.history import list_history
+from tracker.items import set_data
 
 KEYS = ("a", "b", "c", "d")
 THREE = {"papers": job(step("fetch"), step("extract"), step("store"))}
@@ -297,6 +298,37 @@ def test_a_canary_that_fails_says_so_and_changes_nothing(shop):
     assert [done.has_failed for done in tried[0].stages] == [True]
     assert approve_canary(shop.runtime, "papers", tried, "ann") == []
     assert shop.status("a") == "done"
+
+
+def test_what_was_done_after_the_canary_is_not_replaced_by_what_is_older(shop):
+    renew(shop, lambda _: {"n": 8})
+    wish, tried = try_out(shop)
+    shop.acts["fetch"] = lambda _: {"n": 9}
+    rerun(shop, stage="fetch", filter_text="key:a")
+    seen_to = approve_canary(shop.runtime, "papers", tried, "ann")
+    assert [shop.result(key, "fetch") for key in "ab"] == [{"n": 9}, {"n": 8}]
+    assert seen_to == [shop.item_id("b")]
+    assert reprocess(shop.runtime, wish, "ann", seen_to=seen_to).items == 3
+    assert shop.status("a", "fetch") == "pending"
+
+
+def test_a_stage_that_is_to_run_after_the_canary_is_left_to_workers(shop):
+    renew(shop, another_for_a)
+    _, tried = try_out(shop, count=1)
+    tracker.reset_stage(shop.conn, "papers", "fetch")
+    assert approve_canary(shop.runtime, "papers", tried, "ann") == []
+    assert (shop.status("a", "fetch"), shop.result("a", "fetch")) == ("pending", {"n": 1})
+
+
+def test_a_canary_made_of_other_data_does_not_count(shop):
+    renew(shop, another_for_a)
+    wish, tried = try_out(shop, count=1)
+    with tracker.write(shop.conn):
+        set_data(shop.conn, shop.item_id("a"), '{"rev": 2}', None)
+    assert approve_canary(shop.runtime, "papers", tried, "ann") == []
+    assert (shop.status("a", "fetch"), shop.result("a", "fetch")) == ("done", {"n": 1})
+    assert shop.events("approve_canary") == []
+    assert reprocess(shop.runtime, wish, "ann").items == 4
 
 
 def test_nothing_counts_while_the_job_is_paused(shop):
