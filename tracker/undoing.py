@@ -51,11 +51,20 @@ def find_undoable(conn: Connection, action_id: int | None = None) -> Action:
     if action.undone_by is not None:
         by = get_action(conn, action.undone_by).by
         raise NotUndoableError(f"action {action.action_id} ({action.act}) was undone already, by {by}")
-    if action.done and conn.execute(HAS_MEMORY, {"action_id": action.action_id}).fetchone() is None:
+    if _is_forgotten(conn, action):
         raise NotUndoableError(
             f"action {action.action_id} ({action.act}) is too long ago: what it changed is forgotten"
         )
     return action
+
+
+def _is_forgotten(conn: Connection, action: Action) -> bool:
+    """Tell whether what an action changed is forgotten, or may be at any time: that takes a while, batch by batch."""
+    if action.finished_at is not None:
+        kept = _find_kept(conn, REMEMBERED_ACTIONS, REMEMBERED_DAYS)
+        if action.asked_at < kept["before"] or action.action_id <= kept["last"]:
+            return True
+    return bool(action.done) and conn.execute(HAS_MEMORY, {"action_id": action.action_id}).fetchone() is None
 
 
 def find_unfinished_undo(conn: Connection, action: Action) -> Action | None:
@@ -252,7 +261,7 @@ def _step_back(
 REMEMBERED_ACTIONS = 20
 REMEMBERED_DAYS = 7
 
-# From one remembered action to the next, past all whose stages are forgotten.
+# From one remembered action to the next, past all whose stages are forgotten. An undo that is under way needs them.
 FIND_FORGETTABLE = """
 WITH RECURSIVE remembered (action_id) AS (
     SELECT min(action_id) FROM action_stages
@@ -266,6 +275,7 @@ SELECT a.action_id
  CROSS JOIN actions a ON a.action_id = remembered.action_id
  WHERE a.finished_at IS NOT NULL
    AND (a.asked_at < :before OR a.action_id <= :last)
+   AND NOT EXISTS (SELECT 1 FROM actions u WHERE u.action_id = a.undone_by AND u.finished_at IS NULL)
  LIMIT 1
 """
 
@@ -278,20 +288,27 @@ DELETE FROM action_stages
 """
 
 
+def _find_kept(conn: Connection, kept: int, days: float) -> dict[str, int]:
+    """Find which actions are remembered: those after the `last`, unless they were asked for `before` that time."""
+    last = conn.execute(NEWEST_BUT, {"kept": kept}).fetchone()
+    return {"before": now_ms() - int(days * DAY_MS), "last": last[0] if last else 0}
+
+
 def forget_old_actions(
     conn: Connection, kept: int = REMEMBERED_ACTIONS, days: float = REMEMBERED_DAYS, limit: int = 5000
 ) -> int:
     """
     Forget what the oldest action changed, if it is beyond the last `kept` or older than `days`.
 
-    Then it cannot be undone any more; it stays on record itself. One that is not finished is left alone. At most
-    `limit` stages in one transaction; how many were forgotten: call it until that is 0. Commits.
+    Then it cannot be undone any more; it stays on record itself. One that is not finished, or whose undo is not, is
+    left alone. At most `limit` stages in one transaction; how many were forgotten: call it until that is 0. Commits.
     """
-    last = conn.execute(NEWEST_BUT, {"kept": kept}).fetchone()
-    asked = {"before": now_ms() - int(days * DAY_MS), "last": last[0] if last else 0, "limit": limit}
-    found = conn.execute(FIND_FORGETTABLE, asked).fetchone()
-    if found is None:
+    asked = _find_kept(conn, kept, days)
+    if conn.execute(FIND_FORGETTABLE, asked).fetchone() is None:
         return 0
     with write(conn):
+        found = conn.execute(FIND_FORGETTABLE, asked).fetchone()  # its undo may have begun meanwhile
+        if found is None:
+            return 0
         conn.execute(FORGET_STAGES_OF, {"action_id": found[0], "limit": limit})
         return conn.changes()
