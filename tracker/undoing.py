@@ -176,6 +176,17 @@ STEPS = (
 )
 """What the action made of a stage, what it was before, the move back, and how: in this order, by legal moves only."""
 
+# When a stage of a fresh item began afresh, all of it that was pending went to backfill along with it.
+RESTORE_FRESH_LANES = """
+UPDATE item_stages
+   SET backfill = 0
+ WHERE backfill = 1 AND status = 'pending'
+   AND item_id IN (SELECT a.item_id
+                     FROM json_each(:item_ids) chosen
+                    CROSS JOIN action_stages a
+                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh = 1)
+"""
+
 RESTORE_LANES = """
 UPDATE item_stages
    SET backfill = a.backfill
@@ -236,6 +247,7 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
         rows = conn.execute(LIST_CHANGES, asked | {"made": made, "status": status}).fetchall()
         if rows:
             _step_back(conn, undo, target, f"[{','.join(row[0] for row in rows)}]", move, statement)
+    conn.execute(RESTORE_FRESH_LANES, asked)
     conn.execute(RESTORE_LANES, asked)
     conn.execute(RESTORE_AGAIN, asked)
     conn.execute(RESTORE_FRESH, asked)

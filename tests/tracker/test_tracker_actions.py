@@ -254,6 +254,13 @@ def test_an_undo_puts_everything_back_as_it_was(conn, busy, act, stage):
     assert read_rows(conn) == before
 
 
+def test_an_undo_puts_no_stage_of_a_new_item_behind_what_is_asked_for_again(conn, add_opened, read_stage):
+    (item_id,) = add_opened("a")
+    do(conn, "skip", "fetch")
+    undo(conn)
+    assert [read_stage(item_id, stage)["backfill"] for stage in STAGES] == [0, 0, 0]
+
+
 def test_an_undo_is_one_event_with_who_and_how_many(conn, busy):
     action = do(conn, "retry")
     undone = undo(conn)
