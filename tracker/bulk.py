@@ -19,7 +19,7 @@ from tracker.followers import recount_needs
 from tracker.plan import open_known
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.lifecycle import Move
     from tracker.connection import Connection
@@ -86,6 +86,25 @@ SELECT :action_id, s.item_id, s.stage, :made,
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
     ON CONFLICT DO NOTHING
 RETURNING item_id, json_array(item_id, stage)
+"""
+
+# What an act lets go on is not what it was asked for, but an undo has to put it back too.
+REMEMBER_WAITING = """
+INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
+                           retry_at, backfill, again, fresh)
+SELECT :action_id, s.item_id, s.stage, s.status,
+       (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
+       s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again,
+       (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN item_stages s INDEXED BY idx_item_stages_again ON s.item_id = chosen.value
+ WHERE s.again = 'waits'
+    ON CONFLICT DO NOTHING
+RETURNING item_id, stage
+"""
+
+FORGET_STAGE = """
+DELETE FROM action_stages WHERE action_id = :action_id AND item_id = :item_id AND stage = :stage
 """
 
 LOG_MOVES = """
@@ -175,10 +194,22 @@ def change_stages(conn: Connection, asked: Asked) -> Touched:
             _make(conn, asked, change, f"[{','.join(row[1] for row in rows)}]")
         places += len(rows)
         touched.update(row[0] for row in rows)
-    detail = {"action": asked.action_id}
-    note_released(conn, asked.action_id, release_waiting(conn, touched, asked.by, detail))
+    _release(conn, asked, touched)
     recount_needs(conn, touched)
     return Touched(places, len(touched))
+
+
+def _release(conn: Connection, asked: Asked, item_ids: Iterable[int]) -> None:
+    """Let run what waited for what an act changed, and remember it as it was; what still waits is not remembered."""
+    chosen = {"action_id": asked.action_id, "item_ids": json.dumps(list(item_ids))}
+    waiting = {(row[0], row[1]) for row in conn.execute(REMEMBER_WAITING, chosen).fetchall()}
+    released = release_waiting(conn, item_ids, asked.by, {"action": asked.action_id})
+    note_released(conn, asked.action_id, released)
+    waiting -= {(one.item_id, one.stage) for one in released}
+    conn.executemany(
+        FORGET_STAGE,
+        [{"action_id": asked.action_id, "item_id": item, "stage": stage} for item, stage in waiting],
+    )
 
 
 def _make(conn: Connection, asked: Asked, change: Change, places: str) -> None:

@@ -8,7 +8,7 @@ somebody else, the whole item is left as it is now.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotUndoableError
 from pipeline.lifecycle import MARK_DONE, MARK_FAILED, RESET, SKIP, Status
@@ -23,9 +23,10 @@ from tracker.injecting import take_back_injected
 from tracker.priorities import restore_priorities
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from pipeline.lifecycle import Move
+    from tracker.acts import Act
 
 DAY_MS = 86_400_000
 
@@ -128,6 +129,7 @@ COUNT_CHANGES = """
 SELECT count(*)
   FROM json_each(:item_ids) chosen
  CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
+ WHERE a.made IN (SELECT value FROM json_each(:made))
 """
 
 TO_PENDING_AGAIN = """
@@ -232,7 +234,6 @@ def undo_batch(conn: Connection, undo: Action, limit: int) -> Action:
 
 def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[int]) -> None:
     asked = {"action_id": target, "item_ids": json.dumps(item_ids)}
-    changed = conn.execute(COUNT_CHANGES, asked).fetchone()[0]
     if undo.detail["act"] == "inject":
         back = take_back_injected(conn, target, item_ids)
         add_done(conn, undo, back, len(item_ids) - back)
@@ -241,7 +242,9 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
         back = restore_priorities(conn, target, item_ids, undo.detail["priority"])
         add_done(conn, undo, back, len(item_ids) - back)
         return
+    act = ACTS[undo.detail["act"]]
     untouched = [row[0] for row in conn.execute(LIST_UNTOUCHED, asked).fetchall()]
+    changed = _count_changes(conn, act, asked)
     asked["item_ids"] = json.dumps(untouched)
     for made, status, move, statement in STEPS:
         rows = conn.execute(LIST_CHANGES, asked | {"made": made, "status": status}).fetchall()
@@ -253,11 +256,20 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
     conn.execute(RESTORE_FRESH, asked)
     release_waiting(conn, untouched, undo.by)
     recount_needs(conn, untouched)
-    if ACTS[undo.detail["act"]].counts == "items":
+    if act.counts == "items":
         add_done(conn, undo, len(untouched), len(item_ids) - len(untouched))
     else:
-        back = conn.execute(COUNT_CHANGES, asked).fetchone()[0]
+        back = _count_changes(conn, act, asked)
         add_done(conn, undo, back, changed - back)
+
+
+def _count_changes(conn: Connection, act: Act, asked: Mapping[str, Any]) -> int:
+    """Count the stages that an act changed, without those that it only let go on."""
+    made = {change.made for change in act.changes}
+    if Status.DONE in made:
+        made.add(Status.PENDING)  # to be done again, and released at once
+    row = conn.execute(COUNT_CHANGES, {**asked, "made": json.dumps(sorted(filter(None, made)))}).fetchone()
+    return int(row[0])
 
 
 def _step_back(

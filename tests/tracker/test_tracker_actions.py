@@ -261,6 +261,30 @@ def test_an_undo_puts_no_stage_of_a_new_item_behind_what_is_asked_for_again(conn
     assert [read_stage(item_id, stage)["backfill"] for stage in STAGES] == [0, 0, 0]
 
 
+def test_an_undo_of_a_skip_has_what_it_released_wait_again(conn, add_opened, read_stage):
+    (item_id,) = add_opened("a")
+    tracker.mark_done(conn, item_id)
+    do(conn, "reprocess", how={"by": "places", "places": [[item_id, "fetch"], [item_id, "store"]]})
+    before = read_rows(conn)
+    assert read_stage(item_id, "store")["again"] == "waits"
+    skipped = do(conn, "skip", "fetch")
+    assert (skipped.done, read_stage(item_id, "store")["status"]) == (1, "pending")
+    undone = undo(conn, skipped.action_id)
+    assert read_rows(conn) == before
+    assert (undone.done, undone.passed) == (1, 0)
+
+
+def test_an_action_remembers_nothing_that_still_waits(conn, add_opened, read_stage):
+    (item_id,) = add_opened("a")
+    tracker.mark_done(conn, item_id)
+    do(conn, "reprocess", how={"by": "job"})
+    assert read_stage(item_id, "store")["again"] == "waits"
+    skipped = do(conn, "skip", "fetch")
+    sql = "SELECT stage FROM action_stages WHERE action_id = ? ORDER BY stage"
+    remembered = [row[0] for row in conn.execute(sql, (skipped.action_id,))]
+    assert remembered == ["extract", "fetch"]
+
+
 def test_an_undo_is_one_event_with_who_and_how_many(conn, busy):
     action = do(conn, "retry")
     undone = undo(conn)
