@@ -88,6 +88,12 @@ SELECT :action_id, s.item_id, s.stage, :made,
 RETURNING item_id, json_array(item_id, stage)
 """
 
+LIST_REMEMBERED = """
+SELECT DISTINCT a.item_id
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
+"""
+
 # What an act lets go on is not what it was asked for, but an undo has to put it back too.
 REMEMBER_WAITING = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
@@ -184,9 +190,10 @@ def _opens(asked: Asked) -> bool:
 
 
 def change_stages(conn: Connection, asked: Asked) -> Touched:
-    """Do an act to a batch, in the caller's transaction; how many stages and items it touched."""
+    """Do an act to a batch, in the caller's transaction; how many stages it touched, and items anew."""
     if _opens(asked):
         open_known(conn, asked.job_id, asked.item_ids)
+    before = _list_remembered(conn, asked)
     places, touched = 0, set[int]()
     for change in asked.act.changes:
         rows = conn.execute(REMEMBER_STAGES, _bind(conn, asked, change)).fetchall()
@@ -196,7 +203,15 @@ def change_stages(conn: Connection, asked: Asked) -> Touched:
         touched.update(row[0] for row in rows)
     _release(conn, asked, touched)
     recount_needs(conn, touched)
-    return Touched(places, len(touched))
+    return Touched(places, len(touched - before))
+
+
+def _list_remembered(conn: Connection, asked: Asked) -> set[int]:
+    """List the items that an earlier batch of an action has touched, where it counts items: each is counted once."""
+    if asked.act.counts != "items":
+        return set()
+    chosen = {"action_id": asked.action_id, "item_ids": json.dumps(list(asked.item_ids))}
+    return {row[0] for row in conn.execute(LIST_REMEMBERED, chosen)}
 
 
 def _release(conn: Connection, asked: Asked, item_ids: Iterable[int]) -> None:

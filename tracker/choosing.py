@@ -19,6 +19,7 @@ from tracker.item_lists import list_ids_by_priority
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
+    from tracker.selected import Selected
 
 Cursor = Any
 """Where a choice goes on: JSON, None at the beginning."""
@@ -165,7 +166,8 @@ def choose_filter(conn: Connection, choice: Choice, cursor: Cursor, limit: int) 
     found = selecting.select_page(conn, wanted, after=after, limit=limit, now=choice.asked_at).rows
     if not found:
         return None
-    rows = [row for row in found if row.job_id == found[0].job_id]
+    rows = _keep_whole_items(found, limit)
+    rows = [row for row in rows if row.job_id == rows[0].job_id]
     places = [(row.item_id, row.stage) for row in rows if row.stage is not None]
     return Page(
         job_id=rows[0].job_id,
@@ -174,6 +176,18 @@ def choose_filter(conn: Connection, choice: Choice, cursor: Cursor, limit: int) 
         cursor=list(rows[-1].cursor),
         places=places or None,
     )
+
+
+def _keep_whole_items(rows: Sequence[Selected], limit: int) -> Sequence[Selected]:
+    """
+    Leave the last item of a full page to the next one, unless it is the only one: more stages of it may follow.
+
+    So an item is changed, and counted, in one page, if it has no more stages than that.
+    """
+    last = rows[-1]
+    if last.stage is None or len(rows) < limit or rows[0].item_id == last.item_id:
+        return rows
+    return [row for row in rows if row.item_id != last.item_id]
 
 
 # -- results by their versions ----------------------------------------------------------------------------

@@ -152,6 +152,32 @@ def test_to_skip_what_failed_leaves_alone_what_waits_behind_it(conn, add_opened,
     assert stage_statuses("a") == ["skipped", "pending", "pending"]
 
 
+@pytest.mark.parametrize("limit", [1, 2, 4, 5, 100])
+def test_an_item_of_which_stages_are_chosen_is_counted_once(conn, add_opened, limit):
+    for item_id in add_opened("a", "b", "c", "d"):
+        tracker.mark_done(conn, item_id)
+    how = {"by": "filter", "text": "job:papers stage:* status:done"}
+    assert do(conn, "reset", how=how, limit=limit).done == 4
+
+
+@pytest.mark.parametrize(("limit", "pages"), [(2, 6), (4, 3), (5, 3), (7, 2), (100, 1)])
+def test_a_page_leaves_an_item_that_reaches_over_its_edge_to_the_next_one(conn, add_opened, limit, pages):
+    add_opened("a", "b", "c")
+    choice, cursor, chosen = Choice("papers", None, {"by": "filter", "text": "stage:*"}, 0), None, []
+    while page := choose_page(conn, choice, cursor, limit):
+        chosen.append(page.places)
+        cursor = page.cursor
+    assert len(chosen) == pages
+    assert [stage for places in chosen for _, stage in places] == ["extract", "fetch", "store"] * 3
+
+
+def test_items_are_counted_once_though_their_stages_fill_several_pages(conn, add_opened):
+    add_opened(*(f"{number:03}" for number in range(334)))
+    how = {"by": "filter", "text": "job:papers stage:*"}
+    choice = Choice("papers", None, how, 0)
+    assert action_batches.count_total(conn, "priority", choice, None, {}) == 334
+
+
 def test_an_action_ends_after_as_many_as_it_was_told(conn, add_opened):
     add_opened("a", "b", "c", "d")
     tracker.mark_done(conn, 1)
