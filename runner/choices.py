@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 EVERY_FAILURE: dict[str, Any] = {"by": "failed"}
 """The choice of all that failed: of the order's job and stage, or of every job."""
 
+OF_EITHER = {"status", "cost"}
+"""The words of filters that are asked of the stage in a filter that selects stages, else of the item."""
+
 EVERY_ITEM: dict[str, Any] = {"by": "job"}
 """The choice of all items of the order's job."""
 
@@ -48,16 +51,24 @@ def choose_filter(
     """
     Choose what a filter selects, narrowed to a job, a stage and a group of failures if these are given.
 
-    With `only_failed`, the stages that are failed of what it selects. Raises `InvalidFilterError`, and `NotFoundError`,
-    with the nearest, for a job, stage or group that is not there.
+    With `only_failed`, the stages that are failed of what it selects. A filter that selects whole items of a job, by
+    words that mean the same of a stage, is left as it is: items that have no stages yet are chosen too, and the order
+    says which stage is meant. Raises `InvalidFilterError`, and `NotFoundError`, with the nearest, for a job, stage or
+    group that is not there.
     """
     wanted = parse_filter(text) if text is not None else Filter()
     _require_names(runtime, wanted, job_id)
     whole = _require_group(runtime, group, job_id).id if group is not None else None
+    chooses_items = job_id is not None and whole is None and not only_failed and _is_of_items(wanted)
     for word, name in (("job", job_id), ("stage", stage), ("signature", whole)):
-        if name is not None:
+        if name is not None and not (word == "stage" and chooses_items):
             wanted = wanted.narrow(word, name)
     return {"by": "filter", "text": str(keep_to_failures(wanted) if only_failed else wanted)}
+
+
+def _is_of_items(wanted: Filter) -> bool:
+    """Tell whether a filter selects items, by nothing that would be asked of a stage if it were narrowed to one."""
+    return not wanted.selects_stages and not any(term.word in OF_EITHER for term in wanted.terms)
 
 
 def _require_group(runtime: Runtime, name: str, job_id: str | None) -> FailureGroup:

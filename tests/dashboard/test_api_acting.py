@@ -95,6 +95,7 @@ def test_what_failed_is_tried_again_once_counted(act, conn):
         ("retry", {"filter": "error:TimeoutError"}, "c", "read", "pending"),
         ("skip", {"all": True, "reason": "not worth it"}, "c", "read", "skipped"),
         ("skip", {"keys": ["e"], "stage": "read"}, "e", "read", "skipped"),
+        ("skip", {"filter": "key:e", "stage": "read"}, "e", "read", "skipped"),
         ("reset", {"keys": ["a"], "stage": "read"}, "a", "note", "pending"),
         ("reopen", {"filter": "key:a"}, "a", "read", "pending"),
         ("cancel", {"keys": ["e"]}, "e", "note", "skipped"),

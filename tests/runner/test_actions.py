@@ -150,6 +150,27 @@ def test_a_filter_over_every_job_acts_on_each(open_workshop):
     assert shop.status("b") == "failed"
 
 
+def test_a_skip_of_a_stage_by_a_filter_on_items_is_for_those_too_that_were_never_opened(shop):
+    shop.run("a")
+    shop.add("b", "c")
+    how = choose_filter(shop.runtime, "key:b", job_id="papers", stage="extract")
+    skip = Order("skip", "papers", "ann", "extract", how)
+    assert actions.count(shop.runtime, skip) == 1
+    assert actions.carry_out(shop.runtime, skip).items == 1
+    assert [shop.status("b", stage) for stage in ("fetch", "extract", "store")] == [
+        "pending",
+        "skipped",
+        "pending",
+    ]
+
+
+def test_a_filter_on_what_a_stage_has_too_is_asked_of_the_stage_that_is_named(shop):
+    shop.acts["extract"] = lambda _: GiveUp("no")
+    shop.run("a")
+    how = choose_filter(shop.runtime, "status:failed", job_id="papers", stage="store")
+    assert actions.count(shop.runtime, Order("skip", "papers", "ann", "store", how)) == 0
+
+
 def test_a_reset_by_a_filter_on_stages_resets_the_stage_that_is_named(shop):
     shop.run("a")
     how = choose_filter(shop.runtime, "stage:store status:done", job_id="papers")
