@@ -87,13 +87,14 @@ def export_command(
     """
     from cli.reading import reading, require_job, require_stage
     from pipeline.settings import load_settings
+    from runner.export import BINARY
     from runner.own_files import refuse_own
 
     if as_json and output is None:
         raise click.UsageError("--json tells of a file that was written: name one with -o FILE")
     if form == "rss" and stage is None:
         raise click.UsageError("rss needs a STAGE: each item is one entry")
-    if output is None and form in {"parquet", "sqlite"}:
+    if output is None and form in BINARY:
         raise click.UsageError(f"{form} is written to a file: name one with -o FILE")
     if output is not None:
         refuse_own(load_settings(), output)

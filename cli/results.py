@@ -98,9 +98,8 @@ def _write_csv(reports: Iterable[ResultReport | PastResult]) -> None:
     from cli.render import write_csv
     from runner.spool import Spool
 
-    with (
-        Spool() as spool
-    ):  # read once, so that the header has every field of what is read, and held in little memory
+    # read once, so that the header has every field of what is read, and held in little memory
+    with Spool() as spool:
         for one in reports:
             spool.add({"key": one.key} | {_name_column(name): value for name, value in one.result.items()})
         columns = list(spool.kinds) or ["key"]

@@ -146,9 +146,8 @@ def embedded_broker(settings: Settings, *, announce: bool = True) -> Iterator[Em
     `BrokerUnavailableError` when no server can be found or started.
     """
     _forget_killed(settings)
-    directory = Path(
-        tempfile.mkdtemp(prefix=PREFIX)
-    )  # 0700, and short: a socket's path has 107 bytes at most
+    # 0700, and short: a socket's path has 107 bytes at most
+    directory = Path(tempfile.mkdtemp(prefix=PREFIX))
     try:
         broker = EmbeddedBroker(settings, directory, announce=announce)
         try:
@@ -169,14 +168,14 @@ def _forget_killed(settings: Settings) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         note.unlink(missing_ok=True)
         return
-    if has_listener(directory / SOCKET):
+    if _has_listener(directory / SOCKET):
         return  # one that does not answer just now is somebody's all the same
     if directory.name.startswith(PREFIX):
         shutil.rmtree(directory, ignore_errors=True)
     note.unlink(missing_ok=True)
 
 
-def has_listener(path: Path) -> bool:
+def _has_listener(path: Path) -> bool:
     """Tell whether a process holds a socket open, be it too busy to answer."""
     with socket.socket(socket.AF_UNIX) as client:
         client.settimeout(2)

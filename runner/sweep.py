@@ -153,9 +153,8 @@ def _send_woken(runtime: Runtime, enabled: set[str]) -> int:
         if job_id in enabled:
             runtime.publisher.publish_discovery(job_id)
             sent += 1
-        jobs.note_looked(
-            runtime.tracker, job_id, woken_at
-        )  # after it was sent: a wish may be met twice, never lost
+        # after it was sent: a wish may be met twice, never lost
+        jobs.note_looked(runtime.tracker, job_id, woken_at)
     return sent
 
 

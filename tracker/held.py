@@ -52,19 +52,22 @@ def list_held(conn: Connection, job_id: str, limit: int) -> list[HeldItem]:
 
 
 NEXT_HELD = """
-SELECT held_id, key FROM held_items WHERE job_id = :job_id ORDER BY held_id LIMIT :limit
+SELECT key FROM held_items WHERE job_id = :job_id ORDER BY held_id LIMIT :limit
 """
 
 ADMIT_HELD = """
 INSERT INTO work_items (job_id, key, data, priority, discovered_at, version, host, source)
-SELECT job_id, key, data, priority, :now, version, host, nullif(source, '')
-  FROM held_items INDEXED BY idx_held_items_job
- WHERE job_id = :job_id AND held_id <= :last
- ORDER BY held_id
+SELECT h.job_id, h.key, h.data, h.priority, :now, h.version, h.host, nullif(h.source, '')
+  FROM json_each(:keys) asked
+ CROSS JOIN held_items h ON h.job_id = :job_id AND h.key = asked.value
+ WHERE true
     ON CONFLICT (job_id, key) DO NOTHING
 """
 
-DROP_HELD = "DELETE FROM held_items INDEXED BY idx_held_items_job WHERE job_id = :job_id AND held_id <= :last"
+DROP_HELD = """
+DELETE FROM held_items
+ WHERE job_id = :job_id AND key IN (SELECT value FROM json_each(:keys))
+"""
 
 
 def approve_next(conn: Connection, job_id: str, *, limit: int, by: str) -> int:
@@ -94,41 +97,24 @@ def dismiss_next(conn: Connection, job_id: str, *, limit: int, by: str, plan: St
 
 
 def _take_next(conn: Connection, job_id: str, limit: int) -> Sequence[str]:
-    rows = conn.execute(NEXT_HELD, {"job_id": job_id, "limit": limit}).fetchall()
-    if rows:
-        asked = {"job_id": job_id, "last": rows[-1][0], "now": now_ms()}
-        conn.execute(ADMIT_HELD, asked)
-        conn.execute(DROP_HELD, asked)
-    return [key for _, key in rows]
-
-
-ADMIT_NAMED = """
-INSERT INTO work_items (job_id, key, data, priority, discovered_at, version, host, source)
-SELECT h.job_id, h.key, h.data, h.priority, :now, h.version, h.host, nullif(h.source, '')
-  FROM json_each(:keys) asked
- CROSS JOIN held_items h ON h.job_id = :job_id AND h.key = asked.value
- WHERE true
-    ON CONFLICT (job_id, key) DO NOTHING
-"""
-
-DROP_NAMED = """
-DELETE FROM held_items
- WHERE job_id = :job_id AND key IN (SELECT value FROM json_each(:keys))
-"""
+    keys = [row[0] for row in conn.execute(NEXT_HELD, {"job_id": job_id, "limit": limit})]
+    admit(conn, job_id, keys)
+    return keys
 
 
 def admit(conn: Connection, job_id: str, keys: Sequence[str]) -> int:
-    """Let in, as they were found, those of these keys that wait for approval; how many. The caller's transaction."""
-    if not count_held(conn, job_id):
-        return 0
+    """
+    Let in, as they were found and in this order, those of the keys that wait for approval; how many were new.
+
+    The caller's transaction.
+    """
     asked = {"job_id": job_id, "keys": json.dumps(list(keys)), "now": now_ms()}
-    conn.execute(ADMIT_NAMED, asked)
+    conn.execute(ADMIT_HELD, asked)
     admitted = conn.changes()
-    conn.execute(DROP_NAMED, asked)
+    conn.execute(DROP_HELD, asked)
     return admitted
 
 
 def drop(conn: Connection, job_id: str, keys: Sequence[str]) -> None:
     """Let none of these keys wait for approval any more: they came in otherwise. The caller's transaction."""
-    if count_held(conn, job_id):
-        conn.execute(DROP_NAMED, {"job_id": job_id, "keys": json.dumps(list(keys))})
+    conn.execute(DROP_HELD, {"job_id": job_id, "keys": json.dumps(list(keys))})

@@ -15,6 +15,7 @@ import tracker
 from pipeline.errors import NotFoundError, OperatorError, TrackerInUseError, TrackerUnusableError
 from runner.backup import write_backup
 from runner.restore import restore
+from tests.old_schema import open_of_version
 from tracker import artifacts, discoveries
 from tracker.blobs import BlobStore
 from tracker.connection import write
@@ -139,14 +140,8 @@ def test_the_newest_of_a_folder_is_taken_and_a_folder_without_one_is_named(shop,
 
 
 def test_a_backup_that_an_older_celeriac_made_is_brought_up_to_date(shop, tmp_path):
-    from tracker.schema import list_migrations
-
     old = tmp_path / "old.db"
-    conn = tracker.connection.apsw.Connection(str(old))
-    for number, sql in list_migrations()[:6]:
-        conn.execute(sql).fetchall()
-        conn.pragma("user_version", number)
-    conn.close()
+    open_of_version(old, 6).close()
     restore(old, tmp_path / "new" / "tracker.db", tmp_path / "new" / "artifacts", "ann")
     with tracker.open_db(tmp_path / "new" / "tracker.db") as conn:
         assert conn.pragma("user_version") == NEWEST_VERSION

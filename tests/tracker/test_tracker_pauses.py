@@ -9,10 +9,10 @@ import pytest
 import time_machine
 
 import tracker
+from tests.old_schema import open_of_version
 from tracker import pauses
 from tracker.clock import now_ms
 from tracker.pauses import Target
-from tracker.schema import list_migrations
 
 STAGES = ["fetch", "extract", "store"]
 TARGETS = [
@@ -179,10 +179,7 @@ def test_a_pause_that_makes_no_sense_cannot_be_stored(conn, place):
 
 def test_the_pauses_of_an_older_file_are_kept(tmp_path):
     path = tmp_path / "tracker.db"
-    older = apsw.Connection(str(path))
-    for number, sql in list_migrations()[:6]:
-        older.execute(sql).fetchall()
-        older.pragma("user_version", number)
+    older = open_of_version(path, 6)
     older.execute(
         "INSERT INTO pauses VALUES ('papers', 'holiday', 'ann', 5, 9), ('talks', 'quota', 'ben', 6, NULL)"
     )

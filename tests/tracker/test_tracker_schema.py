@@ -11,6 +11,7 @@ import pytest
 import tracker
 from pipeline.errors import TrackerUnusableError
 from pipeline.search_words import read_search
+from tests.old_schema import open_of_version
 from tracker import search_index
 from tracker.schema import NEWEST_VERSION, list_migrations
 from tracker.search import search
@@ -123,10 +124,7 @@ def test_an_older_file_goes_on_working_after_its_migration(version_1):
 def version_20(tmp_path):
     """Make a file in which an item was taken out, and another was given its id: its words are those of the first."""
     path = tmp_path / "tracker.db"
-    conn = apsw.Connection(str(path))
-    for number, sql in list_migrations()[:20]:
-        conn.execute(sql).fetchall()
-        conn.pragma("user_version", number)
+    conn = open_of_version(path, 20)
     conn.execute(FILL_VERSION_20).fetchall()
     conn.close()
     return path
