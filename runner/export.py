@@ -200,14 +200,16 @@ def follow(
     stream = counted.count(follower.meet(_take(conn, order), began_at))
     with open_in_place(order.output) as out:
         sink = _Sink(out, order, stream)
+        # Told before they are flushed: whoever stops us at the last line that they read has it counted, too.
         yield sink.report(counted.number)
+        out.flush()
         while not until():
             arrived = follower.read_new()
             for one in counted.count(arrived):
                 sink.add(one)
             if arrived:
-                out.flush()
                 yield sink.report(counted.number)
+                out.flush()
             else:
                 time.sleep(FOLLOW_SECONDS)
 
@@ -224,7 +226,6 @@ class _Sink:
         else:
             for one in stream:
                 self.add(one)
-        out.flush()
 
     def add(self, one: Exported) -> None:
         if self._table is None:

@@ -210,6 +210,23 @@ def test_following_goes_on_as_results_arrive_and_gives_each_once(shop, tmp_path,
     assert sorted(line["key"] for line in lines) == sorted(RESULTS)
 
 
+def test_following_tells_of_a_result_before_anybody_can_read_it(shop, tmp_path, monkeypatch):
+    """Whoever stops it at the last line that they read hears of as many."""
+    monkeypatch.setattr(exporting, "FOLLOW_SECONDS", 0.01)
+    monkeypatch.setitem(RESULTS, "d", {"n": 1})
+    target, more = tmp_path / "x.jsonl", iter(["d"])
+
+    def read_and_add(report):
+        assert len(read_lines(target.read_text())) < report.records
+        if (key := next(more, None)) is not None:
+            shop.run(key)
+            return False
+        return True
+
+    follow_until(shop, order(Form.JSONL, target), read_and_add)
+    assert len(read_lines(target.read_text())) == len(RESULTS)
+
+
 def test_what_arrives_while_the_rest_is_still_being_read_is_given_once(shop, tmp_path, monkeypatch):
     monkeypatch.setattr(exporting, "FOLLOW_SECONDS", 0.01)
     monkeypatch.setitem(RESULTS, "d", {"n": 1})
