@@ -29,7 +29,7 @@ from tracker import action_batches, actions, checkpoints, choosing, undoing
 from tracker.actions import UNDO, Action
 from tracker.acts import ACTS
 from tracker.clock import now_ms
-from tracker.connection import open_db, write
+from tracker.connection import open_db, roomy, write
 from tracker.plan import find_plan, remember_plan
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def work_off(
     Between batches all who wait for their turn to write have it. Any number of processes may do so with one action.
     """
     limit = FIRST_BATCH
-    with _checkpoints_beside(conn, action):
+    with roomy(conn), _checkpoints_beside(conn, action):
         while action.finished_at is None and time.monotonic() < until:
             action, seconds = _work_once(conn, action, limit)
             if watch is not None:

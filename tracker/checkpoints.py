@@ -19,11 +19,14 @@ if TYPE_CHECKING:
 
     from tracker.connection import Connection
 
-CHECKPOINT_PAGES = 8000
-"""The length of the log, in pages, at which a checkpoint is made: 16 MB in new files."""
+CHECKPOINT_PAGES = 12_000
+"""The length of the log, in pages, at which a checkpoint is made: 24 MB in new files."""
 
 SOON_PAGES = CHECKPOINT_PAGES // 2
 """The same for who has a thread for it: then nobody else's commit is the one that makes the log long."""
+
+FAR_TOO_LONG_PAGES = 10 * CHECKPOINT_PAGES
+"""From there on nobody trusts that whoever is at a checkpoint ends it: it may be stopped."""
 
 SHORT_PAGES = 500
 """What is left of the log when it is moved within a turn: some milliseconds."""
@@ -31,8 +34,8 @@ SHORT_PAGES = 500
 TRIES = 3
 """How often it is moved beside other writers, before the next commit's checkpoint goes on."""
 
-READERS_MS = 50
-"""For how long emptying the log waits for readers: SQLite lets nobody write meanwhile."""
+SHORT_READERS_MS, READERS_MS = 10, 50
+"""For how long a checkpoint, and emptying the log, wait for readers: SQLite lets nobody write meanwhile."""
 
 
 def checkpoint(conn: Connection) -> None:
@@ -43,16 +46,33 @@ def checkpoint(conn: Connection) -> None:
     `celeriac doctor` tells of a log that only grows.
     """
     try:
-        for _ in range(TRIES):
-            pages, moved = conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-            if pages <= SHORT_PAGES:  # it has begun anew: somebody else was quicker
-                return
-            if pages - moved <= SHORT_PAGES:
-                with conn.turn():
-                    conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-                return
-    except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError):
+        with conn.try_checkpoint() as nobody_else:
+            if nobody_else or conn.log_pages >= FAR_TOO_LONG_PAGES:
+                _begin_anew(conn)
+    except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, OSError):
         return
+
+
+def _begin_anew(conn: Connection) -> None:
+    if _move_beside_writers(conn):
+        with conn.turn(), _waiting_for(conn, SHORT_READERS_MS):
+            conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+
+
+def _move_beside_writers(conn: Connection) -> bool:
+    """Move the log until little was added meanwhile; False when a reader needs much of it, or it has begun anew."""
+    seen, is_moved = 0, False
+    for _ in range(TRIES):
+        pages, moved = conn.wal_checkpoint(
+            mode=apsw.SQLITE_CHECKPOINT_PASSIVE
+        )  # what there was when it began
+        if pages <= SHORT_PAGES:  # somebody else was quicker
+            return False
+        is_moved = pages - moved <= SHORT_PAGES
+        if is_moved and pages - seen <= SHORT_PAGES:
+            return True
+        seen = pages
+    return is_moved
 
 
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"
@@ -65,15 +85,22 @@ def empty_log(conn: Connection) -> bool:
     Call it outside of a transaction and of a turn. A reader that takes its time, such as a backup, is not waited for.
     """
     checkpoint(conn)  # most of it is moved beside other writers
-    with conn.turn():
-        usual = int(conn.pragma("busy_timeout"))
-        conn.set_busy_timeout(READERS_MS)
+    with conn.turn(), _waiting_for(conn, READERS_MS):
         try:
             return bool(conn.execute(EMPTY_LOG).fetchone()[0] == 0)
         except (apsw.BusyError, apsw.LockedError):
             return False
-        finally:
-            conn.set_busy_timeout(usual)
+
+
+@contextmanager
+def _waiting_for(conn: Connection, readers_ms: int) -> Iterator[None]:
+    """Within the block, wait for readers for so long at most."""
+    usual = int(conn.pragma("busy_timeout"))
+    conn.set_busy_timeout(readers_ms)
+    try:
+        yield
+    finally:
+        conn.set_busy_timeout(usual)
 
 
 @contextmanager
@@ -86,9 +113,10 @@ def beside(conn: Connection, other: Connection) -> Iterator[None]:
     wanted, ended = threading.Event(), threading.Event()
 
     def work() -> None:
-        while wanted.wait() and not ended.is_set():
-            wanted.clear()
+        while not ended.is_set():
+            wanted.wait()
             checkpoint(other)
+            wanted.clear()  # what was wanted meanwhile is done; if the log is long still, the next commit wants more
 
     thread = threading.Thread(target=work, name="checkpoints", daemon=True)
     thread.start()

@@ -36,6 +36,9 @@ BUSY_TIMEOUT_MS = 30_000
 PAGE_BYTES = 2048
 """For new files. A settled stage touches some twenty pages, each written whole: half the default's time."""
 
+CACHE_KIB, ROOMY_CACHE_KIB = 2000, 8000
+"""How much of the file a connection holds in memory at most; SQLite's own measure, and `roomy`."""
+
 OLDEST_SAFE_SQLITE = (3, 51, 3)
 """SQLite 3.7.0 to 3.51.2 can lose committed rows when several writers meet a checkpointer."""
 
@@ -78,6 +81,10 @@ class Connection(apsw.Connection):
     def turn(self) -> AbstractContextManager[None]:
         """Wait for this connection's turn to write, and give it up at the end."""
         return self._turns.take()
+
+    def try_checkpoint(self) -> AbstractContextManager[bool]:
+        """Keep others from making a checkpoint within the block; it gives False when somebody makes one already."""
+        return self._turns.try_checkpoint()
 
     def close(self, force: bool = False) -> None:
         """Close the database and its locks' files. Safe to call twice."""
@@ -222,6 +229,21 @@ def join(conn: Connection) -> Iterator[None]:
         return
     with write(conn):
         yield
+
+
+@contextmanager
+def roomy(conn: Connection) -> Iterator[None]:
+    """
+    Within the block, let transactions change thousands of pages.
+
+    Pages that find no room in memory are written to the log before the commit, read again and written again: of an
+    action's batches that was half of all that they wrote.
+    """
+    conn.execute(f"PRAGMA cache_size = -{ROOMY_CACHE_KIB}")
+    try:
+        yield
+    finally:
+        conn.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
 
 
 @contextmanager

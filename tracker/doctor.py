@@ -176,7 +176,10 @@ def list_missing_files(conn: Connection, folder: Path) -> list[str]:
 
 def name_companions(path: Path) -> list[Path]:
     """Name the tracker's files: the database, its log, the log's index and the locks."""
-    return [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", ".lock", ".waiting")]
+    return [
+        path.with_name(path.name + suffix)
+        for suffix in ("", "-wal", "-shm", ".lock", ".waiting", ".checkpoint")
+    ]
 
 
 def list_companions(path: Path) -> list[Path]:

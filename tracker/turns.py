@@ -39,6 +39,7 @@ class Turns:
         self._path = path
         self._lock: int | None = None
         self._waiting: int | None = None
+        self._checkpoint: int | None = None
         self._goes_on_until = self._had_seconds = 0.0
 
     @contextmanager
@@ -54,12 +55,23 @@ class Turns:
         finally:
             fcntl.flock(self._lock, fcntl.LOCK_UN)
 
+    @contextmanager
+    def try_checkpoint(self) -> Iterator[bool]:
+        """Give False when somebody else makes a checkpoint; else nobody does within the block. It takes no turn."""
+        if self._checkpoint is None:
+            self._checkpoint = self._open("checkpoint")
+        is_ours = _try(self._checkpoint, fcntl.LOCK_EX)
+        try:
+            yield is_ours
+        finally:
+            fcntl.flock(self._checkpoint, fcntl.LOCK_UN)
+
     def close(self) -> None:
         """Close the locks' files. Safe to call twice."""
-        for file in (self._lock, self._waiting):
+        for file in (self._lock, self._waiting, self._checkpoint):
             if file is not None:
                 os.close(file)
-        self._lock = self._waiting = None
+        self._lock = self._waiting = self._checkpoint = None
 
     def _open(self, suffix: str) -> int:
         return os.open(f"{self._path}.{suffix}", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

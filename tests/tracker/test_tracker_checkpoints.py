@@ -5,12 +5,13 @@ import sys
 import threading
 import time
 
+import apsw
 import pytest
 
 import tracker
 from tracker import checkpoints
 from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
-from tracker.connection import BUSY_TIMEOUT_MS
+from tracker.connection import BUSY_TIMEOUT_MS, roomy
 
 MIB = 2**20
 
@@ -75,7 +76,8 @@ def test_what_could_not_be_moved_beside_others_is_moved_in_a_turn_so_that_the_lo
         class UntilTheReaderEnds:
             """The other connection; who reads what was written before the last bit ends after its first pass."""
 
-            turn = other.turn
+            turn, try_checkpoint, log_pages = other.turn, other.try_checkpoint, 0
+            pragma, set_busy_timeout = other.pragma, other.set_busy_timeout
 
             def wal_checkpoint(self, mode):
                 moved = other.wal_checkpoint(mode=mode)
@@ -93,6 +95,54 @@ def test_what_could_not_be_moved_beside_others_is_moved_in_a_turn_so_that_the_lo
         assert writer.log_pages < 100
 
 
+def test_the_log_begins_anew_although_somebody_reads_from_it_just_then(path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SHORT_READERS_MS", BUSY_TIMEOUT_MS)
+    with tracker.open_db(path) as writer, tracker.open_db(path) as other, tracker.open_db(path) as reader:
+        writer.make_checkpoint = lambda _: None
+        fill(writer, 8)
+        reader.execute("BEGIN")
+        reader.execute("SELECT count(*) FROM filling").fetchall()
+        write_a_little(writer)
+        done_soon = threading.Timer(0.05, reader.execute, ["COMMIT"])
+        done_soon.start()
+        checkpoint(other)
+        done_soon.join()
+        write_a_little(writer)
+        assert writer.log_pages < 100
+
+
+def test_one_checkpoint_is_made_at_a_time_unless_whoever_makes_it_seems_to_have_stopped(path, monkeypatch):
+    with tracker.open_db(path) as conn, tracker.open_db(path) as other:
+        with other.try_checkpoint() as is_first:
+            assert is_first
+            fill(conn, 26)
+            assert conn.log_pages > CHECKPOINT_PAGES
+            monkeypatch.setattr(checkpoints, "FAR_TOO_LONG_PAGES", conn.log_pages)
+            fill(conn, 1)
+            fill(conn, 1)
+            assert conn.log_pages < CHECKPOINT_PAGES
+        with conn.try_checkpoint() as is_first:
+            assert is_first
+
+
+def test_a_roomy_connection_writes_what_a_large_transaction_changes_once(path):
+    with tracker.open_db(path) as conn:
+
+        def count_spilled():
+            return conn.status(apsw.SQLITE_DBSTATUS_CACHE_SPILL, reset=True)[0]
+
+        with roomy(conn):
+            write_at_once(conn, 2)
+            assert count_spilled() == 0
+        write_at_once(conn, 2)
+        assert count_spilled() > 0
+
+
+def write_at_once(conn, mebibytes):
+    with tracker.write(conn):
+        conn.executemany("INSERT INTO filling VALUES (randomblob(?))", [(1024,)] * 1024 * mebibytes)
+
+
 def test_where_somebody_else_makes_a_checkpoint_nobody_waits_for_it(path):
     with tracker.open_db(path) as conn:
         holder = subprocess.Popen(
@@ -100,7 +150,7 @@ def test_where_somebody_else_makes_a_checkpoint_nobody_waits_for_it(path):
         )
         with holder:
             assert holder.stdout.readline() == b"held\n"
-            fill(conn, 20)
+            fill(conn, 26)
             assert conn.log_pages > CHECKPOINT_PAGES
             holder.stdin.close()
         fill(conn, 1)
