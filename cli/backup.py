@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli import exit_codes
 from cli.lines import write_line
-from cli.options import WholeNumber, json_option
+from cli.options import PathName, WholeNumber, json_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.backup import BackedUp
     from runner.backup_check import Verified
     from runner.restore import Restored
 
 
 @click.command("backup")
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=PathName())
 @click.option(
     "--keep",
     type=WholeNumber(1),
@@ -76,13 +77,13 @@ def _say_backed_up(done: BackedUp) -> None:
 
 
 @click.command("restore")
-@click.argument("backup", type=click.Path(path_type=Path, exists=True))
+@click.argument("backup", type=PathName(exists=True))
 @click.option(
     "--verify", "only_verify", is_flag=True, help="Restore nothing; read all of it, and say what it holds."
 )
 @click.option(
     "--to",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathName(file_okay=False),
     metavar="DIR",
     help="The data folder to restore into; without it, the one in the settings.",
 )

@@ -8,16 +8,18 @@ import click
 
 from cli import exit_codes
 from cli.lines import write_line
-from cli.options import json_option
+from cli.options import PathName, json_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.jobs_file import JobsFile
 
 
 @click.command("check")
-@click.argument("path", required=False, type=click.Path())
+@click.argument("path", required=False, type=PathName())
 @json_option
-def check_command(path: str | None, *, as_json: bool) -> None:
+def check_command(path: Path | None, *, as_json: bool) -> None:
     r"""
     Check jobs.yaml, every line of it.
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from cli.lines import write_line
+from cli.options import PathName
 from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from dashboard.house import House, Served
     from tracker.connection import Connection
 
@@ -42,7 +44,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "::1")
 @click.option("--flower-url", metavar="URL", help="Where Flower is, for the link to it.")
 @click.option(
     "--first-account",
-    type=click.Path(path_type=Path),
+    type=PathName(),
     metavar="FILE",
     help="A file with NAME:PASSWORD of an admin, who may log in as long as there is no other account.",
 )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,9 +9,11 @@ import click
 from cli import exit_codes
 from cli.filtering import Asked, filter_option, read_filter
 from cli.lines import write_line
-from cli.options import WholeNumber, json_option
+from cli.options import PathName, WholeNumber, json_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pipeline.filters import Filter
     from runner.export import Done, Order
     from tracker.connection import Connection
@@ -51,7 +52,7 @@ FORMATS = ["jsonl", "csv", "parquet", "sqlite", "rss"]
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=PathName(dir_okay=False),
     metavar="FILE",
     help="Write to FILE; without it, to standard output.",
 )

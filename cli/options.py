@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -28,6 +29,19 @@ class WholeNumber(click.IntRange):
         if number > LARGEST:
             self.fail(f"{number} is too large a number", param, ctx)
         return number
+
+
+class PathName(click.Path):
+    """A path as a `Path`. An empty one, of a shell's variable that is not set, is no way to say "here"."""
+
+    def __init__(self, *, exists: bool = False, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(exists=exists, file_okay=file_okay, dir_okay=dir_okay, path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read it."""
+        if not os.fspath(value):
+            self.fail("its name is empty; the folder that one is in is .", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def json_option(command: F) -> F:

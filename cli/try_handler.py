@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.lines import write_line
-from cli.options import json_option
+from cli.options import PathName, json_option
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from runner.handler_trial import HandlerTrial, TrialInput
 
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("params", nargs=-1, metavar="[KEY=VALUE]...")
 @click.option(
     "--keep",
-    type=click.Path(path_type=Path, file_okay=False),
+    type=PathName(file_okay=False),
     metavar="FOLDER",
     help="Copy the files that it keeps here; without it, they go away.",
 )

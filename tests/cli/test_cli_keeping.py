@@ -126,6 +126,17 @@ def test_nothing_is_written_over_what_the_house_lives_by(call, tracked, folder, 
     assert [path.read_bytes() for path in own] == before
 
 
+@pytest.mark.parametrize(
+    "line", [["backup", ""], ["restore", ""], ["export", "notes", "-o", ""], ["check", ""]]
+)
+def test_a_path_with_an_empty_name_is_refused_and_nothing_is_written(call, tracked, folder, line):
+    before = sorted(folder.rglob("*"))
+    ended = call(*line)
+    assert ended.code == exit_codes.INVALID
+    assert "its name is empty" in ended.err
+    assert sorted(folder.rglob("*")) == before
+
+
 # -- export -----------------------------------------------------------------------------------------------
 
 
