@@ -25,13 +25,13 @@ from runner.notices import review_notices
 from runner.on_schedule import is_held
 from runner.search_keeping import keep_search
 from tracker import discoveries, jobs, messages, recovery
+from tracker.action_memory import forget_old_actions
 from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.failure_hours import prune_failure_hours
 from tracker.host_waits import wake_waiting_stages
 from tracker.spending import forget_old_quarters
 from tracker.stats import prune_minutes
-from tracker.undoing import forget_old_actions
 from tracker.workers import forget_silent_workers
 
 if TYPE_CHECKING:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import NotUndoableError
 from pipeline.lifecycle import MARK_DONE, MARK_FAILED, RESET, SKIP, Status
+from tracker.action_memory import is_forgotten
 from tracker.actions import UNDO, Action, add_done, begin, find_newest, finish, get_action, take_turn
 from tracker.acts import ACTS
 from tracker.bulk import log_moves
-from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.cutoff import release_waiting
 from tracker.followers import recount_needs
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 
     from pipeline.lifecycle import Move
     from tracker.acts import Act
-
-DAY_MS = 86_400_000
-
-SET_UNDONE = "UPDATE actions SET undone_by = :undone_by WHERE action_id = :action_id"
-
-HAS_MEMORY = "SELECT 1 FROM action_stages WHERE action_id = :action_id LIMIT 1"
 
 
 def find_undoable(conn: Connection, action_id: int | None = None) -> Action:
@@ -52,20 +46,11 @@ def find_undoable(conn: Connection, action_id: int | None = None) -> Action:
     if action.undone_by is not None:
         by = get_action(conn, action.undone_by).by
         raise NotUndoableError(f"action {action.action_id} ({action.act}) was undone already, by {by}")
-    if _is_forgotten(conn, action):
+    if is_forgotten(conn, action):
         raise NotUndoableError(
             f"action {action.action_id} ({action.act}) is too long ago: what it changed is forgotten"
         )
     return action
-
-
-def _is_forgotten(conn: Connection, action: Action) -> bool:
-    """Tell whether what an action changed is forgotten, or may be at any time: that takes a while, batch by batch."""
-    if action.finished_at is not None:
-        kept = _find_kept(conn, REMEMBERED_ACTIONS, REMEMBERED_DAYS)
-        if action.asked_at < kept["before"] or action.action_id <= kept["last"]:
-            return True
-    return bool(action.done) and conn.execute(HAS_MEMORY, {"action_id": action.action_id}).fetchone() is None
 
 
 def find_unfinished_undo(conn: Connection, action: Action) -> Action | None:
@@ -74,6 +59,9 @@ def find_unfinished_undo(conn: Connection, action: Action) -> Action | None:
         return None
     undo = get_action(conn, action.undone_by)
     return undo if undo.finished_at is None else None
+
+
+SET_UNDONE = "UPDATE actions SET undone_by = :undone_by WHERE action_id = :action_id"
 
 
 def begin_undo(conn: Connection, action: Action, by: str) -> Action:
@@ -278,61 +266,3 @@ def _step_back(
     if move is not None:
         log_moves(conn, places, move, undo.by, {"action": undo.action_id, "undone": target})
     conn.execute(statement, {"places": places, "action_id": target})
-
-
-# -- not for ever -----------------------------------------------------------------------------------------
-
-REMEMBERED_ACTIONS = 20
-REMEMBERED_DAYS = 7
-
-# From one remembered action to the next, past all whose stages are forgotten. An undo that is under way needs them.
-FIND_FORGETTABLE = """
-WITH RECURSIVE remembered (action_id) AS (
-    SELECT min(action_id) FROM action_stages
-    UNION ALL
-    SELECT (SELECT min(s.action_id) FROM action_stages s WHERE s.action_id > remembered.action_id)
-      FROM remembered
-     WHERE remembered.action_id IS NOT NULL
-)
-SELECT a.action_id
-  FROM remembered
- CROSS JOIN actions a ON a.action_id = remembered.action_id
- WHERE a.finished_at IS NOT NULL
-   AND (a.asked_at < :before OR a.action_id <= :last)
-   AND NOT EXISTS (SELECT 1 FROM actions u WHERE u.action_id = a.undone_by AND u.finished_at IS NULL)
- LIMIT 1
-"""
-
-NEWEST_BUT = "SELECT action_id FROM actions ORDER BY action_id DESC LIMIT 1 OFFSET :kept"
-
-FORGET_STAGES_OF = """
-DELETE FROM action_stages
- WHERE action_id = :action_id
-   AND item_id IN (SELECT item_id FROM action_stages WHERE action_id = :action_id ORDER BY item_id LIMIT :limit)
-"""
-
-
-def _find_kept(conn: Connection, kept: int, days: float) -> dict[str, int]:
-    """Find which actions are remembered: those after the `last`, unless they were asked for `before` that time."""
-    last = conn.execute(NEWEST_BUT, {"kept": kept}).fetchone()
-    return {"before": now_ms() - int(days * DAY_MS), "last": last[0] if last else 0}
-
-
-def forget_old_actions(
-    conn: Connection, kept: int = REMEMBERED_ACTIONS, days: float = REMEMBERED_DAYS, limit: int = 5000
-) -> int:
-    """
-    Forget what the oldest action changed, if it is beyond the last `kept` or older than `days`.
-
-    Then it cannot be undone any more; it stays on record itself. One that is not finished, or whose undo is not, is
-    left alone. At most `limit` stages in one transaction; how many were forgotten: call it until that is 0. Commits.
-    """
-    asked = _find_kept(conn, kept, days)
-    if conn.execute(FIND_FORGETTABLE, asked).fetchone() is None:
-        return 0
-    with write(conn):
-        found = conn.execute(FIND_FORGETTABLE, asked).fetchone()  # its undo may have begun meanwhile
-        if found is None:
-            return 0
-        conn.execute(FORGET_STAGES_OF, {"action_id": found[0], "limit": limit})
-        return conn.changes()

@@ -10,7 +10,7 @@ import time_machine
 
 import tracker
 from pipeline.errors import NotUndoableError
-from tracker import action_batches, actions, claims, undoing
+from tracker import action_batches, action_memory, actions, claims, undoing
 from tracker.choosing import Choice, choose_page
 from tracker.connection import write
 from tracker.endings import Ending, Failure
@@ -397,8 +397,8 @@ def test_what_old_actions_changed_is_forgotten_in_short_transactions(conn, add_o
     add_opened("a", "b", "c")
     for number in range(4):
         do(conn, "priority", detail={"priority": number + 1})
-    assert undoing.forget_old_actions(conn, kept=2, limit=2) > 0
-    while undoing.forget_old_actions(conn, kept=2, limit=2):
+    assert action_memory.forget_old_actions(conn, kept=2, limit=2) > 0
+    while action_memory.forget_old_actions(conn, kept=2, limit=2):
         pass
     remembered = conn.execute("SELECT DISTINCT action_id FROM action_stages ORDER BY 1").fetchall()
     assert remembered == [(3,), (4,)]
@@ -430,7 +430,7 @@ def test_one_that_is_not_finished_is_remembered_and_keeps_no_other(conn, add_ope
         do(conn, "priority", detail={"priority": number + 1})
     with write(conn):
         conn.execute("UPDATE actions SET finished_at = NULL WHERE action_id = 1")
-    while undoing.forget_old_actions(conn, kept=1):
+    while action_memory.forget_old_actions(conn, kept=1):
         pass
     remembered = conn.execute("SELECT DISTINCT action_id FROM action_stages ORDER BY 1").fetchall()
     assert remembered == [(1,), (3,)]
@@ -439,27 +439,27 @@ def test_one_that_is_not_finished_is_remembered_and_keeps_no_other(conn, add_ope
 def test_what_an_undo_that_is_under_way_needs_is_not_forgotten(conn, add_opened, stage_statuses):
     fail(conn, *add_opened("a", "b", "c"))
     first = do(conn, "retry", how={"by": "failed"})
-    for number in range(undoing.REMEMBERED_ACTIONS - 1):
+    for number in range(action_memory.REMEMBERED_ACTIONS - 1):
         do(conn, "priority", detail={"priority": number + 1})
     begun = undoing.begin_undo(conn, undoing.find_undoable(conn, first.action_id), "bob")
     with tracker.write(conn):
         begun = undoing.undo_batch(conn, begun, 1)
-    assert undoing.forget_old_actions(conn) == 0
+    assert action_memory.forget_old_actions(conn) == 0
     while begun.finished_at is None:
         with tracker.write(conn):
             begun = undoing.undo_batch(conn, begun, 1)
     assert (begun.done, begun.passed) == (3, 0)
     assert [stage_statuses(key)[0] for key in "abc"] == ["failed"] * 3
-    assert undoing.forget_old_actions(conn) > 0
+    assert action_memory.forget_old_actions(conn) > 0
 
 
 @pytest.mark.parametrize("limit", [0, 2])
 def test_what_may_be_forgotten_at_any_time_is_not_undone_in_part(conn, add_opened, stage_statuses, limit):
     fail(conn, *add_opened("a", "b", "c"))
     first = do(conn, "retry", how={"by": "failed"})
-    for number in range(undoing.REMEMBERED_ACTIONS):
+    for number in range(action_memory.REMEMBERED_ACTIONS):
         do(conn, "priority", detail={"priority": number + 1})
-    undoing.forget_old_actions(conn, limit=limit)
+    action_memory.forget_old_actions(conn, limit=limit)
     with pytest.raises(NotUndoableError, match="too long ago"):
         undo(conn, first.action_id)
     assert [stage_statuses(key)[0] for key in "abc"] == ["pending"] * 3
@@ -471,7 +471,7 @@ def test_an_action_is_not_undone_after_some_days_though_it_is_not_forgotten_yet(
     with time_machine.travel(datetime(2026, 3, 1, tzinfo=UTC), tick=False) as clock:
         finished = do(conn, "priority", detail={"priority": 1})
         cut_off = do(conn, "cancel", batches=1)
-        clock.shift(undoing.REMEMBERED_DAYS * 86_400)
+        clock.shift(action_memory.REMEMBERED_DAYS * 86_400)
         assert undoing.find_undoable(conn, finished.action_id) == finished
         clock.shift(1)
         with pytest.raises(NotUndoableError, match="too long ago"):
@@ -484,6 +484,6 @@ def test_what_an_action_changed_is_forgotten_after_some_days(conn, add_opened):
     with time_machine.travel(datetime(2026, 3, 1, tzinfo=UTC), tick=False) as clock:
         do(conn, "priority", detail={"priority": 1})
         clock.shift(6 * 86_400)
-        assert undoing.forget_old_actions(conn) == 0
+        assert action_memory.forget_old_actions(conn) == 0
         clock.shift(2 * 86_400)
-        assert undoing.forget_old_actions(conn) == 1
+        assert action_memory.forget_old_actions(conn) == 1
