@@ -149,7 +149,7 @@ def build(folder: Path, items: int) -> None:
     from tracker import open_db, write  # noqa: PLC0415
     from tracker.applying import apply_plan  # noqa: PLC0415
     from tracker.clock import now_ms  # noqa: PLC0415
-    from tracker.items import INTRODUCE_JOB  # noqa: PLC0415
+    from tracker.introducing import INTRODUCE_JOB  # noqa: PLC0415
 
     jobs = ["news", *(f"small-{n}" for n in range(SMALL_JOBS))]
     (folder / "jobs.yaml").write_text("version: 1\njobs:" + "".join(JOB.format(job=job) for job in jobs))

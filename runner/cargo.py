@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from pipeline.versions import hash_input
 from runner.big_results import is_moved
 from runner.runtime import find_item_folder
-from tracker.items import read_data_json
+from tracker.item_data import read_data_json
 from tracker.results import read_results
 
 if TYPE_CHECKING:

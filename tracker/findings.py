@@ -15,7 +15,8 @@ from tracker.connection import Connection, write
 from tracker.discoveries import Counts, RunLease, add_to_run
 from tracker.events import append_event
 from tracker.held import count_held
-from tracker.items import INSERT_ITEM, complete_data, read_data, set_data
+from tracker.item_data import complete_data, read_data, set_data
+from tracker.items import INSERT_ITEM
 from tracker.lanes import take_as_fresh
 from tracker.recovery import reset_items
 from tracker.sources import save_cursor

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
 
 from pipeline.errors import NotFoundError
@@ -17,16 +16,18 @@ from tracker.endings import Ending
 from tracker.events import append_event
 from tracker.followers import recount_needs
 from tracker.introducing import INTRODUCE_JOB
+from tracker.item_data import complete_data, set_data
 from tracker.moves import settle
 from tracker.plan import StagePlan, Stages, make_plan, open_items
+from tracker.priorities import give_priority
 from tracker.results import store_result
 from tracker.stages import HAND_LEASE_SECONDS
+from tracker.whole_items import end_unfinished, list_unfinished, open_whole
 
 if TYPE_CHECKING:
-    from tracker.rows import Row
+    from collections.abc import Iterable, Mapping, Sequence
 
-WHOLE_ITEM = "item"
-"""The stage of an item that is moved as a whole without ever having had stages."""
+    from tracker.rows import Row
 
 
 class ItemToStore(TypedDict):
@@ -84,9 +85,6 @@ def count_items(conn: Connection, job_id: str) -> int:
     return int(row[0]) if row else 0
 
 
-SET_DATA = "UPDATE work_items SET data = :data, host = :host WHERE item_id = :item_id"
-
-
 def merge_discovery_data(conn: Connection, job_id: str, key: str, data: Mapping[str, Any]) -> None:
     """
     Add to an item's data what discovery learned later; what is there already stays as it is.
@@ -99,20 +97,6 @@ def merge_discovery_data(conn: Connection, job_id: str, key: str, data: Mapping[
         merged = complete_data(json.loads(item["data"]), data)
         text = json.dumps(merged, ensure_ascii=False, allow_nan=False)
         set_data(conn, item["item_id"], text, find_host_of_data(merged))
-
-
-def set_data(conn: Connection, item_id: int, data_json: str, host: str | None) -> None:
-    """Put other data in an item's place, with the host that they name, in the caller's transaction."""
-    conn.execute(SET_DATA, {"item_id": item_id, "data": data_json, "host": host})
-
-
-def complete_data(known: Mapping[str, Any], learned: Mapping[str, Any]) -> dict[str, Any]:
-    """Add what was learned to what is known, nested objects too; what is there already stays."""
-    merged = dict(learned) | dict(known)
-    for name in known.keys() & learned.keys():
-        if isinstance(known[name], Mapping) and isinstance(learned[name], Mapping):
-            merged[name] = complete_data(known[name], learned[name])
-    return merged
 
 
 FIND_ITEM = """
@@ -134,23 +118,6 @@ def get_item(conn: Connection, job_id: str, key: str) -> Row:
     if row is None:
         raise NotFoundError(f"item in job {job_id!r} with key", key)
     return row
-
-
-READ_DATA = "SELECT data FROM work_items WHERE item_id = :item_id"
-
-
-def read_data_json(conn: Connection, item_id: int) -> str:
-    """Read an item's data by its id, as the JSON text that is stored. Raises `NotFoundError`."""
-    row = conn.execute(READ_DATA, {"item_id": item_id}).fetchone()
-    if row is None:
-        raise NotFoundError("item with id", str(item_id))
-    return str(row[0])
-
-
-def read_data(conn: Connection, item_id: int) -> dict[str, Any]:
-    """Read an item's data by its id. Raises `NotFoundError`."""
-    data: dict[str, Any] = json.loads(read_data_json(conn, item_id))
-    return data
 
 
 LIST_BY_STATUS = """
@@ -201,13 +168,6 @@ def get_pending_count(conn: Connection, job_id: str) -> int:
 
 # -- a whole item, by hand --------------------------------------------------------------------------------
 
-UNFINISHED_STAGES = """
-SELECT stage, status, attempt, needs_left
-  FROM item_stages
- WHERE item_id = :item_id AND status IN ('pending', 'in_progress')
- ORDER BY position
-"""
-
 
 def mark_in_progress(conn: Connection, item_id: int, stages: Stages | None = None) -> int | None:
     """
@@ -216,8 +176,8 @@ def mark_in_progress(conn: Connection, item_id: int, stages: Stages | None = Non
     An item that was never opened gets `stages`, or one stage for the whole of it.
     """
     with write(conn):
-        _open_by_hand(conn, item_id, stages)
-        for stage, status, attempt, needs_left in _unfinished(conn, item_id):
+        open_whole(conn, item_id, stages)
+        for stage, status, attempt, needs_left in list_unfinished(conn, item_id):
             if status == Status.PENDING and needs_left == 0:
                 taken = claim(
                     conn, item_id, stage, attempt + 1, worker="by hand", lease_seconds=HAND_LEASE_SECONDS
@@ -229,12 +189,12 @@ def mark_in_progress(conn: Connection, item_id: int, stages: Stages | None = Non
 
 def mark_done(conn: Connection, item_id: int, stages: Stages | None = None) -> None:
     """Count every unfinished stage of an item as done. Commits."""
-    _end_all(conn, item_id, stages, Ending.finished(None, None), Ending.counted_done())
+    end_unfinished(conn, item_id, stages, Ending.finished(None, None), Ending.counted_done())
 
 
 def mark_failed(conn: Connection, item_id: int, error: str = "", stages: Stages | None = None) -> None:
     """Fail the first unfinished stage of an item with this error, which fails the item. Commits."""
-    _end_all(
+    end_unfinished(
         conn,
         item_id,
         stages,
@@ -247,48 +207,7 @@ def mark_failed(conn: Connection, item_id: int, error: str = "", stages: Stages 
 def mark_skipped(conn: Connection, item_id: int, reason: str = "", stages: Stages | None = None) -> None:
     """Skip every unfinished stage of an item. Commits."""
     why = reason or "skipped by hand"
-    _end_all(conn, item_id, stages, Ending.skipped(why), Ending.counted_skipped(why))
-
-
-def _end_all(
-    conn: Connection,
-    item_id: int,
-    stages: Stages | None,
-    running: Ending,
-    waiting: Ending,
-    *,
-    first: bool = False,
-) -> None:
-    with write(conn):
-        _open_by_hand(conn, item_id, stages)
-        unfinished = _unfinished(conn, item_id)
-        for stage, status, attempt, _ in unfinished[:1] if first else unfinished:
-            ending = running if status == Status.IN_PROGRESS else waiting
-            settle(conn, item_id, stage, attempt, ending, by="by hand")
-
-
-def _unfinished(conn: Connection, item_id: int) -> list[Row]:
-    return conn.execute(UNFINISHED_STAGES, {"item_id": item_id}).fetchall()
-
-
-READ_OPENED = """
-SELECT i.job_id, i.opened_at,
-       (SELECT json_group_array(stage) FROM (SELECT stage FROM job_stages WHERE job_id = i.job_id ORDER BY position))
-  FROM work_items i
- WHERE i.item_id = :item_id
-"""
-
-
-def _open_by_hand(conn: Connection, item_id: int, stages: Stages | None) -> None:
-    row = conn.execute(READ_OPENED, {"item_id": item_id}).fetchone()
-    if row is None:
-        raise NotFoundError("item with id", str(item_id))
-    if row[1] is None:
-        known = json.loads(row[2])
-        plan = make_plan(stages or known or [WHOLE_ITEM])
-        if stages:
-            apply_plan(conn, row[0], plan)
-        open_items(conn, row[0], [item_id], plan)
+    end_unfinished(conn, item_id, stages, Ending.skipped(why), Ending.counted_skipped(why))
 
 
 # -- again, elsewhere, sooner -----------------------------------------------------------------------------
@@ -357,7 +276,7 @@ def inject_at_stage(
             )
         apply_plan(conn, job_id, plan)
         open_items(conn, job_id, [item["item_id"]], plan)
-        for earlier in _all_before(plan, stage):
+        for earlier in plan.ancestors(stage):
             if earlier in plan.switched_on:
                 settle(conn, item["item_id"], earlier, None, Ending.counted_done())
             if results and earlier in results:
@@ -365,29 +284,12 @@ def inject_at_stage(
     return int(item["item_id"])
 
 
-def _all_before(plan: StagePlan, stage: str) -> list[str]:
-    wanted, found = [*plan.needs[stage]], set[str]()
-    while wanted:
-        name = wanted.pop()
-        if name not in found:
-            found.add(name)
-            wanted.extend(plan.needs[name])
-    return [name for name in plan.names if name in found]
-
-
-SET_ITEM_PRIORITY = "UPDATE work_items SET priority = :priority WHERE item_id = :item_id"
-
-SET_STAGE_PRIORITY = "UPDATE item_stages SET priority = :priority WHERE item_id = :item_id"
-
-
 def update_item_priority(
     conn: Connection, job_id: str, key: str, priority: int, by: str | None = None
 ) -> None:
     """Set an item's priority, and that of its stages; higher goes first. Commits. Raises `NotFoundError`."""
     with write(conn):
-        asked = {"item_id": get_item(conn, job_id, key)["item_id"], "priority": priority}
-        conn.execute(SET_ITEM_PRIORITY, asked)
-        conn.execute(SET_STAGE_PRIORITY, asked)
-        append_event(
-            conn, job_id, "update_item_priority", asked["item_id"], None, None, by, {"priority": priority}
-        )
+        item_id = get_item(conn, job_id, key)["item_id"]
+        give_priority(conn, [item_id], priority)
+        detail = {"priority": priority}
+        append_event(conn, job_id, "update_item_priority", item_id, None, None, by, detail)

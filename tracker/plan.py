@@ -69,6 +69,16 @@ class StagePlan:
     def _waits_for(self, name: str) -> frozenset[str]:
         return self.switched_on & set(self.needs[name])
 
+    def ancestors(self, name: str) -> list[str]:
+        """List the stages that this one needs, at any distance, in their order."""
+        wanted, found = [*self.needs[name]], set[str]()
+        while wanted:
+            need = wanted.pop()
+            if need not in found:
+                found.add(need)
+                wanted.extend(self.needs[need])
+        return [need for need in self.names if need in found]
+
     def as_rows(self) -> list[tuple[str, int, int]]:
         """Give (stage, position, switched on) for each stage."""
         return [(name, position, int(name in self.switched_on)) for position, name in enumerate(self.names)]

@@ -1,4 +1,4 @@
-"""The priority of many items at once."""
+"""The priority of items, and of their stages along with them; by an action, it can be put back."""
 
 from __future__ import annotations
 
@@ -10,6 +10,22 @@ if TYPE_CHECKING:
 
     from tracker.connection import Connection
 
+SET_ITEM_PRIORITIES = """
+UPDATE work_items SET priority = :priority WHERE item_id IN (SELECT value FROM json_each(:item_ids))
+"""
+
+SET_STAGE_PRIORITIES = """
+UPDATE item_stages SET priority = :priority WHERE item_id IN (SELECT value FROM json_each(:item_ids))
+"""
+
+
+def give_priority(conn: Connection, item_ids: Sequence[int], priority: int) -> None:
+    """Give items and their stages a priority, in the caller's transaction."""
+    asked = {"item_ids": json.dumps(list(item_ids)), "priority": priority}
+    conn.execute(SET_ITEM_PRIORITIES, asked)
+    conn.execute(SET_STAGE_PRIORITIES, asked)
+
+
 REMEMBER_PRIORITIES = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, priority)
 SELECT :action_id, i.item_id, '', i.status, 0, i.status, i.priority
@@ -20,22 +36,12 @@ SELECT :action_id, i.item_id, '', i.status, 0, i.status, i.priority
 RETURNING item_id
 """
 
-SET_ITEM_PRIORITIES = """
-UPDATE work_items SET priority = :priority WHERE item_id IN (SELECT value FROM json_each(:item_ids))
-"""
-
-SET_STAGE_PRIORITIES = """
-UPDATE item_stages SET priority = :priority WHERE item_id IN (SELECT value FROM json_each(:item_ids))
-"""
-
 
 def set_priorities(conn: Connection, action_id: int, item_ids: Sequence[int], priority: int) -> int:
     """Give items a priority, and remember which they had, in the caller's transaction; how many had another."""
     asked = {"action_id": action_id, "item_ids": json.dumps(list(item_ids)), "priority": priority}
     changed = [row[0] for row in conn.execute(REMEMBER_PRIORITIES, asked).fetchall()]
-    asked["item_ids"] = json.dumps(changed)
-    conn.execute(SET_ITEM_PRIORITIES, asked)
-    conn.execute(SET_STAGE_PRIORITIES, asked)
+    give_priority(conn, changed, priority)
     return len(changed)
 
 

@@ -17,7 +17,7 @@ from runner.comparing import compare_stored
 from runner.reprocess import make_wish, quote, reprocess
 from runner.sweep import sweep
 from tracker.history import list_history
-from tracker.items import set_data
+from tracker.item_data import set_data
 
 KEYS = ("a", "b", "c", "d")
 THREE = {"papers": job(step("fetch"), step("extract"), step("store"))}

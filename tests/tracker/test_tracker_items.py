@@ -8,8 +8,8 @@ import pytest
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
-from tracker.items import WHOLE_ITEM
 from tracker.plan import StagePlan, make_plan
+from tracker.whole_items import WHOLE_ITEM
 
 STAGES = ["fetch", "extract", "store"]
 
