@@ -28,6 +28,7 @@ from runner.candidates import (
 from runner.cargo import load_cargo
 from runner.loads import list_loads
 from tracker import dispatch as tracker_dispatch
+from tracker import rates
 from tracker.connection import Connection, write
 from tracker.pauses import read_holds
 from tracker.plan import open_items
@@ -192,7 +193,7 @@ def _count_allowed(
         room = min(room, stage.concurrency - runway.outstanding)
     if stage.rate is not None and room > 0:
         interval_us, burst = _spacing(stage.rate)
-        room = min(room, tracker_dispatch.count_allowed(conn, job.name, stage.name, interval_us, burst))
+        room = min(room, rates.count_allowed(conn, job.name, stage.name, interval_us, burst))
     if purse is not None and room > 0:
         room = purse.count_allowed(stage, runway, room)
     return max(0, room)
@@ -205,7 +206,7 @@ def _take_rates(
     for stage in stages:
         if stage.rate is not None and sent[stage.name]:
             interval_us, burst = _spacing(stage.rate)
-            tracker_dispatch.take_allowed(conn, job.name, stage.name, interval_us, burst, sent[stage.name])
+            rates.take_allowed(conn, job.name, stage.name, interval_us, burst, sent[stage.name])
 
 
 def _spacing(rate: Rate) -> tuple[int, int]:
