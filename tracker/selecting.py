@@ -8,7 +8,6 @@ are; what no index answers (a text, a cost) is asked of the rows that the others
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from functools import cached_property
 from heapq import merge
 from itertools import islice
@@ -16,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.clock import now_ms
 from tracker.filter_conditions import Where, as_sql
-from tracker.filter_routes import WHOLE_JOB, Branch, Way, write_count, write_page, write_probe, write_span
-from tracker.filter_ways import BEYOND_ALL, fits_names, list_ways
+from tracker.filter_plans import LAST, FilterPlan, list_sized_ways, make_filter_plan, probe
+from tracker.filter_routes import Branch, Way, write_count, write_page
+from tracker.filter_ways import BEYOND_ALL, fits_names
 from tracker.item_pages import LAST_ITEM
-from tracker.items import count_items
 from tracker.selected import Count, Cursor, Page, Selected
 
 if TYPE_CHECKING:
@@ -43,17 +42,8 @@ __all__ = [
 WALK_AT_MOST = 100_000
 """A count that would look at more rows than this is told as "at least", unless asked exactly."""
 
-LAST = 2**62
-"""Above every id."""
-
 FIRST_IDS = 256
 """How many ids `look_for_page` looks through at first; twice as many as long as that is soon done."""
-
-PROBE_AT_MOST = 20_000
-"""A way to fewer rows than this is taken at once, and its rows are sorted if need be."""
-
-SPAN_AT_MOST = 200_000
-"""Of a way to this many rows it is not asked how far they reach: that would take longer than to pass others over."""
 
 
 def select_page(
@@ -139,15 +129,6 @@ def count_matching(conn: Connection, wanted: Filter, at_most: int | None = WALK_
 LIST_JOBS = "SELECT job_id FROM item_counts ORDER BY job_id"
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    """How a job's rows are found: by which way, and between which ids they can only be."""
-
-    way: Way
-    low: int = 0
-    high: int = LAST
-
-
 class _Selection:
     """One filter over one tracker at one moment, with its plan for each job."""
 
@@ -157,7 +138,7 @@ class _Selection:
         self._conn, self._wanted, self._now = conn, wanted, now_ms() if now is None else now
         self._newest_first = newest_first
         self._border: int | None = None
-        self._plans: dict[str, _Plan] = {}
+        self._plans: dict[str, FilterPlan] = {}
 
     @cached_property
     def _job_ids(self) -> list[str]:
@@ -188,7 +169,12 @@ class _Selection:
         streams = [self._stream(plan, branch, after, chunk) for branch in plan.way.branches]
         yield from merge(*streams, key=lambda row: row.cursor, reverse=self._newest_first)
 
-    def _stream(self, plan: _Plan, branch: Branch, after: Cursor, chunk: int) -> Iterator[Selected]:
+    def _plan(self, job_id: str) -> FilterPlan:
+        if job_id not in self._plans:
+            self._plans[job_id] = make_filter_plan(self._conn, self._wanted, job_id, self._now)
+        return self._plans[job_id]
+
+    def _stream(self, plan: FilterPlan, branch: Branch, after: Cursor, chunk: int) -> Iterator[Selected]:
         sql, bindings = self._write_page(branch)
         while True:
             low, high = self._find_bounds(plan, after)
@@ -199,7 +185,7 @@ class _Selection:
                 return
             after = Cursor(after.job_id, rows[-1]["item_id"], rows[-1]["stage"] or "")
 
-    def _find_bounds(self, plan: _Plan, after: Cursor) -> tuple[int, int]:
+    def _find_bounds(self, plan: FilterPlan, after: Cursor) -> tuple[int, int]:
         step = 0 if self._wanted.selects_stages else 1  # other stages of the same item may follow
         low, high = plan.low, plan.high
         if self._newest_first:
@@ -229,7 +215,7 @@ class _Selection:
     def count(self, at_most: int | None) -> Count:
         number, left, is_exact = 0, at_most, True
         for job_id in self._job_ids:
-            _, way = self._list_sized(job_id)[0]  # a count needs no order
+            _, way = list_sized_ways(self._conn, self._wanted, job_id, self._now)[0]  # a count needs no order
             if self._is_counted(way):
                 number += way.size or 0
                 continue
@@ -251,60 +237,8 @@ class _Selection:
 
     def _count_branch(self, branch: Branch, left: int | None) -> tuple[int, int]:
         where = self._rest(branch)
-        span = branch.bindings | {"low": 0, "high": LAST}
-        walked = 0
-        if left is not None:
-            walked = self._conn.execute(write_probe(branch.route), span | {"most": left + 1}).fetchone()[0]
+        walked = 0 if left is None else probe(self._conn, branch, left + 1)
         sql = write_count(branch.route, where.sql, of_stages=self._wanted.selects_stages)
-        asked = span | where.bindings | {"most": -1 if left is None else left}
+        span = {"low": 0, "high": LAST, "most": -1 if left is None else left}
+        asked = branch.bindings | where.bindings | span
         return int(self._conn.execute(sql, asked).fetchone()[0]), walked
-
-    # -- which way --------------------------------------------------------------------------------------
-
-    def _plan(self, job_id: str) -> _Plan:
-        if job_id not in self._plans:
-            self._plans[job_id] = self._make_plan(job_id)
-        return self._plans[job_id]
-
-    def _make_plan(self, job_id: str) -> _Plan:
-        sized = self._list_sized(job_id)
-        least, best = sized[0]
-        if least < PROBE_AT_MOST:
-            return _Plan(best)
-        # Too many to sort: in order, then, and no further than the others reach.
-        best = next(way for _, way in sized if way.is_ordered)
-        spans = [
-            self._find_span(way.branches[0])
-            for _, way in sized
-            if not way.is_ordered and len(way.branches) == 1
-        ]
-        return _Plan(
-            best, max((low for low, _ in spans), default=0), min((high for _, high in spans), default=LAST)
-        )
-
-    def _list_sized(self, job_id: str) -> list[tuple[int, Way]]:
-        items = None if self._wanted.selects_stages else count_items(self._conn, job_id)
-        through_all = Way([Branch(WHOLE_JOB, {"job_id": job_id})], items)
-        ways = list_ways(self._conn, self._wanted, job_id, self._now)
-        sized = [(self._measure(way), way) for way in ways]
-        return [*sorted(sized, key=lambda one: one[0]), (LAST, through_all)]
-
-    def _measure(self, way: Way) -> int:
-        if way.size is not None:
-            return way.size
-        found = 0
-        for branch in way.branches:
-            if found < PROBE_AT_MOST:
-                found += self._probe(branch, PROBE_AT_MOST - found)
-        return found
-
-    def _probe(self, branch: Branch, most: int) -> int:
-        asked = branch.bindings | {"low": 0, "high": LAST, "most": most}
-        return int(self._conn.execute(write_probe(branch.route), asked).fetchone()[0])
-
-    def _find_span(self, branch: Branch) -> tuple[int, int]:
-        asked = branch.bindings | {"low": 0, "high": LAST, "most": SPAN_AT_MOST}
-        low, high, rows = self._conn.execute(write_span(branch.route), asked).fetchone()
-        if rows == SPAN_AT_MOST:
-            return 0, LAST
-        return (1, 0) if low is None else (low, high)

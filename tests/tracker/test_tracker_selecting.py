@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import tracker
 from pipeline.filters import EVERYTHING, parse_filter
-from tracker import filter_routes, selecting
+from tracker import filter_plans, filter_routes
 from tracker.clock import now_ms
 from tracker.events import log_cost
 from tracker.filter_conditions import as_sql
@@ -230,8 +230,8 @@ def test_whichever_way_is_taken_the_pages_hold_what_the_condition_says(
     conn, papers, texts, probe, span, branches, limit
 ):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(selecting, "PROBE_AT_MOST", probe)
-        patch.setattr(selecting, "SPAN_AT_MOST", span)
+        patch.setattr(filter_plans, "PROBE_AT_MOST", probe)
+        patch.setattr(filter_plans, "SPAN_AT_MOST", span)
         patch.setattr("tracker.filter_ways.BRANCHES_MOST", branches)
         wanted = parse_filter(" ".join(texts))
         expected = walk_over_all(conn, wanted, now_ms())
