@@ -18,7 +18,7 @@ from pipeline.key_template import KeyTemplateError
 from pipeline.on_change import OnChange
 from runner.judge import as_text
 from runner.room import wait_for_room
-from tracker import discoveries, runs
+from tracker import run_counts, runs
 from tracker.findings import Cursor, Terms, store_found
 from tracker.sources import SURGE_AFTER, SURGE_FACTOR, SourceLook
 
@@ -132,7 +132,7 @@ class Intake:
         self._found: Counter[str] = Counter()
         self._new: Counter[str] = Counter()
         self._changed: Counter[str] = Counter()
-        self.counts = discoveries.read_counts(conn, run.run_id)
+        self.counts = run_counts.read_counts(conn, run.run_id)
 
     @property
     def refused(self) -> Counter[str]:

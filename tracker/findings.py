@@ -12,17 +12,19 @@ from pipeline.on_change import OnChange
 from pipeline.url_hosts import find_host_of_data, find_host_of_json
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
-from tracker.discoveries import Counts, RunLease, add_to_run
 from tracker.events import append_event
 from tracker.held import count_held
 from tracker.item_data import complete_data, read_data, set_data
 from tracker.items import INSERT_ITEM
 from tracker.lanes import take_as_fresh
 from tracker.recovery import reset_items
+from tracker.run_counts import Counts, add_to_run
 from tracker.sources import save_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from tracker.discoveries import RunLease
 
 
 class Found(Protocol):

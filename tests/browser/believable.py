@@ -14,12 +14,13 @@ from runner.code_version import read_code_version
 from tracker.attempt_logs import AttemptLog, put_log
 from tracker.budgets import remember_budgets
 from tracker.connection import write
-from tracker.discoveries import Counts, Findings, add_to_run, begin_discovery, finish_discovery
+from tracker.discoveries import Findings, begin_discovery, finish_discovery
 from tracker.jobs import SWEPT_AT, set_note
 from tracker.notices import open_notice
 from tracker.pauses import Target, lift, pause
 from tracker.plan import make_plan, remember_plan
 from tracker.progress import tell_progress
+from tracker.run_counts import Counts, add_to_run
 from tracker.sources import SourceLook
 from tracker.troubles import Trouble
 from tracker.workers import WorkerWord, note_beat, note_worker

@@ -8,7 +8,8 @@ import time_machine
 import tracker
 from tracker import discoveries
 from tracker.clock import to_ms
-from tracker.discoveries import DISCOVERY_LEASE_SECONDS, Counts, Findings, Run
+from tracker.discoveries import DISCOVERY_LEASE_SECONDS, Findings, Run
+from tracker.run_counts import Counts, add_to_run
 from tracker.runs import find_last_run
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -55,7 +56,7 @@ def test_a_discovery_that_worked_is_on_record_and_clears_the_jobs_error(conn, ru
     assert tracker.get_job_error(conn, "papers") == "no such host"
     again = discoveries.resume_discovery(conn, run.run_id)
     clock.shift(2)
-    discoveries.add_to_run(conn, again, Counts(found=5, new=3))
+    add_to_run(conn, again, Counts(found=5, new=3))
     discoveries.finish_discovery(conn, again, Findings({"no key": 2}))
     report = find_last_run(conn, "papers")
     assert (report.outcome, report.found, report.new, report.refused) == ("found", 5, 3, 2)

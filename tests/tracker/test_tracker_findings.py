@@ -11,9 +11,10 @@ import tracker
 from pipeline.errors import StaleRunError
 from pipeline.on_change import OnChange
 from tracker import discoveries
-from tracker.discoveries import Counts, RunLease
+from tracker.discoveries import RunLease
 from tracker.findings import Cursor, Terms, find_held, find_versions, store_found
 from tracker.held import count_held
+from tracker.run_counts import Counts, read_counts
 from tracker.runs import find_last_run
 from tracker.sources import read_memory
 
@@ -79,7 +80,7 @@ def test_an_item_has_its_own_priority_else_the_jobs(conn, store):
 def test_the_run_adds_up_its_batches(conn, run, store):
     store("a", "b", room=1)
     store("a", "b", "c", room=0)
-    assert discoveries.read_counts(conn, run.run_id) == Counts(found=5, new=1, held=2)
+    assert read_counts(conn, run.run_id) == Counts(found=5, new=1, held=2)
     assert find_last_run(conn, "papers").found == 5
 
 

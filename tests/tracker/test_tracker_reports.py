@@ -9,7 +9,7 @@ import time_machine
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
-from tracker import backlog, discoveries, item_reports, reports
+from tracker import backlog, discoveries, item_reports, reports, run_counts
 from tracker.clock import to_ms
 from tracker.dispatch import list_ready, stamp
 from tracker.jobs import SWEPT_AT, set_note
@@ -43,7 +43,7 @@ def busy(conn, add_opened, add_items, clock):
 
 def test_a_job_is_reported_with_its_counts_its_pause_and_its_last_discovery(conn, busy):
     run = discoveries.begin_discovery(conn, "papers")
-    discoveries.add_to_run(conn, run, discoveries.Counts(6, 6))
+    run_counts.add_to_run(conn, run, run_counts.Counts(6, 6))
     discoveries.finish_discovery(conn, run, discoveries.Findings())
     tracker.pause_job(conn, "papers", "holiday", by="ann")
     (report,) = reports.list_job_reports(conn)
