@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 from pipeline.versions import hash_input
 from runner.big_results import is_moved
-from runner.runtime import find_item_folder
+from runner.prepared import find_item_folder
 from tracker.item_data import read_data_json
 from tracker.results import read_results
 

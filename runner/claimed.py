@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from handlers.base import HandlerContext
     from pipeline.jobspec import StageSpec
     from pipeline.outcomes import Outcome
-    from runner.runtime import Prepared, Runtime
+    from runner.prepared import Prepared
+    from runner.runtime import Runtime
     from tracker.attempt_logs import AttemptLog
     from tracker.claims import Claim
     from tracker.connection import Connection

@@ -26,7 +26,7 @@ from runner.attempt_log import Lines
 from runner.big_results import CONTENT_TYPE, NAME, is_to_be_moved, write_moved
 from runner.far_desk import FarDesk, FarResults, Place
 from runner.judge import describe_error, describe_timeout, judge_outcome
-from runner.runtime import make_handler
+from runner.prepared import make_handler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

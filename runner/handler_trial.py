@@ -12,7 +12,7 @@ from pipeline.catalog import HANDLER
 from pipeline.jobspec import JobSpec
 from runner.attempt import Work
 from runner.given_params import check_params
-from runner.runtime import make_handler
+from runner.prepared import make_handler
 from runner.sandbox import Ran, run_aside
 from runner.scratch_desk import ScratchDesk
 

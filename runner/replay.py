@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pipeline.jobspec import JobSpec
-    from runner.runtime import Prepared, Runtime
+    from runner.prepared import Prepared
+    from runner.runtime import Runtime
     from tracker.connection import Connection
     from tracker.results import NeededResult
 

@@ -5,24 +5,17 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from discovery.base import Access, ItemPage, Recalled
-from handlers.places import ItemFiles
-from handlers.versions import handler_version
 from net.client import PoliteClient
 from net.guard import Guard
 from net.host_rates import HostRate, find_host_rate
 from net.memory_manners import MemoryManners
-from pipeline import catalog
 from pipeline.errors import BrokerUnavailableError, JobsFileError, TrackerUnusableError
 from pipeline.jobs_file import JobsWatch
 from pipeline.redaction import KNOWN
-from pipeline.variables import fill_from_environment, resolve_params
 from runner.context import RunContext
 from runner.far_cache import ArtifactCache
 from runner.far_dashboard import FarDashboard
@@ -31,6 +24,7 @@ from runner.far_manners import FarManners
 from runner.leases import LeaseKeeper
 from runner.manners import TrackerManners
 from runner.pace import Pace
+from runner.prepared import Prepared, prepare
 from runner.stage_changes import describe_plan
 from tracker.blobs import BlobStore
 from tracker.connection import Connection, open_raw_db, open_readonly
@@ -41,13 +35,12 @@ from tracker.plan import find_plan, is_remembered
 from tracker.sources import read_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from discovery.memory import Receive
-    from handlers.base import Handler
     from net.manners import Manners
     from pipeline.breaker import BreakerSpec
-    from pipeline.jobspec import JobsFile, JobSpec, StageSpec
+    from pipeline.jobspec import JobsFile, JobSpec
     from pipeline.settings import Settings
     from runner.clock_steps import ClockSteps
     from runner.publishing import Publisher
@@ -63,17 +56,6 @@ HANDLER_PATIENCE_SECONDS, DISCOVERY_PATIENCE_SECONDS = 10.0, 300.0
 def name_process(pid: int | None = None) -> str:
     """Name a process of this host, or this one, as the tracker's `worker` and `by` do: `host:pid`."""
     return f"{HOST}:{os.getpid() if pid is None else pid}"
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A stage made ready to run: its handler with its parameters, the version of what it makes, what items may name."""
-
-    job: JobSpec
-    spec: StageSpec
-    handler: Handler
-    version: str
-    item_files: ItemFiles
 
 
 class _Local(threading.local):
@@ -282,24 +264,5 @@ class Runtime:
         """
         key = self.jobs.digest, job.name, stage
         if key not in self._prepared:
-            spec, files = job.stage(stage), ItemFiles(find_item_folder(job), self.settings.data)
-            self._prepared[key] = Prepared(job, spec, *make_handler(spec.handler, spec.params), files)
+            self._prepared[key] = prepare(job, stage, self.settings.data)
         return self._prepared[key]
-
-
-def find_item_folder(job: JobSpec) -> Path | None:
-    """Find where the files are that a job's items may name: where its own discovery finds files, if it does."""
-    if job.discovery.strategy != "local_files":
-        return None
-    # its variables are for those who discover; what reads no file needs none of them
-    with suppress(JobsFileError):
-        return Path(resolve_params(job.discovery.params)["root"]).expanduser().absolute()
-    return None
-
-
-def make_handler(name: str, params: Mapping[str, Any]) -> tuple[Handler, str]:
-    """Make a handler by its name, its parameters' variables resolved here; and its version, of the unresolved."""
-    handler_class = catalog.load(catalog.HANDLER, name)
-    handler = handler_class(resolve_params(fill_from_environment(handler_class, params)))
-    KNOWN.learn_model(getattr(handler, "params", None))
-    return handler, handler_version(handler_class, params)

@@ -11,7 +11,7 @@ from pipeline.outcomes import GiveUp, RetryLater, Skip
 from pipeline.redaction import KNOWN
 from pipeline.variables import current_environment, resolve_variables
 from runner.attempt import Work, make_context
-from runner.runtime import make_handler
+from runner.prepared import make_handler
 
 if TYPE_CHECKING:
     from pipeline.notify import ChannelSpec
