@@ -11,7 +11,7 @@ from pipeline.maintenance import LOOK_SECONDS
 from pipeline.schedule import SWEEP_SECONDS
 
 if TYPE_CHECKING:
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from pipeline.schedule import Schedule
 
 

@@ -16,7 +16,7 @@ from runner.plan_words import describe_change, say_items
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from runner.planning import JobPlan, StaleStage
     from tracker.connection import Connection
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from pipeline.settings import Settings
     from runner.runtime import Runtime
     from tracker.connection import Connection

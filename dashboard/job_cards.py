@@ -13,7 +13,8 @@ from tracker.clock import now_ms, to_datetime, to_ms
 from tracker.reports import get_job_report, list_job_names
 
 if TYPE_CHECKING:
-    from pipeline.jobspec import JobsFile, JobSpec
+    from pipeline.filespec import JobsFile
+    from pipeline.jobspec import JobSpec
     from runner.causes import Told
     from tracker.activity import DayReport
     from tracker.connection import Connection

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from dashboard.house import House
+    from pipeline.filespec import JobsFile
     from pipeline.job_text import JobText
-    from pipeline.jobspec import JobsFile
     from pipeline.problems import Problem
     from runner.planning import JobPlan
     from tracker.actions import Action

@@ -9,17 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from pipeline.catalog import HANDLER, STRATEGY
-from pipeline.jobspec import Defaults, JobEntry, JobSpec, StageSpec
+from pipeline.jobspec import JobEntry, JobSpec, StageSpec
 from pipeline.model_errors import explain, explain_unknown_key
 from pipeline.plugin_checks import Lack, PluginUse, check_plugin, find_timeout
 from pipeline.problems import Finding, KeyPath
 from pipeline.shorthand import name_stage, split_discovery
 from pipeline.stage_graph import find_graph_problems, resolve_needs
+
+if TYPE_CHECKING:
+    from pipeline.filespec import Defaults
 
 
 @dataclass(slots=True)

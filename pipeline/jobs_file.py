@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from pipeline.filespec import Defaults, JobsDocument, JobsFile
 from pipeline.job_checks import JobCheck, JobChecker
-from pipeline.jobspec import Defaults, JobsDocument, JobsFile
 from pipeline.model_errors import explain
 from pipeline.notify_checks import check_channels
 from pipeline.plugin_checks import Lack

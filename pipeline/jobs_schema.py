@@ -19,7 +19,8 @@ from pydantic.json_schema import models_json_schema
 
 from pipeline.catalog import HANDLER, STRATEGY, Kind, load
 from pipeline.fields import NAME_PATTERN
-from pipeline.jobspec import DiscoverySpec, JobEntry, JobsDocument, StageSpec
+from pipeline.filespec import JobsDocument
+from pipeline.jobspec import DiscoverySpec, JobEntry, StageSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,8 @@ from tracker.reports import list_job_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.jobspec import JobsFile, JobSpec
+    from pipeline.filespec import JobsFile
+    from pipeline.jobspec import JobSpec
     from runner.runtime import Runtime
     from tracker.applying import PlanChange
     from tracker.connection import Connection

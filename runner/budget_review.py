@@ -13,7 +13,7 @@ from tracker.spending import EVERYTHING, read_stage_costs
 
 if TYPE_CHECKING:
     from pipeline.budget import BudgetSpec
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from runner.runtime import Runtime
     from tracker.holds import Hold
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from tracker.connection import Connection
     from tracker.facts import Facts
 

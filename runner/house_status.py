@@ -18,7 +18,7 @@ from tracker.reports import JobReport, StageReport, get_job_report, list_job_rep
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from tracker.connection import Connection
 
 

@@ -18,7 +18,7 @@ from tracker.troubles import list_general_troubles, list_job_troubles
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from pipeline.notify import ChannelSpec, NotifySpec
     from runner.runtime import Runtime
     from tracker.troubles import Key, Trouble

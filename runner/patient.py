@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pipeline.errors import JobsFileError
 from pipeline.jobs_file import load_jobs_file
+from pipeline.jobspec import OWN_QUEUES
 from runner.broker import find_broker_url
 from runner.broker_checks import ask_broker
 from tracker.blobs import BlobStore
@@ -16,7 +17,7 @@ from tracker.reports import list_job_names
 from tracker.workers import list_workers
 
 if TYPE_CHECKING:
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from pipeline.settings import Settings
     from runner.broker_checks import BrokerReport
     from tracker.connection import Connection
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     from tracker.workers import WorkerReport
 
 Health = Literal["ok", "warning", "error"]
-
-OWN_QUEUES = ("celery", "tracker")
 
 
 @dataclass(frozen=True, slots=True)

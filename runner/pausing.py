@@ -19,7 +19,8 @@ from tracker.stats import stage_stats
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pipeline.jobspec import JobsFile, JobSpec
+    from pipeline.filespec import JobsFile
+    from pipeline.jobspec import JobSpec
     from runner.runtime import Runtime
     from tracker.pauses import Target
 

@@ -20,7 +20,7 @@ from tracker.reports import list_job_names
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from tracker.connection import Connection
     from tracker.planning import JobState
 

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from discovery.memory import Receive
     from net.manners import Manners
     from pipeline.breaker import BreakerSpec
-    from pipeline.jobspec import JobsFile, JobSpec
+    from pipeline.filespec import JobsFile
+    from pipeline.jobspec import JobSpec
     from pipeline.settings import Settings
     from runner.clock_steps import ClockSteps
     from runner.publishing import Publisher

@@ -28,7 +28,7 @@ from tracker.workers import WorkerWord, note_beat, note_worker
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from pipeline.jobspec import JobsFile
+    from pipeline.filespec import JobsFile
     from tracker.connection import Connection
     from tracker.plan import StagePlan
 

@@ -8,7 +8,8 @@ import pytest
 from pipeline.breaker import BreakerSpec
 from pipeline.budget import BudgetSpec
 from pipeline.durations import parse_duration
-from pipeline.jobspec import Defaults, HostSpec, JobEntry, JobsDocument, StageSpec
+from pipeline.filespec import Defaults, HostSpec, JobsDocument
+from pipeline.jobspec import JobEntry, StageSpec
 from pipeline.maintenance import ArtifactsSpec, BackupSpec, CompactSpec, MaintenanceSpec, RetentionSpec
 from pipeline.notify import ChannelSpec, NotifySpec, TroubleKind
 from pipeline.plugin_pages import PAGES

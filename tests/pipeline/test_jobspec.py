@@ -4,8 +4,10 @@ import pytest
 from pydantic import ValidationError
 
 from pipeline.errors import NotFoundError
-from pipeline.jobspec import DiscoverySpec, JobSpec, Rate, Schedule, StageSpec
+from pipeline.jobspec import DiscoverySpec, JobSpec, StageSpec
 from pipeline.problems import InvalidValueError
+from pipeline.rate import Rate
+from pipeline.schedule import Schedule
 
 
 def job(*stages, **fields):
