@@ -1,4 +1,8 @@
-"""The contract of a strategy: its parameters, what it may reach, and how a discovery goes."""
+"""
+The contract of a strategy: its parameters, and how a discovery goes.
+
+What else a strategy needs can be imported from here as well.
+"""
 
 from __future__ import annotations
 
@@ -6,39 +10,35 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import islice
-from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
 from pydantic import BaseModel, ConfigDict
 
+from discovery.access import Access
 from discovery.items import AdmittedItem, FoundItem, admit_items
 from discovery.memory import (
     Batch,
     EnoughError,
     Keep,
     Look,
-    Recall,
     Recalled,
-    Receive,
+    digest_wanted,
     name_source,
-    recall_nothing,
     unmark_validator,
 )
-from discovery.readers import ItemPage, ReadItems, ReadRows, refuse_rows
+from discovery.readers import ItemPage, ReadItems, ReadRows
 from discovery.urls import TBS_MAP, canonical_url, hash_url
-from net.guard import Guard
 from net.video_ids import extract_video_id
 from pipeline.errors import HostPausedError, JobsFileError, PluginError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from datetime import datetime
 
     from net.body import Sink
-    from net.client import Fetched, PoliteClient
+    from net.client import Fetched
 
 __all__ = [
     "TBS_MAP",
@@ -66,11 +66,6 @@ log = structlog.get_logger("discovery")
 _REQUIRED = object()
 
 
-def digest_wanted(*wanted: object) -> str:
-    """Tell what is wanted of a source from what was wanted before, by the parameters that choose it."""
-    return hash_url(repr(wanted)) if wanted else ""
-
-
 class StrategyParams(BaseModel):
     """The parameters that jobs.yaml may give; others are refused. Describe each field: the docs show it."""
 
@@ -81,31 +76,6 @@ class FreeParams(StrategyParams):
     """Whatever jobs.yaml gives, for a strategy that declares nothing and asks by `require_param`."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """
-    What a strategy may reach, handed in by whoever runs it.
-
-    `job` is the name of the job that it finds items for. `environment` holds the variables that jobs.yaml may
-    name. `since` is the instant before which nothing is wanted (the runner leaves out what is older; a strategy
-    may spare itself the asking). `recall` knows the sources of earlier discoveries. `receive` takes the items
-    batch by batch; without one, the discovery keeps them. `read_items` and `read_rows` read the tracker and other
-    SQLite files. `guard` says where connections other than those of `http` may go. `stdin` is what somebody pipes
-    in, None where nobody does.
-    """
-
-    http: PoliteClient
-    read_items: ReadItems
-    job: str = ""
-    environment: Mapping[str, str] = field(default_factory=dict)
-    since: datetime | None = None
-    recall: Recall = recall_nothing
-    receive: Receive | None = None
-    read_rows: ReadRows = refuse_rows
-    guard: Guard = field(default_factory=lambda: Guard.allowing(()))
-    stdin: BinaryIO | None = None
 
 
 class BaseDiscovery:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
 
+from discovery.urls import hash_url
 from net.shown import show_url
 
 if TYPE_CHECKING:
@@ -94,6 +95,11 @@ def recall_nothing(source: str) -> Recalled:
     """Know nothing of any source, as a first discovery does."""
     del source
     return Recalled()
+
+
+def digest_wanted(*wanted: object) -> str:
+    """Tell what is wanted of a source from what was wanted before, by the parameters that choose it."""
+    return hash_url(repr(wanted)) if wanted else ""
 
 
 def mark_validator(validator: str | None, mark: str) -> str | None:
