@@ -53,48 +53,28 @@ def _find_accepted(path: Path) -> Accepted | None:
 
 def require_job(conn: Connection, job: str) -> None:
     """Raise `NotFoundError`, with the nearest name, for a job unknown to the tracker and to jobs.yaml."""
-    from pipeline.catalog import find_nearest
-    from pipeline.errors import NotFoundError
-    from tracker.reports import list_job_names
+    from runner import known
 
-    known = set(list_job_names(conn))
-    if job in known:
-        return
-    jobs, _ = read_jobs_file()
-    known.update(jobs.jobs if jobs else ())
-    if job not in known:
-        raise NotFoundError("job", job, find_nearest(job, sorted(known)))
+    known.require_job(conn, job, _read_jobs)
 
 
 def require_stage(conn: Connection, job: str, stage: str) -> None:
     """Raise `NotFoundError`, with the nearest name, for a stage unknown to the tracker and to jobs.yaml."""
-    from pipeline.catalog import find_nearest
-    from pipeline.errors import NotFoundError
-    from tracker.stats import stage_stats
+    from runner import known
 
-    known = list(stage_stats(conn, job))
-    if stage in known:
-        return
-    jobs, _ = read_jobs_file()
-    if jobs and job in jobs.jobs:
-        known.extend(jobs.jobs[job].stage_names)
-    if stage not in known:
-        raise NotFoundError(f"stage of job {job!r} named", stage, find_nearest(stage, known))
+    known.require_stage(conn, job, stage, _read_jobs)
 
 
 def require_stage_of_any(conn: Connection, stage: str) -> None:
     """Raise `NotFoundError`, with the nearest name, for a stage that no job has."""
-    from pipeline.catalog import find_nearest
-    from pipeline.errors import NotFoundError
-    from tracker.stats import list_stage_names
+    from runner import known
 
-    known = set(list_stage_names(conn))
-    if stage in known:
-        return
+    known.require_stage_of_any(conn, stage, _read_jobs)
+
+
+def _read_jobs() -> JobsFile | None:
     jobs, _ = read_jobs_file()
-    known.update(name for job in (jobs.jobs.values() if jobs else ()) for name in job.stage_names)
-    if stage not in known:
-        raise NotFoundError("stage named", stage, find_nearest(stage, sorted(known)))
+    return jobs
 
 
 def require_key(conn: Connection, job: str, key: str) -> None:

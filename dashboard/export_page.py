@@ -12,10 +12,9 @@ from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
 from dashboard.item_list import Asked
-from dashboard.known import list_stage_names, require_job
+from dashboard.known import require_job, require_stage
 from dashboard.visitors import Needs
-from pipeline.catalog import find_nearest
-from pipeline.errors import ExportError, NotFoundError
+from pipeline.errors import ExportError
 from runner.export import Form, Order, export
 from tracker.exporting import Wish
 
@@ -46,8 +45,8 @@ def send_export(
     house = request.app.state.house
     require_job(house, job)
     form = _read_form(form_name)
-    if stage and stage not in (known := list_stage_names(house, job)):
-        raise NotFoundError(f"stage of job {job!r} named", stage, find_nearest(stage, known))
+    if stage:
+        require_stage(house, job, stage)
     if form is Form.RSS and not stage:
         raise ExportError("rss needs a stage: each item is one entry")
     wanted = Asked(job, filter_text).read_filter() if filter_text.strip() else None

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from pipeline.catalog import find_nearest
 from pipeline.errors import JobsFileError, NotFoundError
 from runner.dispatch import dispatch_job
+from runner.known import require_job, require_stage
 from tracker import host_waits, pauses
 from tracker.clock import now_ms, to_ms
 from tracker.connection import write
 from tracker.jobs import reset_auto_unpauses
 from tracker.pauses import Pause  # noqa: TC001 - for the JSON schema of the API
-from tracker.reports import list_job_names
-from tracker.stats import stage_stats
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -111,24 +110,14 @@ def _require(runtime: Runtime, target: Target) -> None:
     if not target.job_id:
         return
     jobs = _find_jobs(runtime)
-    if jobs is None:
-        _require_known(runtime, target)
+    if jobs is not None:
+        job = jobs.get_job(target.job_id)
+        if target.stage:
+            job.stage(target.stage)
         return
-    job = jobs.get_job(target.job_id)
+    require_job(runtime.tracker, target.job_id)
     if target.stage:
-        job.stage(target.stage)
-
-
-def _require_known(runtime: Runtime, target: Target) -> None:
-    """Raise `NotFoundError` for a job or stage that the tracker has never seen."""
-    jobs = list_job_names(runtime.tracker)
-    if target.job_id not in jobs:
-        raise NotFoundError("job", target.job_id, find_nearest(target.job_id, jobs))
-    stages = list(stage_stats(runtime.tracker, target.job_id))
-    if target.stage and target.stage not in stages:
-        raise NotFoundError(
-            f"stage of job {target.job_id!r}", target.stage, find_nearest(target.stage, stages)
-        )
+        require_stage(runtime.tracker, target.job_id, target.stage)
 
 
 def _require_paused_host(runtime: Runtime, target: Target) -> None:
