@@ -88,15 +88,9 @@ def export_command(
     """
     from cli.reading import reading, require_job, require_stage
     from pipeline.settings import load_settings
-    from runner.export import BINARY
     from runner.own_files import refuse_own
 
-    if as_json and output is None:
-        raise click.UsageError("--json tells of a file that was written: name one with -o FILE")
-    if form == "rss" and stage is None:
-        raise click.UsageError("rss needs a STAGE: each item is one entry")
-    if output is None and form in BINARY:
-        raise click.UsageError(f"{form} is written to a file: name one with -o FILE")
+    _require_what_belongs(form, stage, output, as_json=as_json)
     if output is not None:
         refuse_own(load_settings(), output)
     with reading() as conn:
@@ -109,6 +103,21 @@ def export_command(
             _follow(conn, order)
         else:
             _export(conn, order, as_json=as_json)
+
+
+def _require_what_belongs(form: str, stage: str | None, output: Path | None, *, as_json: bool) -> None:
+    """Raise UsageError for a format or --json without what belongs to it."""
+    from pipeline.errors import ExportError
+    from runner.export import Form, require_file
+
+    if as_json and output is None:
+        raise click.UsageError("--json tells of a file that was written: name one with -o FILE")
+    if form == "rss" and stage is None:
+        raise click.UsageError("rss needs a STAGE: each item is one entry")
+    try:
+        require_file(Form(form), output)
+    except ExportError as error:
+        raise click.UsageError(str(error)) from None
 
 
 def _make_order(

@@ -82,11 +82,16 @@ def export(conn: Connection, order: Order, tell: Tell) -> Done:
     A file gets its name when it is whole. Raises `ExportError` for what cannot be, and is raised before anything is
     written where that can be known.
     """
-    if order.form in BINARY and order.output is None:
-        raise ExportError(f"{order.form.value} is written to a file: name one with -o FILE")
+    require_file(order.form, order.output)
     counted = _Counted(tell)
     _WRITERS[order.form](counted.count(_take(conn, order)), order)
     return Done(counted.number, str(order.output) if order.output else None)
+
+
+def require_file(form: Form, output: Path | None) -> None:
+    """Raise `ExportError` for a format that cannot be written to standard output."""
+    if form in BINARY and output is None:
+        raise ExportError(f"{form.value} is written to a file: name one with -o FILE")
 
 
 def _take(conn: Connection, order: Order) -> Iterator[Exported]:
