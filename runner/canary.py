@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -12,17 +13,17 @@ from pipeline.differences import Difference, compare_results
 from pipeline.versions import hash_input, hash_result
 from runner.attempt import Work
 from runner.big_results import MAX_CHARS, is_moved
+from runner.costs import log_spent
 from runner.needed_results import NeededResults
 from runner.replay import ReadingDesk, StoredResult, read_stored, read_whole
 from runner.sandbox import Ran, run_aside
-from tracker.events import append_event, log_cost
+from tracker.events import append_event
 from tracker.reprocessing import Basis, Made, MeantItem, count_as_done, list_first
 from tracker.results import NeededResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from handlers.spent import Spent
     from pipeline.jobspec import JobSpec, StageSpec
     from runner.runtime import Runtime
 
@@ -130,23 +131,9 @@ def _run_stage(
         timeout_seconds=spec.timeout,
         item_files=prepared.item_files,
     )
-
-    def record(spent: Spent) -> None:
-        log_cost(
-            conn,
-            job.name,
-            spent.usd,
-            spent.provider,
-            item_id=item_id,
-            stage=spec.name,
-            units=spent.units,
-            model=spent.model,
-            price=spent.price,
-            receipt=spent.receipt,
-        )
-
     before = read_stored(runtime, conn, job.name, item.key, spec.name)
     desk = ReadingDesk(folder, conn, item_id, spec.name, runtime)
+    record = partial(log_spent, conn, job.name, item_id, spec.name)
     ran = run_aside(runtime, prepared.handler, work, desk, on_cost=record)
     made = _make(ran, prepared.version, hash_input(item.data_json, needed.read_hashes))
     diff = () if ran.result is None else compare_results(before.result, ran.result)

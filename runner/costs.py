@@ -11,6 +11,7 @@ from tracker.events import log_cost
 if TYPE_CHECKING:
     from handlers.spent import Spent
     from runner.runtime import Runtime
+    from tracker.connection import Connection
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +42,24 @@ class Costs:
     def write(self) -> None:
         """Write what an interruption, such as a time limit, has kept from being written. Raises `TrackerFullError`."""
         for spent in list(self._unwritten.values()):
-            log_cost(
-                self.runtime.tracker,
-                self.job,
-                spent.usd,
-                spent.provider,
-                item_id=self.item_id,
-                stage=self.stage,
-                attempt=self.attempt,
-                units=spent.units,
-                model=spent.model,
-                price=spent.price,
-                receipt=spent.receipt,
-            )
+            log_spent(self.runtime.tracker, self.job, self.item_id, self.stage, spent, self.attempt)
             self._unwritten.pop(spent.receipt, None)
+
+
+def log_spent(
+    conn: Connection, job: str, item_id: int, stage: str, spent: Spent, attempt: int | None = None
+) -> None:
+    """Put on record what a handler said that it spent on an item; what ran aside has no `attempt`. Commits."""
+    log_cost(
+        conn,
+        job,
+        spent.usd,
+        spent.provider,
+        item_id=item_id,
+        stage=stage,
+        attempt=attempt,
+        units=spent.units,
+        model=spent.model,
+        price=spent.price,
+        receipt=spent.receipt,
+    )
