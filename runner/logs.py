@@ -16,7 +16,26 @@ from runner.attempt_log import AttemptLogHandler, find_lines
 if TYPE_CHECKING:
     from collections.abc import Callable, MutableMapping
 
-    from structlog.typing import ExcInfo
+    from structlog.typing import ExcInfo, Processor
+
+
+STAMPS: tuple[Processor, ...] = (
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+)
+"""What each line gets, whoever logged it."""
+
+NOISY = (
+    "celery.worker.strategy",
+    "celery.app.trace",
+    "celery.beat",
+    "kombu",
+    "amqp",
+    "httpx2",
+    "httpcore2",
+)
+"""The loggers of which nothing is written below WARNING."""
 
 
 class HidingFormatter(structlog.stdlib.ProcessorFormatter):
@@ -34,12 +53,25 @@ def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
     What is logged during an attempt is kept with it from the level `kept` on, whatever goes to standard error.
     Celery's own lines about each task are left out below WARNING: ours say more, and cost half.
     """
-    stamps: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        structlog.stdlib.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-    ]
-    last: list[structlog.typing.Processor]
+    structlog.configure(
+        processors=[*STAMPS, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=_make_logger(level, level if kept is None else kept),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=True,
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [_make_handler(level)]
+    root.setLevel(level)
+    if kept is not None:
+        root.addHandler(AttemptLogHandler(kept))
+        root.setLevel(min(level, kept))
+    for name in NOISY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _make_handler(level: int) -> logging.Handler:
+    """Make what writes lines to standard error: for people on a terminal, JSON elsewhere."""
+    last: list[Processor]
     if sys.stderr.isatty():
         last = [_show_texts, structlog.dev.ConsoleRenderer(exception_formatter=_write_traceback)]
     else:
@@ -47,40 +79,15 @@ def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
         ]
-    structlog.configure(
-        processors=[*stamps, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
-        wrapper_class=_make_logger(level, level if kept is None else kept),
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        cache_logger_on_first_use=True,
-    )
     handler = logging.StreamHandler(sys.__stderr__)
     handler.setFormatter(
         HidingFormatter(
-            foreign_pre_chain=[*stamps, structlog.stdlib.ExtraAdder()],
-            processors=[
-                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                *last,
-            ],
+            foreign_pre_chain=[*STAMPS, structlog.stdlib.ExtraAdder()],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
         )
     )
     handler.setLevel(level)
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level)
-    if kept is not None:
-        keeper = AttemptLogHandler(kept)
-        root.addHandler(keeper)
-        root.setLevel(min(level, kept))
-    for noisy in (
-        "celery.worker.strategy",
-        "celery.app.trace",
-        "celery.beat",
-        "kombu",
-        "amqp",
-        "httpx2",
-        "httpcore2",
-    ):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    return handler
 
 
 def _show_texts(_: object, __: str, fields: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
