@@ -90,10 +90,7 @@ def refill(runtime: Runtime, conn: Connection, job: JobSpec, queue: str) -> list
             return []
         room, allowed = count_room(runways)
     chosen = [one for load in choose(conn, job, free, loads, allowed, room, purse) for one in load]
-    unopened = [one.item_id for one in chosen if one.unopened]
-    if unopened:
-        open_items(conn, job.name, unopened, runtime.plan(job))
-    messages = tracker_dispatch.stamp(conn, chosen, _tell_apart(conn, job, chosen)) if chosen else []
+    messages = _stamp(runtime, conn, job, chosen) if chosen else []
     _take_rates(conn, job, free, messages)
     if purse is not None:
         dry = [stage for stage in free if purse.is_dry(stage)]
@@ -150,6 +147,14 @@ def _count_room(
         for stage in stages
         if stage.name not in holds.stages
     }
+
+
+def _stamp(runtime: Runtime, conn: Connection, job: JobSpec, chosen: Sequence[Candidate]) -> list[Message]:
+    """Stamp what was chosen; an item gets its stages first, if this is its first."""
+    unopened = [one.item_id for one in chosen if one.unopened]
+    if unopened:
+        open_items(conn, job.name, unopened, runtime.plan(job))
+    return tracker_dispatch.stamp(conn, chosen, _tell_apart(conn, job, chosen))
 
 
 def _tell_apart(conn: Connection, job: JobSpec, chosen: Sequence[Candidate]) -> dict[Candidate, int]:

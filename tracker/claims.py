@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from tracker.connection import Connection
+    from tracker.rows import Row
 
 LEASE_SECONDS = 30.0
 """How long a claim holds unless it is renewed."""
@@ -103,27 +104,21 @@ def claim_together(
     Commits, or joins the caller's transaction.
     """
     now = now_ms() if started_at is None else started_at
+    alike = {
+        "worker": worker,
+        "now": now,
+        "leased_until": now + int(lease_seconds * 1000),
+        "latest": now + EARLY_MS,
+        "source": Status.PENDING,
+        "target": CLAIM.target,
+        "ahead": ahead,
+    }
     asked = [
-        {
-            "item_id": item_id,
-            "stage": stage,
-            "attempt": attempt,
-            "worker": worker,
-            "now": now,
-            "leased_until": now + int(lease_seconds * 1000),
-            "latest": now + EARLY_MS,
-            "source": Status.PENDING,
-            "target": CLAIM.target,
-            "ahead": ahead,
-        }
+        alike | {"item_id": item_id, "stage": stage, "attempt": attempt}
         for item_id, stage, attempt in attempts
     ]
     with join(conn):
-        rows = []
-        for row in conn.executemany(CLAIM_STAGE, asked):  # each is claimed when it is asked for
-            rows.append(row)
-            if row["is_probe"]:  # its job is paused, and lets out probes, of which this is one
-                take_probe(conn, row["job_id"], row["item_id"], row["stage"], row["attempt"])
+        rows = _claim_all(conn, asked)
         if len(rows) < len(asked) and not ahead:
             _give_up_messages(conn, asked, {(row["item_id"], row["stage"]) for row in rows})
         append_events(
@@ -137,6 +132,15 @@ def claim_together(
         Claim(item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, now, data)
         for item_id, stage, attempt, job_id, retries, crashes, priority, _, key, data in rows
     ]
+
+
+def _claim_all(conn: Connection, asked: Sequence[Mapping[str, Any]]) -> list[Row]:
+    rows = []
+    for row in conn.executemany(CLAIM_STAGE, asked):  # each is claimed when it is asked for
+        rows.append(row)
+        if row["is_probe"]:  # its job is paused, and lets out probes, of which this is one
+            take_probe(conn, row["job_id"], row["item_id"], row["stage"], row["attempt"])
+    return rows
 
 
 READ_CLAIM = """
