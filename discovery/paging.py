@@ -82,59 +82,67 @@ async def hand_over_pages(
 
     Raises `SourceUnavailableError`, and `SourceRejectedError` when the first page could not be had.
     """
+    reading = _Reading(strategy, source, read_page, goes_on, keeps_place, find_after)
     place = Bookmark.read(strategy.recall(source).cursor)
     try:
-        await _hand_over_from(place, strategy, source, read_page, max_pages, goes_on, keeps_place, find_after)
+        await reading.hand_over_from(place, max_pages)
     except SourceRejectedError as error:
         if place.at is None:
             raise
         strategy.problems.append(f"{error}; begun again at the start")
-        place = Bookmark()
-        await _hand_over_from(place, strategy, source, read_page, max_pages, goes_on, keeps_place, find_after)
+        await reading.hand_over_from(Bookmark(), max_pages)
 
 
-async def _hand_over_from(
-    place: Bookmark,
-    strategy: BaseDiscovery,
-    source: str,
-    read_page: ReadPage,
-    max_pages: int,
-    goes_on: bool,
-    keeps_place: bool,
-    find_after: FindAfter | None,
-) -> None:
-    count, more = 0, False
-    try:
-        async for at, page in follow_pages(read_page, place.at, max_pages, strategy.problems, source):
-            count, more = count + 1, page.has_more
-            if keeps_place:
-                place = Bookmark(at if page.after is None else page.after)
-            else:
-                place = Bookmark(page.after if more and (count < max_pages or goes_on) else None)
-            await strategy.hand_over(page.items, source=source, cursor=place.as_cursor())
-    except SourceUnavailableError as error:
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How one source is read page by page; as `hand_over_pages` is told."""
+
+    strategy: BaseDiscovery
+    source: str
+    read_page: ReadPage
+    goes_on: bool
+    keeps_place: bool
+    find_after: FindAfter | None
+
+    async def hand_over_from(self, place: Bookmark, max_pages: int) -> None:
+        count, more = 0, False
+        problems = self.strategy.problems
+        try:
+            async for at, page in follow_pages(self.read_page, place.at, max_pages, problems, self.source):
+                count, more = count + 1, page.has_more
+                if self.keeps_place:
+                    place = Bookmark(at if page.after is None else page.after)
+                else:
+                    place = Bookmark(page.after if more and (count < max_pages or self.goes_on) else None)
+                await self._hand_over(page.items, place)
+        except SourceUnavailableError as error:
+            following = await self._leave_out(place, error)
+            if following.at is not None:
+                await self.hand_over_from(following, max_pages - count)
+            return
+        except SourceRejectedError as error:
+            if not count:
+                raise
+            problems.append(f"{error}; what comes after it is missing")
+            await self._hand_over((), Bookmark())
+            return
+        if more and not self.goes_on and not self.keeps_place:
+            _tell_bound(self.strategy, self.source, max_pages)
+
+    async def _leave_out(self, place: Bookmark, error: SourceUnavailableError) -> Bookmark:
+        """Give what comes after a page that has failed too often; before that, note the failure and raise it."""
         was_asked = not isinstance(error, HostBusyError)
         place = replace(place, failures=place.failures + was_asked)
-        if find_after is None or place.failures < MAX_FAILURES:
-            await strategy.hand_over((), source=source, cursor=place.as_cursor())
-            raise
-        strategy.problems.append(f"{error}, {MAX_FAILURES} times in a row; left out")
-        following = Bookmark(find_after(place.at))
-        await strategy.hand_over((), source=source, cursor=following.as_cursor())
-        if following.at is not None:
-            rest = max_pages - count
-            await _hand_over_from(
-                following, strategy, source, read_page, rest, goes_on, keeps_place, find_after
-            )
-        return
-    except SourceRejectedError as error:
-        if not count:
-            raise
-        strategy.problems.append(f"{error}; what comes after it is missing")
-        await strategy.hand_over((), source=source, cursor=None)
-        return
-    if more and not goes_on and not keeps_place:
-        _tell_bound(strategy, source, max_pages)
+        if self.find_after is None or place.failures < MAX_FAILURES:
+            await self._hand_over((), place)
+            raise error
+        self.strategy.problems.append(f"{error}, {MAX_FAILURES} times in a row; left out")
+        following = Bookmark(self.find_after(place.at))
+        await self._hand_over((), following)
+        return following
+
+    async def _hand_over(self, items: Sequence[FoundItem], place: Bookmark) -> None:
+        await self.strategy.hand_over(items, source=self.source, cursor=place.as_cursor())
 
 
 async def collect_pages(
