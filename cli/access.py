@@ -150,6 +150,7 @@ def access_token_command(
     from dashboard.roles import ACTIONS
     from pipeline.settings import load_settings
     from runner.access import make_token
+    from tracker.access import has_accounts
     from tracker.clock import to_ms
     from tracker.connection import open_db
 
@@ -159,11 +160,17 @@ def access_token_command(
     expires_at = to_ms(parse_until(until)) if until else None
     with open_db(load_settings().db_path) as conn:
         token_id, token = make_token(conn, name, role, who(), set(scopes) or None, expires_at)
+        closes = not has_accounts(conn)
     if as_json:
         write_json({"token_id": token_id, "name": name, "role": role, "token": token})
         return
     write_line(f"token {token_id}, {role}; it is not shown again:", err=True)
     write_line(token)
+    if closes:
+        words = (
+            "in a browser, too, one has to log in now: celeriac access add NAME --role admin makes an account"
+        )
+        write_line(words, err=True)
 
 
 @click.command("access revoke")

@@ -62,6 +62,7 @@ def reprocess_command(
       celeriac reprocess papers --stage summary --filter 'age:<7d' --yes
     """
     from cli.acting import get_acting_runtime
+    from cli.edited import tell_edited
     from cli.render import write_json
     from runner.reprocess import make_wish, quote
 
@@ -70,6 +71,7 @@ def reprocess_command(
     quoted = quote(runtime, wish)
     if not as_json:
         show_quote(quoted)
+    tell_edited(runtime.tracker, [wish.job])
     tried: Sequence[CanaryItem] = ()
     if canary is not None and not quoted.is_empty:
         tried = _try(runtime, wish, canary, as_json=as_json)

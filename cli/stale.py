@@ -27,6 +27,7 @@ def stale_command(job: str | None, *, as_json: bool) -> None:
       celeriac stale
       celeriac stale papers --json | jq '.[] | select(.state == "stale")'
     """
+    from cli.edited import tell_edited
     from cli.reading import reading, require_job
     from cli.render import write_json
     from pipeline.jobs_file import load_jobs_file
@@ -38,6 +39,7 @@ def stale_command(job: str | None, *, as_json: bool) -> None:
         if job is not None:
             require_job(conn, job)
         reports = list_versions(conn, jobs, job)
+        tell_edited(conn, [spec for name, spec in jobs.items() if job in (None, name)])
     if as_json:
         write_json(reports)
     else:

@@ -56,7 +56,14 @@ class Throttle:
 @router.get("/login")
 def show_login(request: Request, to: str = "/") -> Response:
     """Ask who it is."""
-    return render(request, "login.html", to=_local_path(to), problem=None)
+    return _ask(request, to)
+
+
+def _ask(request: Request, to: str, status: int = 200, problem: str | None = None) -> Response:
+    has_accounts = access.has_accounts(request.app.state.house.reader)
+    return render(
+        request, "login.html", status, to=_local_path(to), problem=problem, has_accounts=has_accounts
+    )
 
 
 @router.post("/login")
@@ -73,10 +80,10 @@ def log_in(
         who.append(f"address {address[:80]}")
     if (wait := throttle.begin_try(*who)) > 0:
         problem = f"Too many wrong passwords. Try again in {wait:.0f} s."
-        return render(request, "login.html", 429, to=_local_path(to), problem=problem)
+        return _ask(request, to, 429, problem)
     account = access.find_account(house.reader, name)
     if not is_password(password, account.password if account else None) or account is None:
-        return render(request, "login.html", 403, to=_local_path(to), problem="Name or password is wrong.")
+        return _ask(request, to, 403, "Name or password is wrong.")
     throttle.forgive(*who)
     answer = RedirectResponse(house.served.prefix + _local_path(to), 303)
     answer.set_cookie(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.sources import list_own_files
 from pipeline.versions import hash_version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from handlers.base import Handler
 
@@ -22,3 +24,8 @@ def handler_version(handler_class: type[Handler], params: Mapping[str, Any]) -> 
     if handler_class.VERSION is not None:
         return handler_class.VERSION
     return hash_version(handler_class.__qualname__, handler_class.list_source_modules(params), params)
+
+
+def list_handler_files(handler_class: type[Handler], params: Mapping[str, Any]) -> list[Path]:
+    """List the files of a handler's source that its author may edit."""
+    return list_own_files(handler_class.list_source_modules(params))

@@ -29,19 +29,31 @@ def spell_sources(modules: Sequence[ModuleType]) -> list[str]:
     Followed are imports within the same package; of a module outside any package, also those of what lies in its
     folder. Only files are read: nothing is imported for it, and imports for type checkers do not count.
     """
-    spelled: dict[str, str] = {}
+    # typed at a prompt, or shipped compiled: then only its name is known
+    return [source.code if source else name for name, _, source in _walk(modules)]
+
+
+def list_own_files(modules: Sequence[ModuleType]) -> list[Path]:
+    """List the files of these sources that somebody may edit: what is installed, and our own packages, left out."""
+    return [
+        path
+        for name, path, source in _walk(modules)
+        if path and source and name.partition(".")[0] not in OWN_PACKAGES and not _is_installed(name, path)
+    ]
+
+
+def _walk(modules: Sequence[ModuleType]) -> Iterator[tuple[str, Path | None, _Source | None]]:
+    seen = set[str]()
     waiting = deque((module.__name__, _find_own_file(module)) for module in modules)
     while waiting:
         name, path = waiting.popleft()
-        if name in spelled or name in CONTRACT:
+        if name in seen or name in CONTRACT:
             continue
+        seen.add(name)
         source = _read_source(path) if path else None
-        if path is None or source is None:
-            spelled[name] = name  # typed at a prompt, or shipped compiled: only its name is known
-            continue
-        spelled[name] = source.code
-        waiting += _list_beside(name, path, source)
-    return list(spelled.values())
+        yield name, path, source
+        if path and source:
+            waiting += _list_beside(name, path, source)
 
 
 def _find_own_file(module: ModuleType) -> Path | None:
@@ -73,16 +85,28 @@ class _Source:
 
 
 def _list_beside(name: str, path: Path, source: _Source) -> Iterator[tuple[str, Path]]:
-    is_package = path.name == "__init__.py"
-    folder = path.parents[name.count(".") + is_package]
-    package = name if is_package else name.rpartition(".")[0]
-    is_installed = folder.name in {"site-packages", "dist-packages"} or folder == _STANDARD_LIBRARY
+    folder, package = _find_folder(name, path), name if _is_package(path) else name.rpartition(".")[0]
+    is_installed = _is_installed(name, path)
     for found in dict.fromkeys(module for each in source.imports for module in each.list_modules(package)):
         top = found.partition(".")[0]
         may_lie_beside = not package and not is_installed and top not in OWN_PACKAGES
         file = _find_file(found, folder) if top == name.partition(".")[0] or may_lie_beside else None
         if file is not None:
             yield found, file
+
+
+def _is_package(path: Path) -> bool:
+    return path.name == "__init__.py"
+
+
+def _find_folder(name: str, path: Path) -> Path:
+    """Find the folder that a module, or the package that it is in, is imported from."""
+    return path.parents[name.count(".") + _is_package(path)]
+
+
+def _is_installed(name: str, path: Path) -> bool:
+    folder = _find_folder(name, path)
+    return folder.name in {"site-packages", "dist-packages"} or folder == _STANDARD_LIBRARY
 
 
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))

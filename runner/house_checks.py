@@ -6,6 +6,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from runner.code_version import read_code_version
+from runner.edited_code import DO, list_edited
 from runner.explain import explain_job, find_job
 from runner.patient import Finding
 from runner.saying import say_distance, say_span
@@ -131,7 +132,13 @@ def check_workers(patient: Patient) -> Iterator[Finding]:
             yield Finding("code version", "warning", words, f"restart {one.name}")
     if living and all(one.version == ours for one in living):
         yield Finding("code version", "ok", f"all run {ours}")
+    yield from _check_handlers(patient)
     yield from _check_queues(patient)
+
+
+def _check_handlers(patient: Patient) -> Iterator[Finding]:
+    for one in list_edited(patient.jobs.enabled_jobs if patient.jobs else (), patient.workers):
+        yield Finding("handlers", "warning", one.say(), DO)
 
 
 def _check_queues(patient: Patient) -> Iterator[Finding]:

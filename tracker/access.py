@@ -85,6 +85,14 @@ def find_account(conn: Connection, name: str) -> Account | None:
     return Account(*row) if row else None
 
 
+HAS_ACCOUNTS = "SELECT EXISTS (SELECT 1 FROM accounts)"
+
+
+def has_accounts(conn: Connection) -> bool:
+    """Tell whether anybody has an account."""
+    return bool(conn.execute(HAS_ACCOUNTS).fetchone()[0])
+
+
 LIST_ACCOUNTS = "SELECT name, role, password, changed_at FROM accounts ORDER BY name LIMIT 1000"
 
 

@@ -77,6 +77,13 @@ def test_a_header_is_believed_of_a_named_proxy_alone(shell):
     assert shell("dashboard", "--user-header", "X-User").code == 2
 
 
+def test_a_token_made_before_any_account_tells_that_a_browser_has_to_log_in_from_now_on(shell, tracked):
+    words = "in a browser, too, one has to log in now"
+    assert words in shell("access", "token", "intake").err
+    shell("access", "add", "ada", given="correct horse battery\n")
+    assert words not in shell("access", "token", "grafana").err
+
+
 def test_accounts_and_tokens_come_and_go(shell, tracked):
     added = shell("access", "add", "ada", "--role", "operator", given="correct horse battery\n")
     assert (added.code, added.err) == (exit_codes.OK, "ada may log in as operator\n")

@@ -8,6 +8,8 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tracker.clock import now_ms
+from tracker.workers import WorkerWord, note_worker
 
 KITCHEN = """
 def read(context):
@@ -67,6 +69,21 @@ def test_without_an_answer_there_is_a_quote_and_nothing_is_done(soup, shell):
     assert "2 items; at most $0.00" in ended.err
     assert "nothing was done (--yes goes on without asking)" in ended.err
     assert read_statuses(shell) == {key: {"read": "done", "serve": "done"} for key in ("leek", "pea")}
+
+
+def test_who_reprocesses_is_told_of_workers_that_started_before_a_handler_or_what_it_imports_was_edited(
+    soup, shell, conn
+):
+    now = now_ms()
+    (soup / "kitchen.py").write_text(f"import ladle\n{KITCHEN}")
+    (soup / "ladle.py").write_text("size = 2\n")
+    note_worker(conn, WorkerWord("here", 7, "w1@here", [8], ["celery"], "1", False, False, now - 60_000, now))
+    for line in (["reprocess", "soup", "--stale", "--yes"], ["stale", "soup"], ["stale", "--json"]):
+        told = [one for one in shell(*line).err.splitlines() if one.startswith("note: ")]
+        assert [one.split()[1] for one in told] == ["kitchen.py", "ladle.py"]
+        assert "w1@here started before" in told[0]
+    note_worker(conn, WorkerWord("here", 7, "w1@here", [8], ["celery"], "1", False, False, now + 60_000, now))
+    assert "note: " not in shell("stale", "soup").err
 
 
 @pytest.mark.parametrize(("answer", "status"), [("y\n", "pending"), ("n\n", "done")])

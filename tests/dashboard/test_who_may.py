@@ -46,6 +46,14 @@ def test_with_an_account_everybody_has_to_log_in(visit, accounts):
     assert (answer.status_code, answer.headers["location"]) == (303, "/login?to=/%3Fsort%3Dage")
 
 
+def test_who_has_to_log_in_is_told_when_nobody_can(visit, conn):
+    make_token(conn, "intake", "operator", "test")
+    assert visit().get("/").headers["location"] == "/login?to=/"
+    assert "celeriac access add NAME" in visit().get("/login").text
+    add_account(conn, "ada", "viewer", PASSWORD, "test")
+    assert "celeriac access add NAME" not in visit().get("/login").text
+
+
 def test_a_login_leads_back_to_the_page_that_was_asked_for(visit, accounts):
     data = {"name": "the viewer", "password": PASSWORD, "to": "/jobs/papers?stage=read"}
     answer = visit().post("/login", data=data)

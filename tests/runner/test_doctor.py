@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from dataclasses import replace
+from pathlib import Path
 
 import apsw
 import pytest
@@ -248,7 +251,9 @@ def test_beat_and_sweep_that_are_late_are_errors(shop):
     with time_machine.travel(now_ms() / 1000 + 600, tick=False):
         note_worker(
             shop.conn,
-            WorkerWord("here", 7, "w1", [8], ["celery"], read_code_version(), False, False, 0, now_ms()),
+            WorkerWord(
+                "here", 7, "w1", [8], ["celery"], read_code_version(), False, False, now_ms(), now_ms()
+            ),
         )
         assert faults(shop) == [("beat", "error"), ("sweep", "error")]
 
@@ -264,6 +269,16 @@ def test_a_worker_of_other_code_and_a_silent_one_are_warnings(shop):
     live(shop, version="0.0.1+old", name="old@here")
     assert faults(shop) == [("workers", "warning"), ("code version", "warning")]
     assert look(shop)["code version"].do == "restart old@here"
+
+
+def test_a_handler_that_was_edited_after_a_worker_started_is_a_warning(shop):
+    file = Path(shop.plugins.__file__)
+    assert faults(shop) == []
+    os.utime(file, (time.time() + 60, time.time() + 60))
+    assert faults(shop) == [("handlers", "warning")]
+    assert look(shop)["handlers"].words.startswith(f"{file.name} was changed ")
+    live(shop, remote=True)  # it has files of its own
+    assert faults(shop) == []
 
 
 def test_a_queue_that_nobody_serves_is_an_error_while_work_waits_there(shop):
