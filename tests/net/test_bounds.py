@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import threading
+import tracemalloc
 import zlib
 
 import pytest
@@ -70,6 +71,18 @@ def test_it_does_not_matter_where_the_pieces_of_a_compressed_answer_begin():
         assert b"".join(pieces) == TEXT + bytes(300_000) + b"last"
         assert max(map(len, pieces)) <= PIECE_BYTES
         assert unpacker.is_whole
+
+
+def test_what_follows_the_last_member_of_gzip_is_not_kept():
+    unpacker, zeros = Unpacker("gzip"), bytes(PIECE_BYTES)
+    assert b"".join(unpacker.feed(gzip.compress(b"hello"))) == b"hello"
+    tracemalloc.start()
+    for _ in range(64):
+        assert list(unpacker.feed(zeros)) == []
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * PIECE_BYTES
+    assert unpacker.is_whole
 
 
 def test_an_empty_body_may_be_called_compressed(client, httpserver):
