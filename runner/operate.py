@@ -66,12 +66,14 @@ def enqueue_at(
     plan = runtime.plan_in_force(job)
     if stage not in plan.names:
         raise HeldPlanError(job_id, stage)
-    with write(runtime.tracker):
-        held.admit(runtime.tracker, job_id, [key])
-        is_new = items.upsert_items(runtime.tracker, job_id, [{"key": key}], job.priority) == 1
-        item_id = items.inject_at_stage(runtime.tracker, job_id, key, stage, plan, data=data, results=results)
-        action_id = record_injection(runtime.tracker, job_id, item_id, stage, by=by, is_new=is_new)
-        append_event(runtime.tracker, job_id, "inject", item_id, stage, None, by, {"action": action_id})
+    conn = runtime.tracker
+    with write(conn):
+        waited = held.read_held(conn, job_id, key)
+        waited = waited if held.admit(conn, job_id, [key]) else None  # else it had come in by another way
+        is_new = items.upsert_items(conn, job_id, [{"key": key}], job.priority) == 1
+        item_id = items.inject_at_stage(conn, job_id, key, stage, plan, data=data, results=results)
+        action_id = record_injection(conn, job_id, item_id, stage, by=by, is_new=is_new, held=waited)
+        append_event(conn, job_id, "inject", item_id, stage, None, by, {"action": action_id})
     return Acted("enqueue", job_id, 1, dispatch_job(runtime, job))
 
 

@@ -115,6 +115,33 @@ def admit(conn: Connection, job_id: str, keys: Sequence[str]) -> int:
     return admitted
 
 
+READ_HELD = """
+SELECT json_object('key', key, 'data', data, 'priority', priority, 'version', version, 'source', source,
+                   'host', host, 'held_at', held_at)
+  FROM held_items
+ WHERE job_id = :job_id AND key = :key
+"""
+
+
+def read_held(conn: Connection, job_id: str, key: str) -> str | None:
+    """Read an item that waits for approval, as JSON from which `hold_again` makes it; None for one that does not."""
+    row = conn.execute(READ_HELD, {"job_id": job_id, "key": key}).fetchone()
+    return None if row is None else str(row[0])
+
+
+HOLD_AGAIN = """
+INSERT INTO held_items (job_id, key, data, priority, version, source, host, held_at)
+VALUES (:job_id, :held ->> 'key', :held ->> 'data', :held ->> 'priority', :held ->> 'version', :held ->> 'source',
+        :held ->> 'host', :held ->> 'held_at')
+    ON CONFLICT (job_id, key) DO NOTHING
+"""
+
+
+def hold_again(conn: Connection, job_id: str, held: str) -> None:
+    """Have an item wait for approval as it did when `read_held` read it. The caller's transaction."""
+    conn.execute(HOLD_AGAIN, {"job_id": job_id, "held": held})
+
+
 def drop(conn: Connection, job_id: str, keys: Sequence[str]) -> None:
     """Let none of these keys wait for approval any more: they came in otherwise. The caller's transaction."""
     conn.execute(DROP_HELD, {"job_id": job_id, "keys": json.dumps(list(keys))})

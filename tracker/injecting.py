@@ -6,18 +6,20 @@ import json
 from typing import TYPE_CHECKING
 
 from tracker.clock import now_ms
+from tracker.held import hold_again
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from tracker.connection import Connection
 
-NEW, KNOWN = "new", "known"
-"""What an injection made of an item: a new one, or one that was known and not yet opened."""
+NEW, KNOWN, HELD = "new", "known", "held"
+"""What an injection began with: an item that was new, known and not yet opened, or that waited for approval."""
 
 RECORD_INJECTION = """
-INSERT INTO actions (act, job_id, stage, choice, by, asked_at, worked_at, finished_at, total, done)
-VALUES ('inject', :job_id, :stage, :choice, :by, :now, :now, :now, 1, 1)
+INSERT INTO actions (act, job_id, stage, choice, by, asked_at, worked_at, finished_at, total, done, detail)
+VALUES ('inject', :job_id, :stage, :choice, :by, :now, :now, :now, 1, 1,
+        iif(:held IS NULL, json_object(), json_object('held', :held)))
 RETURNING action_id
 """
 
@@ -28,13 +30,17 @@ VALUES (:action_id, :item_id, '', :made, 0, 'pending')
 
 
 def record_injection(
-    conn: Connection, job_id: str, item_id: int, stage: str, *, by: str, is_new: bool
+    conn: Connection, job_id: str, item_id: int, stage: str, *, by: str, is_new: bool, held: str | None = None
 ) -> int:
-    """Put on record that an item was let start at a stage, in the caller's transaction; the action's number."""
+    """
+    Put on record that an item was let start at a stage, in the caller's transaction; the action's number.
+
+    `held` is the item as it waited for approval until then, if it did; see `read_held`.
+    """
     choice = json.dumps({"by": "items", "items": [item_id]})
-    asked = {"job_id": job_id, "stage": stage, "choice": choice, "by": by, "now": now_ms()}
+    asked = {"job_id": job_id, "stage": stage, "choice": choice, "by": by, "now": now_ms(), "held": held}
     action_id = int(conn.execute(RECORD_INJECTION, asked).fetchone()[0])
-    made = NEW if is_new else KNOWN
+    made = HELD if held is not None else NEW if is_new else KNOWN
     conn.execute(REMEMBER_INJECTED, {"action_id": action_id, "item_id": item_id, "made": made})
     return action_id
 
@@ -49,6 +55,8 @@ SELECT a.item_id, a.made
 
 DROP_ITEMS = "DELETE FROM work_items WHERE item_id IN (SELECT value FROM json_each(:item_ids))"
 
+READ_HELD_BEFORE = "SELECT job_id, detail ->> 'held' FROM actions WHERE action_id = :action_id"
+
 DROP_STAGES = "DELETE FROM item_stages WHERE item_id IN (SELECT value FROM json_each(:item_ids))"
 
 DROP_RESULTS = "DELETE FROM results WHERE item_id IN (SELECT value FROM json_each(:item_ids))"
@@ -62,13 +70,15 @@ def take_back_injected(conn: Connection, action_id: int, item_ids: Sequence[int]
     """
     Take out the items that an injection added, and close those that it opened, if nothing was begun in them; how many.
 
-    In the caller's transaction.
+    One that waited for approval waits again, as it was found. In the caller's transaction.
     """
     asked = {"action_id": action_id, "item_ids": json.dumps(list(item_ids))}
     found = conn.execute(LIST_NOT_BEGUN, asked).fetchall()
-    added = {"item_ids": json.dumps([item_id for item_id, made in found if made == NEW])}
+    added = {"item_ids": json.dumps([item_id for item_id, made in found if made != KNOWN])}
     opened = {"item_ids": json.dumps([item_id for item_id, made in found if made == KNOWN])}
     conn.execute(DROP_ITEMS, added)
     for sql in (DROP_STAGES, DROP_RESULTS, CLOSE_ITEMS):
         conn.execute(sql, opened)
+    if any(made == HELD for _, made in found):
+        hold_again(conn, *conn.execute(READ_HELD_BEFORE, asked).fetchone())
     return len(found)

@@ -11,7 +11,7 @@ from workshop import job, step
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.outcomes import GiveUp
-from runner import operate
+from runner import actions, operate
 from runner.sweep import sweep
 from tracker.held import count_held
 
@@ -58,6 +58,28 @@ def test_an_item_that_waits_for_approval_and_is_enqueued_comes_in_as_it_was_foun
         ("c", {"n": 1, "m": 3}, 5),
     ]
     assert count_held(shop.conn, "papers") == 1
+
+
+def test_an_item_that_waited_for_approval_and_was_let_start_in_the_middle_waits_again_after_an_undo(shop):
+    with tracker.write(shop.conn):
+        shop.conn.executemany(HOLD, [{"key": key} for key in "ab"])
+    shop.publisher.is_away = True
+    operate.enqueue_at(shop.runtime, "papers", "a", "store", "me", data={"m": 3})
+    assert actions.undo(shop.runtime, actions.find_undoable(shop.runtime), "me").items == 1
+    held = "SELECT key, data, priority, version, source, held_at FROM held_items WHERE key = 'a'"
+    assert tuple(shop.conn.execute(held).fetchone()) == ("a", '{"n": 1}', 5, "v", "", 0)
+    assert count_held(shop.conn, "papers") == 2
+    assert shop.conn.execute("SELECT key FROM work_items").fetchall() == []
+
+
+def test_a_known_item_that_waited_for_approval_too_stays_known_after_an_undo(shop):
+    shop.add("a")
+    with tracker.write(shop.conn):
+        shop.conn.execute(HOLD, {"key": "a"})
+    shop.publisher.is_away = True
+    operate.enqueue_at(shop.runtime, "papers", "a", "store", "me")
+    actions.undo(shop.runtime, actions.find_undoable(shop.runtime), "me")
+    assert shop.status("a", "fetch") == "pending"
 
 
 def test_enqueued_items_have_the_jobs_priority_unless_they_say_their_own(open_workshop):
