@@ -40,11 +40,13 @@ def enqueue(runtime: Runtime, job_id: str, found: Sequence[ItemToStore], by: str
     """
     Add items by hand, and send what the runway has room for; `items` counts the new ones.
 
-    One that waits for approval and is named without data comes in as it was found.
+    One that waits for approval and is named without data comes in as it was found, with the priority given, if any.
     """
     job, conn = runtime.jobs.get_job(job_id), runtime.tracker
     with write(conn):
-        new = held.admit(conn, job_id, [item["key"] for item in found if not item.get("data")])
+        as_found = {item["key"]: item.get("priority") for item in found if not item.get("data")}
+        held.set_priorities(conn, job_id, {key: one for key, one in as_found.items() if one is not None})
+        new = held.admit(conn, job_id, list(as_found))
         new += items.upsert_items(conn, job_id, found, job.priority)
         held.drop(conn, job_id, [item["key"] for item in found])
         append_event(conn, job_id, "enqueue", None, None, None, by, {"items": len(found), "new": new})

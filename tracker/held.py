@@ -12,7 +12,7 @@ from tracker.events import append_event
 from tracker.items import find_item, mark_skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from tracker.plan import StagePlan
 
@@ -113,6 +113,15 @@ def admit(conn: Connection, job_id: str, keys: Sequence[str]) -> int:
     admitted = conn.changes()
     conn.execute(DROP_HELD, asked)
     return admitted
+
+
+SET_HELD_PRIORITY = "UPDATE held_items SET priority = :priority WHERE job_id = :job_id AND key = :key"
+
+
+def set_priorities(conn: Connection, job_id: str, priorities: Mapping[str, int]) -> None:
+    """Give items that wait for approval the priorities with which they are to come in. The caller's transaction."""
+    asked = [{"job_id": job_id, "key": key, "priority": priority} for key, priority in priorities.items()]
+    conn.executemany(SET_HELD_PRIORITY, asked)
 
 
 READ_HELD = """

@@ -60,6 +60,14 @@ def test_an_item_that_waits_for_approval_and_is_enqueued_comes_in_as_it_was_foun
     assert count_held(shop.conn, "papers") == 1
 
 
+def test_an_item_that_waits_for_approval_and_is_enqueued_has_the_priority_that_is_asked_for(shop):
+    with tracker.write(shop.conn):
+        shop.conn.executemany(HOLD, [{"key": key} for key in "abc"])
+    operate.enqueue(shop.runtime, "papers", [{"key": "a", "priority": 9}, {"key": "b", "priority": 0}], "me")
+    found = shop.conn.execute("SELECT key, data, priority FROM work_items ORDER BY key").fetchall()
+    assert [tuple(row) for row in found] == [("a", '{"n": 1}', 9), ("b", '{"n": 1}', 0)]
+
+
 def test_an_item_that_waited_for_approval_and_was_let_start_in_the_middle_waits_again_after_an_undo(shop):
     with tracker.write(shop.conn):
         shop.conn.executemany(HOLD, [{"key": key} for key in "ab"])
