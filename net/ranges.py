@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from net.field_values import can_be_sent
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -47,7 +49,8 @@ def find_validator(headers: Mapping[str, str]) -> str | None:
     """
     Find what tells later whether the rest still belongs to this part: a strong ETag, else the last change.
 
-    None when the server names neither, gives no ranges, or packs the body, whose parts cannot be told then.
+    None when the server names neither in words that can be sent back, gives no ranges, or packs the body, whose parts
+    cannot be told then.
 
     Source: RFC 9110 13.1.5 and 14.3.
     """
@@ -55,10 +58,10 @@ def find_validator(headers: Mapping[str, str]) -> str | None:
         return None
     if headers.get("accept-ranges", "").strip().lower() == "none":
         return None
-    etag = headers.get("etag", "").strip()
-    if len(etag) > 2 and etag.startswith('"') and etag.endswith('"'):
+    etag, changed = (headers.get(name, "").strip() for name in ("etag", "last-modified"))
+    if len(etag) > 2 and etag.startswith('"') and etag.endswith('"') and can_be_sent(etag):
         return etag
-    return headers.get("last-modified", "").strip() or None
+    return changed if changed and can_be_sent(changed) else None
 
 
 def read_length(headers: Mapping[str, str]) -> int | None:

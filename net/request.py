@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from base64 import b64encode
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -13,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 
 import httpx2
 
+from net.field_values import can_be_sent
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
 
@@ -23,8 +23,8 @@ PIECE_BYTES = 256 * 1024
 
 _SAME_METHOD = {HTTPStatus.TEMPORARY_REDIRECT, HTTPStatus.PERMANENT_REDIRECT}
 
-_VALUE = re.compile(r"([!-~]([\t -~]*[!-~])?)?")
-"""What a header may say; of bytes beyond ASCII nobody knows what they mean. RFC 9110 5.5."""
+_VALIDATORS = {"if-none-match", "if-modified-since"}
+"""Headers that repeat what a server said. Without them its answer is whole."""
 
 _HARMLESS = {"user-agent", "accept", "accept-encoding", "accept-language"}
 """Headers that another host may see too; the rest may hold secrets."""
@@ -64,8 +64,7 @@ class Hop:
         Raises `SourceRejectedError`.
         """
         address, sent = _parse(url, shown=shown), httpx2.Headers(identity)
-        _check_headers(headers)
-        sent.update(headers)
+        sent.update(_check_headers(headers))
         if address.userinfo:
             sent.setdefault("Authorization", _basic(address.userinfo))
         if json is None:
@@ -122,12 +121,17 @@ async def _read_file(path: Path) -> AsyncIterator[bytes]:
             yield piece
 
 
-def _check_headers(headers: Mapping[str, str]) -> None:
-    for name, value in headers.items():  # the value may be a secret: it is not shown
-        if not _VALUE.fullmatch(value):
+def _check_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Check what is to be sent, without validators that cannot be. Raises `SourceRejectedError`."""
+    checked = {}
+    for name, value in headers.items():
+        if can_be_sent(value):
+            checked[name] = value
+        elif name.lower() not in _VALIDATORS:  # the value may be a secret: it is not shown
             raise SourceRejectedError(
                 f"the header {name!r} cannot be sent: in or around its value is a line break, a blank, or no ASCII"
             )
+    return checked
 
 
 def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) -> httpx2.URL:

@@ -41,6 +41,20 @@ def test_a_contact_that_cannot_stand_in_a_header_is_named(contact):
         PoliteClient(contact=contact)
 
 
+@pytest.mark.parametrize("named", ['ETag: "caf\xe9"', "Last-Modified: Di, 3. M\xe4rz"])
+def test_a_validator_that_cannot_be_sent_back_is_left_out_and_the_answer_is_whole(raw_server, client, named):
+    async def fetch_twice():
+        head = f"HTTP/1.1 200 OK\r\n{named}\r\nContent-Length: 2\r\n\r\n".encode("latin-1")
+        async with raw_server(head + b"hi") as (url, _):
+            first = (await client.fetch(url)).headers
+            known = {"If-None-Match": first.get("etag"), "If-Modified-Since": first.get("last-modified")}
+            asked = {name: value for name, value in known.items() if value}
+            return await client.fetch(url, headers=asked, not_modified_ok=True)
+
+    fetched = asyncio.run(fetch_twice())
+    assert (fetched.status, fetched.body) == (200, b"hi")
+
+
 @pytest.mark.parametrize("value", ["Bearer s3cret\n", " s3cret", "s3cret\r\nHost: x", "s3crét"])
 def test_a_header_that_cannot_be_sent_is_named_and_its_value_is_not_shown(client, httpserver, value):
     with pytest.raises(SourceRejectedError, match="the header 'Authorization' cannot be sent") as refused:

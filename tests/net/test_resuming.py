@@ -135,7 +135,9 @@ def test_a_server_that_ignores_the_range_sends_all_of_it_again(download):
     assert first_byte(asked[1]) == 1000
 
 
-@pytest.mark.parametrize("headers", [{"ETag": ""}, {"ETag": 'W/"weak"'}, {"Accept_Ranges": "none"}])
+@pytest.mark.parametrize(
+    "headers", [{"ETag": ""}, {"ETag": 'W/"weak"'}, {"ETag": '"é"'}, {"Accept_Ranges": "none"}]
+)
 def test_what_cannot_be_told_apart_later_is_asked_for_whole(download, headers):
     with serve(broken_at(1000, **headers), whole) as (url, asked):
         assert download(url) == BODY
