@@ -82,6 +82,7 @@ class Hop:
         """
         target = _bare(_parse(response.headers["location"], self.url))
         self.cookies.extract_cookies(response)
+        _leave_out_unsendable(self.cookies)
         stays = _origin(target) == _origin(self.url)
         headers = self.headers if stays else _harmless(self.headers)
         moved = replace(self, url=target, headers=headers, is_redirected=True)
@@ -132,6 +133,12 @@ def _check_headers(headers: Mapping[str, str]) -> dict[str, str]:
                 f"the header {name!r} cannot be sent: in or around its value is a line break, a blank, or no ASCII"
             )
     return checked
+
+
+def _leave_out_unsendable(cookies: httpx2.Cookies) -> None:
+    for each in list(cookies.jar):
+        if not can_be_sent(f"{each.name}={each.value}"):
+            cookies.jar.clear(each.domain, each.path, each.name)
 
 
 def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) -> httpx2.URL:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from werkzeug import Response
 
 from net.client import PoliteClient
 from pipeline.errors import BlockedAddressError, SourceRejectedError
@@ -52,6 +53,19 @@ def test_a_redirect_to_another_origin_takes_no_secrets_along(client, httpserver)
     shown = httpserver.log[1][0].headers
     assert shown["Accept"] == "text/html"
     assert not {"Authorization", "X-Api-Key", "Cookie"} & set(shown.keys())
+
+
+def test_a_cookie_that_cannot_be_sent_back_is_left_out(client, httpserver):
+    def answer(_request):
+        response = Response("", 302, {"Location": "/in"})
+        response.headers.add("Set-Cookie", "a=caf\xe9")
+        response.headers.add("Set-Cookie", "b=1")
+        return response
+
+    httpserver.expect_request("/").respond_with_handler(answer)
+    httpserver.expect_request("/in").respond_with_data("hello")
+    assert client.fetch_now(httpserver.url_for("/")).body == b"hello"
+    assert httpserver.log[-1][0].headers["Cookie"] == "b=1"
 
 
 def test_a_cookie_lasts_for_one_fetch_and_no_longer(client, httpserver):
