@@ -34,7 +34,9 @@ class HostTurn:
 
 
 FREE_BY_A_RIGHT_CLOCK = """
-UPDATE hosts SET free_us = :now_us, slowed_until = NULL WHERE host = :host AND asked_at > :latest_ms
+UPDATE hosts
+   SET free_us = :now_us, promised_us = :now_us, slowed_until = NULL
+ WHERE host = :host AND asked_at > :latest_ms
 """
 """A last turn further ahead than anybody could have had was given by a clock that was ahead: it holds nobody."""
 

@@ -76,6 +76,14 @@ def test_turns_given_by_a_clock_that_was_ahead_hold_nobody_once_it_is_right(conn
     assert not is_slowed(conn, "example.org")
 
 
+def test_nor_do_times_that_were_told_by_a_clock_that_was_ahead(conn, clock):
+    clock.shift(7200)
+    ask(conn)
+    assert not ask(conn, patience_seconds=1).granted
+    clock.shift(-7200)
+    assert [ask(conn, patience_seconds=1).wait_seconds for _ in range(3)] == [0, 2, 4]
+
+
 def test_who_is_turned_away_is_told_a_time_of_its_own(conn, clock):
     ask(conn)
     assert [ask(conn, patience_seconds=1).wait_seconds for _ in range(3)] == [2, 4, 6]
