@@ -61,7 +61,7 @@ def hear(runtime: Runtime, words: Sequence[Word]) -> None:
     When one of them cannot be recorded, each is by itself, and that one is dropped with an error in the log: its lease
     runs out. On a full disk this waits. Commits. Raises `TrackerNewerError`.
     """
-    words = _leave_out_late(words)
+    words = _leave_out_late([word for word in words if _is_readable(word)])
     alone = [word for word in words if _needs_more(word)]
     together = [word for word in words if not _needs_more(word)]
     if together:
@@ -82,6 +82,18 @@ def hear(runtime: Runtime, words: Sequence[Word]) -> None:
             raise
         except Exception as error:  # noqa: BLE001 - as above
             log.error("dropped a word from afar", kind=kind, error=repr(error))
+
+
+def _is_readable(word: Word) -> bool:
+    """Tell whether a word says what is asked of it before any is recorded; one that does not is dropped."""
+    try:
+        if word.kind in {"ended", "lost"}:
+            hash(word.args[:3])
+        _needs_more(word)
+    except (AttributeError, IndexError, TypeError) as error:
+        log.error("dropped a word from afar", kind=word.kind, error=repr(error))
+        return False
+    return True
 
 
 def _leave_out_late(words: Sequence[Word]) -> list[Word]:

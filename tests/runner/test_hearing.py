@@ -92,6 +92,15 @@ def test_one_word_that_cannot_be_recorded_takes_no_other_with_it(shop):
     assert len(finished(shop)) == 4
 
 
+@pytest.mark.parametrize(
+    "args", [(1, "model", 1), ([], {}, 1, "far away", {}), (1, "model", 1, "far away", None)]
+)
+def test_one_word_that_nobody_can_read_takes_no_other_with_it(shop, args):
+    words = collect(shop, 3)
+    hear(shop.runtime, [*words[:3], Word("ended", args), *words[3:]])
+    assert len(finished(shop)) == 3
+
+
 def test_one_that_was_overtaken_changes_nothing_and_the_others_are_settled(shop):
     words = collect(shop, 3)
     hear(shop.runtime, [word for word in words if word.kind == "begun"])
