@@ -36,6 +36,13 @@ def ask_confined(
         return child.ask(question, body, seconds)
 
 
+def explain_end(end: ChildEnd, max_seconds: float) -> str:
+    """Say what came of a question that cost the process its life: what it took, or did."""
+    if end.late:
+        return f"took longer than max_seconds ({max_seconds:g}), or than the stage has"
+    return "failed: its reader fell over it, or needed too much memory"
+
+
 def read_page(
     context: HandlerContext,
     read: Callable[..., dict[str, Any]],
@@ -46,7 +53,7 @@ def read_page(
     """
     Read a page by `read(page, **how)`: right here, or one of many tags in a process of its own.
 
-    The module of `read` answers the question `how` when it is run as a program. GiveUp when that takes too long.
+    The module of `read` answers the question `how` when it is run as a program. GiveUp when that fails.
     """
     if page.count("<") <= MANY_TAGS:
         return read(page, **how)
@@ -54,6 +61,6 @@ def read_page(
     answer = ask_confined(
         context, read.__module__, how, body, memory_bytes=PAGE_MEMORY_BYTES, max_seconds=max_seconds
     )
-    if isinstance(answer, ChildEnd):
-        return GiveUp(f"reading it took longer than max_seconds ({max_seconds:g}), or too much memory")
-    return answer
+    return (
+        GiveUp(f"reading it {explain_end(answer, max_seconds)}") if isinstance(answer, ChildEnd) else answer
+    )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from handlers import html_child
 from handlers.base import Handler, HandlerParams
-from handlers.confining import ask_confined
+from handlers.confining import ask_confined, explain_end
 from handlers.inputs import TEXT_FROM, Input, find_input
 from net.html import FieldSelector
 from pipeline.confined import ChildEnd
@@ -101,9 +101,7 @@ class HtmlSelect(Handler):
             return page
         answer = self._look(context, page)
         if isinstance(answer, ChildEnd):
-            return GiveUp(
-                f"looking took longer than max_seconds ({self.params.max_seconds:g}), or too much memory"
-            )
+            return GiveUp(f"looking {explain_end(answer, self.params.max_seconds)}")
         if "problem" in answer:
             return GiveUp(answer["problem"])
         if answer["lacking"]:

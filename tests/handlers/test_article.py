@@ -12,7 +12,7 @@ from handlers.article import Article
 from handlers.running import run_handler
 from pipeline.catalog import HANDLER, load
 from pipeline.errors import MissingExtraError
-from pipeline.outcomes import Skip
+from pipeline.outcomes import GiveUp, Skip
 
 PARAGRAPH = "<p>The celeriac is a root that keeps through the winter, long after its stalks have gone.</p>"
 ARTICLE = "".join(
@@ -150,7 +150,13 @@ def test_broken_html_ends_soon_and_clearly(extract, page):
 
 def test_a_page_of_many_tags_that_takes_too_long_is_given_up(extract):
     outcome = extract("<html><body>" + "<div><p>x</p></div>" * 50_000, max_seconds=1)
-    assert "longer than max_seconds (1)" in outcome.reason
+    assert "longer than max_seconds (1), or than the stage has" in outcome.reason
+
+
+def test_a_reader_that_fell_over_a_page_of_many_tags_is_not_said_to_have_been_slow(extract, monkeypatch):
+    monkeypatch.setattr("handlers.confining.PAGE_MEMORY_BYTES", 1024 * 1024)
+    outcome = extract("<html><body>" + "<p>x</p>" * 240_000)
+    assert outcome == GiveUp("reading it failed: its reader fell over it, or needed too much memory")
 
 
 def test_a_page_of_many_tags_is_read_as_any_other(extract):
