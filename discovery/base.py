@@ -253,7 +253,7 @@ class BaseDiscovery:
         Its new validators are remembered once this discovery's items are stored. Into `file`, if there is one, goes
         the body, of which the `Fetched` then has nothing. Raises as `fetch` does.
         """
-        name, mark = name_source(url) if source is None else source, digest_wanted(*wanted)
+        name, mark = name_source(url) if source is None else source, self.mark_wanted(*wanted)
         known, look = self.recall(name), self.looks[name]
         validators = {
             "If-None-Match": unmark_validator(known.etag, mark),
@@ -270,6 +270,10 @@ class BaseDiscovery:
             fetched = await self.fetch(url, source=name, headers=headers, statuses_ok=statuses_ok, file=file)
         look.note_validators(fetched, mark)
         return fetched
+
+    def mark_wanted(self, *wanted: object) -> str:
+        """Tell what is wanted, by these parameters and by the job, from what was wanted before."""
+        return digest_wanted(*wanted, *self.access.wanted)
 
     def _keep_connections(self) -> AbstractAsyncContextManager[None]:
         return self._access.http.keep_connections() if self._access else nullcontext()

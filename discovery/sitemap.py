@@ -17,7 +17,6 @@ from discovery.base import (
     FoundItem,
     StrategyParams,
     canonical_url,
-    digest_wanted,
     hash_url,
     name_source,
 )
@@ -180,7 +179,7 @@ class Sitemap(BaseDiscovery):
         if known and not known.get("is_index"):
             return await self.fetch_if_changed(url)
         fetched = await self.fetch(url)
-        self.looks[name_source(url)].note_validators(fetched)
+        self.looks[name_source(url)].note_validators(fetched, self.mark_wanted())
         return fetched
 
     async def _read_entries(self, place: Place, source: str, fetched: Fetched) -> list[SitemapEntry]:
@@ -217,7 +216,7 @@ class Sitemap(BaseDiscovery):
 
     @property
     def _wanted_mark(self) -> str:
-        return digest_wanted(self.params.include, self.params.exclude, self.params.sitemaps)
+        return self.mark_wanted(self.params.include, self.params.exclude, self.params.sitemaps)
 
     def _choose_sitemap(self, entry: SitemapEntry, base: str) -> list[SitemapEntry]:
         url = _join(base, entry.url)

@@ -215,6 +215,7 @@ class Runtime:
             read_items=self._read_items,
             job=job.name,
             since=job.since.instant() if job.since else None,
+            wanted=(str(job.since),) if job.since else (),
             recall=partial(self._recall, job.name),
             receive=receive,
             read_rows=read_foreign,

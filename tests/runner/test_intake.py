@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import time_machine
+from werkzeug import Response
 from workshop import job, step
 
 import tracker
@@ -114,6 +115,43 @@ def test_a_modified_time_counts_where_there_is_no_published_one(open_workshop):
     )
     discover(shop.runtime, "papers")
     assert keys_of(shop) == ["b"]
+
+
+FEED = """<rss version="2.0"><channel><title>t</title>
+<item><guid>urn:old</guid><link>https://example.org/old</link><pubDate>Thu, 01 Jan 2026 00:00:00 GMT</pubDate></item>
+<item><guid>urn:new</guid><link>https://example.org/new</link><pubDate>Fri, 27 Feb 2026 00:00:00 GMT</pubDate></item>
+</channel></rss>"""
+
+SITEMAP = """<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9">
+<url><loc>https://example.org/old</loc><lastmod>2026-01-01</lastmod></url>
+<url><loc>https://example.org/new</loc><lastmod>2026-02-27</lastmod></url>
+</urlset>"""
+
+
+@pytest.mark.parametrize(
+    ("strategy", "body", "params"),
+    [
+        ("rss_feeds", FEED, lambda url: {"feeds": [url]}),
+        ("sitemap", SITEMAP, lambda url: {"url": url}),
+    ],
+)
+def test_an_earlier_since_finds_what_was_too_old_though_the_source_is_as_it_was(
+    open_workshop, httpserver, strategy, body, params
+):
+    def answer(request):
+        if request.headers.get("If-None-Match") == '"v1"':
+            return Response(status=304)
+        return Response(body, headers={"ETag": '"v1"'}, content_type="application/xml")
+
+    httpserver.expect_request("/x").respond_with_handler(answer)
+    look = {"strategy": strategy, **params(httpserver.url_for("/x"))}
+    for since, statuses in [("2026-02-01", [200, 304]), ("100000h", [200, 304])]:
+        shop = open_workshop(papers=job(step("fetch"), since=since) | {"discovery": look})
+        httpserver.clear_log()
+        for _ in range(len(statuses)):
+            discover(shop.runtime, "papers")
+        assert [reply.status_code for _, reply in httpserver.log] == statuses
+    assert len(keys_of(shop)) == 2
 
 
 # -- changes ----------------------------------------------------------------------------------------------
