@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from tracker.clock import now_ms
 from tracker.spending import QUARTER_MS
-from tracker.stats import RATE_MINUTES
+from tracker.stats import RATE_MINUTES, find_recent_minutes
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
@@ -21,6 +21,12 @@ SELECT minute / :every, sum(done), sum(failed)
   FROM item_minutes
  WHERE job_id = :job_id AND minute >= :since
  GROUP BY minute / :every
+"""
+
+ENDED_RECENTLY = """
+SELECT total((done + failed) * iif(minute = :first, :share, 1.0))
+  FROM item_minutes
+ WHERE job_id = :job_id AND minute >= :first
 """
 
 
@@ -58,11 +64,11 @@ def read_day(conn: Connection, job_id: str) -> DayReport:
     )
     midnight = minute // DAY_MINUTES * DAY_MINUTES * 60_000
     today = [slot for slot in slots if slot.at >= midnight]
-    recent = _read_slots(conn, job_id, minute - RATE_MINUTES + 1, RATE_MINUTES)
+    recent = conn.execute(ENDED_RECENTLY, {"job_id": job_id, **find_recent_minutes()}).fetchone()[0]
     return DayReport(
         done_today=sum(slot.done for slot in today),
         failed_today=sum(slot.failed for slot in today),
-        rate_per_minute=sum(done + failed for done, failed in recent.values()) / RATE_MINUTES,
+        rate_per_minute=recent / RATE_MINUTES,
         slots=slots,
     )
 

@@ -114,19 +114,31 @@ def _percentile(rows: Iterable[Any], rank: float) -> float:
 
 
 RATES = """
-SELECT stage, sum(settled) FROM stage_minutes WHERE job_id = :job_id AND minute > :since GROUP BY stage
+SELECT stage, sum(settled * iif(minute = :first, :share, 1.0))
+  FROM stage_minutes
+ WHERE job_id = :job_id AND minute >= :first
+ GROUP BY stage
 """
+
+
+def find_recent_minutes() -> dict[str, float]:
+    """
+    Find which minute is the `first` of those of a rate, and what `share` of it counts: the last five, to this second.
+
+    Without it a rate would be told lower at the beginning of each minute than at its end.
+    """
+    minute, past = divmod(now_ms(), 60_000)
+    return {"first": minute - RATE_MINUTES, "share": 1 - past / 60_000}
 
 
 def get_stage_pipeline_metrics(conn: Connection, job_id: str) -> dict[str, dict[str, float | None]]:
     """
     Tell for each stage what waits, what runs, how many a minute are settled, and when it will be empty.
 
-    Keys: waiting (also items not opened yet), running, rate_per_minute (over five minutes, the present one included),
-    and seconds_to_empty, which is None when nothing is being settled.
+    Keys: waiting (also items not opened yet), running, rate_per_minute (over the last five minutes), and
+    seconds_to_empty, which is None when nothing is being settled.
     """
-    since = now_ms() // 60_000 - RATE_MINUTES
-    rates = {row[0]: row[1] for row in conn.execute(RATES, {"job_id": job_id, "since": since})}
+    rates = {row[0]: row[1] for row in conn.execute(RATES, {"job_id": job_id, **find_recent_minutes()})}
     unopened = get_job_stats(conn, job_id)["unopened"]
     metrics: dict[str, dict[str, float | None]] = {}
     for stage, counts in stage_stats(conn, job_id).items():

@@ -58,6 +58,8 @@ def test_the_rate_is_of_the_last_five_minutes(conn, clock):
     clock.move_to("2026-11-25T12:14:00Z")
     finish(conn, "b")
     assert read_day(conn, "papers").rate_per_minute == 0.4
+    clock.move_to("2026-11-25T12:15:30Z")
+    assert read_day(conn, "papers").rate_per_minute == pytest.approx(0.3)
     clock.move_to("2026-11-25T12:16:00Z")
     assert read_day(conn, "papers").rate_per_minute == 0.2
 

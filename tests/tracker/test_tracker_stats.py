@@ -108,12 +108,13 @@ def test_rates_forget_what_was_settled_long_ago(conn, run_fetch, clock):
     assert tracker.get_stage_pipeline_metrics(conn, "papers")["fetch"]["rate_per_minute"] == 0
 
 
-def test_a_steady_rate_is_told_as_it_is(conn, run_fetch, clock):
-    for number in range(10):
-        run_fetch(f"item {number}", 0)
-        clock.shift(60)
-    clock.shift(-60)
-    assert tracker.get_stage_pipeline_metrics(conn, "papers")["fetch"]["rate_per_minute"] == 1.0
+@pytest.mark.parametrize("second", [1, 30, 59])
+def test_a_steady_rate_is_told_as_it_is_at_any_second_of_a_minute(conn, run_fetch, clock, second):
+    for number in range(72 + second // 5):
+        run_fetch(f"item {number}", 5)
+    clock.shift(second % 5)
+    rate = tracker.get_stage_pipeline_metrics(conn, "papers")["fetch"]["rate_per_minute"]
+    assert rate == pytest.approx(12, rel=0.03)
 
 
 def test_minutes_older_than_a_week_are_pruned_and_younger_ones_kept(conn, run_fetch, clock):
