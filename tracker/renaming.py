@@ -46,7 +46,7 @@ def rename_stage(conn: Connection, job_id: str, old: str, new: str, by: str | No
         counts = stage_stats(conn, job_id)
         _refuse(conn, job_id, old, new, counts)
         asked = {"job_id": job_id, "old": old, "new": new, "now": now_ms()}
-        for statement in (TAKE_BACK, FORGET_EMPTY_COUNTS, DROP_SECOND_PAUSE, *RENAMES.values()):
+        for statement in (TAKE_BACK, FORGET_EMPTY_COUNTS, DROP_SHORTER_PAUSE, *RENAMES.values()):
             conn.execute(statement, asked)
         conn.execute(NOTE_RENAME, asked)
         of = counts.get(old, {})
@@ -85,11 +85,14 @@ UPDATE item_stages
  WHERE job_id = :job_id AND stage = :old AND status = 'pending' AND queued_at IS NOT NULL
 """
 
-# What waits for the rename may be paused under both names.
-DROP_SECOND_PAUSE = """
+# What waits for the rename may be paused under both names: the pause that ends first goes.
+DROP_SHORTER_PAUSE = """
 DELETE FROM pauses
- WHERE job_id = :job_id AND stage = :new
-   AND EXISTS (SELECT 1 FROM pauses p WHERE p.job_id = :job_id AND p.stage = :old)
+ WHERE scope = 'stage' AND job_id = :job_id AND host = ''
+   AND stage = (SELECT iif(o.until_at < coalesce(n.until_at, o.until_at + 1), :old, :new)
+                  FROM pauses o
+                  JOIN pauses n ON n.scope = 'stage' AND n.job_id = :job_id AND n.stage = :new AND n.host = ''
+                 WHERE o.scope = 'stage' AND o.job_id = :job_id AND o.stage = :old AND o.host = '')
 """
 
 FORGET_EMPTY_COUNTS = "DELETE FROM stage_counts WHERE job_id = :job_id AND stage = :new"

@@ -8,6 +8,7 @@ from tracker_life import check_now
 import tracker
 from pipeline.errors import NotFoundError, OperatorError
 from tracker import actions, claims, pauses
+from tracker.clock import now_ms
 from tracker.endings import Ending, Failure
 from tracker.moves import settle
 from tracker.pauses import Target
@@ -154,11 +155,16 @@ def test_a_name_that_was_used_before_and_has_no_items_left_is_free(conn, worked)
     check_now(conn)
 
 
-def test_a_pause_under_both_names_is_one_afterwards(conn, worked):
-    for stage in ("fetch", "get"):
-        pauses.pause(conn, Target.of_stage("papers", stage), stage, None, "ann")
+@pytest.mark.parametrize(
+    ("old_until", "new_until", "kept"),
+    [(None, None, "fetch"), (None, 9, "fetch"), (9, None, "get"), (8, 9, "get"), (9, 8, "fetch")],
+)
+def test_of_a_pause_under_each_name_the_longer_one_is_kept(conn, worked, old_until, new_until, kept):
+    for stage, until in (("fetch", old_until), ("get", new_until)):
+        ends_at = until and now_ms() + until * 3_600_000
+        pauses.pause(conn, Target.of_stage("papers", stage), stage, ends_at, "ann")
     rename(conn)
-    assert [(each.stage, each.reason) for each in pauses.list_pauses(conn)] == [("get", "fetch")]
+    assert [(each.stage, each.reason) for each in pauses.list_pauses(conn)] == [("get", kept)]
 
 
 def test_it_is_refused_while_somebodys_action_is_not_through(conn, worked):
