@@ -26,6 +26,8 @@ from discovery.memory import (
     Look,
     Recalled,
     digest_wanted,
+    find_place,
+    name_place,
     name_source,
     unmark_validator,
 )
@@ -263,7 +265,8 @@ class BaseDiscovery:
         fetched = await self.fetch(
             url, source=name, headers=asked, not_modified_ok=True, statuses_ok=statuses_ok, file=file
         )
-        if fetched.status == HTTPStatus.NOT_MODIFIED and not fetched.is_redirected:
+        is_same_place = name_place(fetched) == find_place(known.etag or known.last_modified)
+        if fetched.status == HTTPStatus.NOT_MODIFIED and is_same_place:
             look.unchanged = True
             return None
         if fetched.status == HTTPStatus.NOT_MODIFIED:  # said by another address than the validators are from

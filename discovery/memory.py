@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any, Protocol
@@ -56,10 +57,10 @@ class Look:
     """That its host is paused: then it was not asked, and that is no error of its own."""
 
     def note_validators(self, fetched: Fetched, mark: str = "") -> None:
-        """Note by what to ask for changes; by nothing after a redirect, which may lead elsewhere another time."""
-        said = {} if fetched.is_redirected else fetched.headers
-        self.etag = mark_validator(said.get("etag"), mark)
-        self.last_modified = mark_validator(said.get("last-modified"), mark)
+        """Note by what to ask for changes, and where that came from: a redirect may lead elsewhere another time."""
+        place = name_place(fetched)
+        self.etag = mark_validator(fetched.headers.get("etag"), mark, place)
+        self.last_modified = mark_validator(fetched.headers.get("last-modified"), mark, place)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +103,52 @@ def digest_wanted(*wanted: object) -> str:
     return hash_url(repr(wanted)) if wanted else ""
 
 
-def mark_validator(validator: str | None, mark: str) -> str | None:
-    """
-    Note with a validator what was wanted of the answer: that it is as it was says nothing to who wants something else.
+def name_place(fetched: Fetched) -> str:
+    """Name where redirects have led; empty when it is the address that was asked."""
+    return hash_url(fetched.url) if fetched.is_redirected else ""
 
-    >>> mark_validator('"v1"', "3fa2"), mark_validator('"v1"', ""), mark_validator(None, "3fa2")
-    ('"v1" for 3fa2', '"v1"', None)
+
+_PLACE = re.compile(r" from ([0-9a-f]+)\Z")
+
+
+def mark_validator(validator: str | None, mark: str, place: str = "") -> str | None:
     """
-    return f"{validator} for {mark}" if validator and mark else validator
+    Note with a validator what was wanted of the answer, and where that came from.
+
+    That it is as it was says nothing to who wants something else, nor of another place.
+
+    >>> mark_validator('"v1"', "3fa2"), mark_validator('"v1"', "", "9c1e"), mark_validator(None, "3fa2")
+    ('"v1" for 3fa2', '"v1" from 9c1e', None)
+    """
+    if not validator:
+        return validator
+    return validator + (f" for {mark}" if mark else "") + (f" from {place}" if place else "")
 
 
 def unmark_validator(noted: str | None, mark: str) -> str | None:
     """
     Give a validator that was noted for what is wanted now; None for another one.
 
-    >>> unmark_validator('"v1" for 3fa2', "3fa2"), unmark_validator('"v1" for 3fa2', "77b0")
+    >>> unmark_validator('"v1" for 3fa2 from 9c1e', "3fa2"), unmark_validator('"v1" for 3fa2', "77b0")
     ('"v1"', None)
     """
-    if not noted or not mark:
+    if not noted:
         return noted
-    return noted.removesuffix(f" for {mark}") if noted.endswith(f" for {mark}") else None
+    bare = _PLACE.sub("", noted)
+    if not mark:
+        return bare
+    return bare.removesuffix(f" for {mark}") if bare.endswith(f" for {mark}") else None
+
+
+def find_place(noted: str | None) -> str:
+    """
+    Find where a validator came from, as `name_place` names it.
+
+    >>> find_place('"v1" for 3fa2 from 9c1e'), find_place('"v1"')
+    ('9c1e', '')
+    """
+    found = _PLACE.search(noted or "")
+    return found[1] if found else ""
 
 
 def name_source(url: str) -> str:

@@ -53,3 +53,41 @@ def test_other_parameters_find_what_they_choose_though_the_source_is_as_it_was(n
     asked, after = look(name, other)
     assert (asked, len(after) > len(before)) == ({200}, True)
     assert look(name, other) == ({304}, set())
+
+
+@pytest.fixture
+def moved(httpserver):
+    """Redirect an address to one that has a version, or to another; what came from there."""
+
+    class Moved:
+        url, leads_to = httpserver.url_for("/feed"), "/a"
+
+        def tell(self, request):
+            if request.path == "/feed":
+                return Response(status=302, headers={"Location": self.leads_to})
+            if request.headers.get("If-None-Match") == '"v1"':
+                return Response(status=304)
+            body = f"<rss><channel><item><guid>urn:{request.path}</guid></item></channel></rss>"
+            return Response(body, headers={"ETag": '"v1"'}, content_type="application/rss+xml")
+
+        def statuses(self):
+            return [reply.status_code for _, reply in httpserver.log if reply.status_code != 302]
+
+    moved = Moved()
+    httpserver.expect_request(re.compile(".*")).respond_with_handler(moved.tell)
+    return moved
+
+
+def test_what_an_address_redirects_to_is_not_sent_again_while_it_has_not_changed(memory, moved):
+    for _ in range(3):
+        memory.discover(load(STRATEGY, "rss_feeds"), {"feeds": [moved.url]})
+    assert moved.statuses() == [200, 304, 304]
+
+
+def test_what_an_address_redirects_to_by_now_is_had_whole_though_it_says_that_it_has_not_changed(
+    memory, moved
+):
+    for moved.leads_to in ("/a", "/b", "/b"):
+        memory.discover(load(STRATEGY, "rss_feeds"), {"feeds": [moved.url]})
+    assert moved.statuses() == [200, 304, 200, 304]
+    assert set(memory.items) == {"urn:/a", "urn:/b"}
