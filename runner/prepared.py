@@ -55,7 +55,7 @@ def find_item_folder(job: JobSpec) -> Path | None:
     """Find where the files are that a job's items may name: where its own discovery finds files, if it does."""
     if job.discovery.strategy != "local_files":
         return None
-    # its variables are for those who discover; what reads no file needs none of them
-    with suppress(JobsFileError):
+    # its variables, and the homes that it names, are for those who discover; what reads no file needs none of them
+    with suppress(JobsFileError, OSError, RuntimeError):
         return Path(resolve_params(job.discovery.params)["root"]).expanduser().absolute()
     return None

@@ -52,7 +52,15 @@ def test_that_holds_for_a_stage_that_is_run_aside_too(open_shop):
     assert "is not among the files" in replay_aside(shop.runtime, "papers", "outside", "read_file").ran.reason
 
 
-def test_a_folder_of_a_variable_that_is_not_set_where_the_stage_runs_is_no_folder(open_shop):
-    shop = open_shop(root="${PAPERS_OF_NOBODY}")
+@pytest.mark.parametrize("root", ["${PAPERS_OF_NOBODY}", "~nobody-of-this-name/papers"])
+def test_a_folder_of_a_variable_or_home_that_is_not_there_where_the_stage_runs_is_no_folder(open_shop, root):
+    shop = open_shop(root=root)
     shop.work()
+    assert "set `folder`" in shop.row("inside", "read_file")["reason"]
+
+
+def test_nor_does_it_keep_the_stage_from_being_sent_far_away(open_shop):
+    shop = open_shop(root="~nobody-of-this-name/papers", queue="far", remote=True)
+    while shop.publisher.waiting:
+        run_far(shop)
     assert "set `folder`" in shop.row("inside", "read_file")["reason"]
