@@ -72,6 +72,8 @@ def enqueue_at(
     with write(conn):
         waited = held.read_held(conn, job_id, key)
         waited = waited if held.admit(conn, job_id, [key]) else None  # else it had come in by another way
+        if waited is not None and data:
+            held.prefer_data(conn, job_id, key, data)
         is_new = items.upsert_items(conn, job_id, [{"key": key}], job.priority) == 1
         item_id = items.inject_at_stage(conn, job_id, key, stage, plan, data=data, results=results)
         action_id = record_injection(conn, job_id, item_id, stage, by=by, is_new=is_new, held=waited)

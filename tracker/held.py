@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pipeline.url_hosts import find_host_of_data
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
-from tracker.items import find_item, mark_skipped
+from tracker.item_data import complete_data, set_data
+from tracker.items import find_item, get_item, mark_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,6 +124,18 @@ def set_priorities(conn: Connection, job_id: str, priorities: Mapping[str, int])
     """Give items that wait for approval the priorities with which they are to come in. The caller's transaction."""
     asked = [{"job_id": job_id, "key": key, "priority": priority} for key, priority in priorities.items()]
     conn.executemany(SET_HELD_PRIORITY, asked)
+
+
+def prefer_data(conn: Connection, job_id: str, key: str, data: Mapping[str, Any]) -> None:
+    """
+    Put what somebody says of an item that was let in before what was found of it, which completes it.
+
+    The caller's transaction. Raises ValueError or TypeError for data that is not JSON.
+    """
+    item = get_item(conn, job_id, key)
+    merged = complete_data(data, json.loads(item["data"]))
+    text = json.dumps(merged, ensure_ascii=False, allow_nan=False)
+    set_data(conn, item["item_id"], text, find_host_of_data(merged))
 
 
 READ_HELD = """

@@ -80,6 +80,15 @@ def test_an_item_that_waited_for_approval_and_was_let_start_in_the_middle_waits_
     assert shop.conn.execute("SELECT key FROM work_items").fetchall() == []
 
 
+def test_what_is_said_of_an_item_that_waits_for_approval_goes_before_what_was_found_of_it(shop):
+    with tracker.write(shop.conn):
+        shop.conn.executemany(HOLD, [{"key": key} for key in "ab"])
+    operate.enqueue(shop.runtime, "papers", [{"key": "a", "data": {"n": 2}}], "me")
+    operate.enqueue_at(shop.runtime, "papers", "b", "store", "me", data={"n": 2, "m": 3})
+    found = shop.conn.execute("SELECT data FROM work_items ORDER BY key").fetchall()
+    assert [json.loads(data) for (data,) in found] == [{"n": 2}, {"n": 2, "m": 3}]
+
+
 def test_a_known_item_that_waited_for_approval_too_stays_known_after_an_undo(shop):
     shop.add("a")
     with tracker.write(shop.conn):
