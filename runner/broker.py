@@ -162,17 +162,28 @@ def _forget_killed(settings: Settings) -> None:
     """Remove the directory of a broker that was killed with its command, as its note names it."""
     note = _note_path(settings)
     try:
-        directory = Path(str(json.loads(note.read_text())["url"]).removeprefix("redis+socket://")).parent
+        noted = json.loads(note.read_text())
+        directory = Path(str(noted["url"]).removeprefix("redis+socket://")).parent
     except FileNotFoundError:
         return
     except (OSError, ValueError, KeyError, TypeError):
         note.unlink(missing_ok=True)
         return
-    if _has_listener(directory / SOCKET):
-        return  # one that does not answer just now is somebody's all the same
+    if _has_listener(directory / SOCKET) or _is_alive(noted.get("command")):
+        return  # one that does not answer just now is somebody's all the same, and one that has ended is started again
     if directory.name.startswith(PREFIX):
         shutil.rmtree(directory, ignore_errors=True)
     note.unlink(missing_ok=True)
+
+
+def _is_alive(pid: Any) -> bool:
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return True  # somebody else's
+    except (OSError, OverflowError, TypeError):
+        return False
+    return True
 
 
 def _has_listener(path: Path) -> bool:
@@ -235,5 +246,5 @@ def _write_note(settings: Settings, pid: int, url: str) -> None:
     settings.data.mkdir(parents=True, exist_ok=True)
     note = _note_path(settings)
     fresh = note.with_suffix(".new")
-    fresh.write_text(json.dumps({"pid": pid, "url": url}))
+    fresh.write_text(json.dumps({"pid": pid, "url": url, "command": os.getpid()}))
     fresh.replace(note)

@@ -116,6 +116,16 @@ def test_a_broker_that_was_killed_is_started_again_where_it_was(settings):
         assert read_pid(settings) != pid
 
 
+def test_a_broker_that_was_killed_is_left_to_its_command_while_that_lives(settings):
+    with embedded_broker(settings) as broker:
+        os.kill(read_pid(settings), signal.SIGKILL)
+        while is_reachable(broker.url):
+            pass
+        with embedded_broker(settings, announce=False):
+            broker.see_to()
+            assert find_embedded(settings) == broker.url
+
+
 def test_a_broker_that_is_too_busy_to_answer_is_not_taken_for_a_killed_one(settings):
     with embedded_broker(settings) as broker:
         os.kill(read_pid(settings), signal.SIGSTOP)
