@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from pipeline.settings import Settings
     from runner.context import RunContext
 
-LOOK_SECONDS = 5.0
+LOOK_SECONDS, GONE_SECONDS = 5.0, 30.0
+"""How often the broker of workers that others run is looked for, and how long it may be away until it is gone."""
 
 
 @contextmanager
@@ -71,16 +72,23 @@ class SharedWorkers:
 
     url: str
     looked_at: float = field(default_factory=time.monotonic)
+    answered_at: float = field(default_factory=time.monotonic)
 
     def see_to(self) -> None:
-        """Raise `BrokerUnavailableError` once their broker has gone; looks every few seconds."""
+        """
+        Raise `BrokerUnavailableError` once their broker has gone; looks every few seconds.
+
+        It has not if it is only busy, or was killed: then `celeriac up` starts it again.
+        """
         from pipeline.errors import BrokerUnavailableError
         from runner.broker import is_reachable
 
         if time.monotonic() - self.looked_at >= LOOK_SECONDS:
-            if not is_reachable(self.url):
+            is_there, self.looked_at = is_reachable(self.url), time.monotonic()
+            if is_there:
+                self.answered_at = self.looked_at
+            elif self.looked_at - self.answered_at > GONE_SECONDS:
                 raise BrokerUnavailableError("the `celeriac up` that did the work was stopped; run it again")
-            self.looked_at = time.monotonic()
 
 
 @dataclass(frozen=True, slots=True)

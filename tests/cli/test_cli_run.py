@@ -8,7 +8,11 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from cli.brokers import GONE_SECONDS, LOOK_SECONDS, SharedWorkers
 from handlers.desk import write_pointer
+from pipeline.errors import BrokerUnavailableError
+from pipeline.settings import Settings
+from runner.broker import embedded_broker
 from tracker.blobs import BlobStore
 
 STAGES = ["read_file", "summarise_text"]
@@ -212,3 +216,14 @@ def test_a_run_that_is_stopped_in_the_middle_loses_nothing(start, eventually, co
     assert shell("run", "slow").code == exit_codes.OK
     assert len(list_done(conn, "wait")) == 40
     assert conn.execute("SELECT max(attempt) FROM item_stages").fetchone()[0] <= 2
+
+
+def test_the_workers_of_up_are_given_up_once_their_broker_is_gone_and_not_while_it_is_started_again(tmp_path):
+    with embedded_broker(Settings(data=tmp_path)) as broker:
+        workers = SharedWorkers(broker.url)
+    workers.looked_at -= LOOK_SECONDS
+    workers.see_to()
+    workers.looked_at -= LOOK_SECONDS
+    workers.answered_at -= GONE_SECONDS
+    with pytest.raises(BrokerUnavailableError, match="was stopped"):
+        workers.see_to()
