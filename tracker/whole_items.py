@@ -73,7 +73,12 @@ def end_unfinished(
     """
     with write(conn):
         open_whole(conn, item_id, stages)
-        unfinished = list_unfinished(conn, item_id)
-        for stage, status, attempt, _ in unfinished[:1] if first else unfinished:
+        ended = set[str]()
+        while left := [row for row in list_unfinished(conn, item_id) if row["stage"] not in ended]:
+            # read anew each time: one that was done again and ends has what needs it begin again
+            stage, status, attempt, _ = left[0]
             ending = running if status == Status.IN_PROGRESS else waiting
             settle(conn, item_id, stage, attempt, ending, by="by hand")
+            ended.add(stage)
+            if first:
+                break

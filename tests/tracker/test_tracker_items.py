@@ -8,6 +8,9 @@ import pytest
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
+from tracker import action_batches, actions
+from tracker.endings import Ending
+from tracker.moves import settle
 from tracker.plan import StagePlan, make_plan
 from tracker.whole_items import WHOLE_ITEM
 
@@ -120,6 +123,18 @@ def test_an_item_without_known_stages_is_moved_as_a_whole(conn, item_id, item_st
     tracker.mark_done(conn, item_id)
     assert statuses(conn) == {WHOLE_ITEM: "done"}
     assert item_status(item_id) == Status.DONE
+
+
+@pytest.mark.parametrize("mark", [tracker.mark_done, tracker.mark_skipped])
+def test_an_item_is_ended_whole_though_one_of_its_stages_has_another_begin_again(conn, item_id, mark):
+    tracker.mark_stage_in_progress(conn, item_id, "fetch", STAGES)
+    settle(conn, item_id, "fetch", 1, Ending.finished('{"n": 1}', "1"))
+    tracker.mark_stage_in_progress(conn, item_id, "extract", STAGES)
+    again = actions.begin(conn, "reprocess", "papers", None, {"by": "job"}, by="me", total=1)
+    with tracker.write(conn):
+        action_batches.do_batch(conn, again, action_batches.next_page(conn, again, 1))
+    mark(conn, item_id)
+    assert set(statuses(conn).values()) <= {"done", "skipped"}
 
 
 @pytest.mark.parametrize(
