@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Self
 
@@ -70,6 +71,8 @@ class Lines:
         return self
 
     def __exit__(self, *_: object) -> None:
+        with suppress(OSError, ValueError):  # where it leads nowhere any more
+            sys.stdout.flush()  # in a worker a line that was begun is logged by that
         self._is_over = True  # a thread that the handler left behind may go on logging
         _running.remove(self)
         _here.reset(self._token)

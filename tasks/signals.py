@@ -24,6 +24,7 @@ from runner.lost import end_overdue, give_back_crashed, give_back_waiting, hand_
 from tasks.app import app, get_runtime, list_queues
 from tasks.line import PresenceLine, TrackerLine
 from tasks.pool import process_ended
+from tasks.printed import log_what_is_printed
 from tasks.stopping import note_stopping
 from tasks.work import get_group, run_batch, run_remote, run_stage
 
@@ -48,7 +49,7 @@ is settled; to look through them again and again took a tenth of its processor.
 def use_our_logs(loglevel: int, **_: Any) -> None:
     """Log in our form, whatever command started this process; what handlers print becomes log lines too."""
     configure_logs(loglevel, LEVELS[load_settings().attempt_logs])
-    app.log.redirect_stdouts(app.conf.worker_redirect_stdouts_level)
+    log_what_is_printed(app.conf.worker_redirect_stdouts_level)
 
 
 @signals.task_failure.connect(sender=run_stage)

@@ -15,7 +15,8 @@ def forks(context):
     os.fork()
     return {"forked": True}
 def prints(context):
-    print("hello from a handler")
+    print("hello from", "a handler,", 1)
+    print("and to the end", end="")
     return {"printed": True}
 def returns_nothing(context): return None
 def raises(context): raise RuntimeError(f"no luck with {context.key}")
@@ -83,6 +84,7 @@ def test_a_handler_that_exits_forks_prints_raises_or_returns_nothing_ends_its_st
     assert "sys.exit(3)" in reason(house, "exits") or "SystemExit" in reason(house, "exits")
     assert reason(house, "forks") == "done: "
     assert reason(house, "prints") == "done: "
+    assert house.count("SELECT lines FROM attempt_logs WHERE job_id = 'prints'") == 2
     assert "returned None" in reason(house, "returns_nothing")
     assert "RuntimeError: no luck with only" in reason(house, "raises")
     assert house.count("SELECT count(*) FROM failures WHERE traceback LIKE '%rough.py%'") >= 1
