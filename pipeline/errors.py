@@ -125,6 +125,10 @@ class TrackerUnusableError(OperatorError):
     """The database cannot be used as it is: newer than the code, on an unsafe file system, not writable."""
 
 
+class TrackerDamagedError(TrackerUnusableError):
+    """The file is no sound database any more, or never was one: only another copy of it helps."""
+
+
 class TrackerNewerError(TrackerUnusableError):
     """A newer Celeriac has made or migrated the database: this one writes nothing to it any more."""
 

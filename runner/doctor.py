@@ -76,8 +76,8 @@ def check_up(settings: Settings, *, full: bool = False) -> CheckUp:
 
 
 def _look_at(settings: Settings, *, full: bool) -> Iterator[Finding]:
-    with doctor.open_if_possible(settings.db_path) as (conn, reason):
-        yield from _look(Patient(settings, conn, reason, full=full))
+    with doctor.open_if_possible(settings.db_path) as (conn, error):
+        yield from _look(Patient(settings, conn, error, full=full))
 
 
 def _look(patient: Patient) -> Iterator[Finding]:

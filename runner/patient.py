@@ -17,6 +17,7 @@ from tracker.reports import list_job_names
 from tracker.workers import list_workers
 
 if TYPE_CHECKING:
+    from pipeline.errors import TrackerUnusableError
     from pipeline.filespec import JobsFile
     from pipeline.settings import Settings
     from runner.broker_checks import BrokerReport
@@ -40,11 +41,11 @@ class Finding:
 
 @dataclass
 class Patient:
-    """The house as it is. `conn` is None when the tracker cannot be opened, for the reason `unusable`."""
+    """The house as it is. `conn` is None when the tracker cannot be opened, for what `unusable` says."""
 
     settings: Settings
     conn: Connection | None
-    unusable: str | None = None
+    unusable: TrackerUnusableError | None = None
     full: bool = False
     refusal: str | None = field(default=None, init=False)
 
@@ -61,7 +62,7 @@ class Patient:
     def tracker(self) -> Connection:
         """The tracker; only checks that need one ask for it."""
         if self.conn is None:
-            raise RuntimeError(self.unusable or "there is no tracker")
+            raise RuntimeError(str(self.unusable) if self.unusable else "there is no tracker")
         return self.conn
 
     @cached_property

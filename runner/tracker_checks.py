@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.errors import TrackerDamagedError
 from runner.patient import Finding
 from runner.saying import say_distance
 from tracker import doctor
@@ -15,7 +16,7 @@ from tracker.verifying import list_faults
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from runner.patient import Patient
+    from runner.patient import Health, Patient
 
 MIB = 1024**2
 LOG_LARGE_BYTES = 128 * MIB
@@ -51,14 +52,16 @@ def check_tracker(patient: Patient) -> Iterator[Finding]:
             "tracker", "warning", f"there is none at {path} yet", "celeriac up or celeriac run makes it"
         )
     else:
-        yield Finding("tracker", "error", patient.unusable or "cannot be opened", RESTORE)
+        do = RESTORE if isinstance(patient.unusable, TrackerDamagedError) else ""  # any other says what helps
+        yield Finding("tracker", "error", str(patient.unusable), do)
 
 
 def check_permissions(patient: Patient) -> Iterator[Finding]:
-    """Check that this user can read and write the tracker's files, and that not everybody can."""
+    """Check that this user can read and write the tracker's files and folder, and that not everybody can."""
     faults = doctor.list_permission_faults(patient.settings.db_path)
     for fault in faults:
-        yield Finding("permissions", "error" if "cannot" in fault else "warning", fault, "chmod or chown it")
+        health: Health = "error" if "cannot" in fault else "warning"
+        yield Finding("permissions", health, fault, "chmod or chown it, or mount it for writing")
     if not faults and doctor.list_companions(patient.settings.db_path):
         yield Finding("permissions", "ok", "this user can read and write the tracker's files")
 

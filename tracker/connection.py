@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import apsw
 
-from pipeline.errors import TrackerFullError, TrackerUnusableError
+from pipeline.errors import TrackerDamagedError, TrackerFullError, TrackerUnusableError
 from pipeline.settings import load_settings
 from tracker import schema
 from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
-from tracker.filesystem import check_directory
+from tracker.filesystem import check_directory, check_first_reader
 from tracker.rows import trace_row
 from tracker.turns import Turns
 
@@ -150,7 +150,12 @@ def _refuse_foreign(conn: Connection) -> int:
     try:
         return schema.refuse_foreign(conn)
     except apsw.NotADBError as error:
-        raise TrackerUnusableError(f"{conn.path} is not an SQLite database") from error
+        raise TrackerDamagedError(f"{conn.path} is not an SQLite database") from error
+    except (apsw.CantOpenError, apsw.ReadOnlyError) as error:
+        # Whoever opens the file first makes its log's index. `immutable` would do without, but others may begin to
+        # write at any moment, by another user or mount, and who reads so would see halves of their transactions.
+        check_first_reader(conn.path)
+        raise TrackerUnusableError(f"cannot open {conn.path}: {error}") from error
 
 
 @contextmanager
@@ -158,7 +163,8 @@ def open_readonly(path: Path | str | None = None) -> Iterator[Connection]:
     """
     Open an existing tracker for reading only; nothing is made or migrated.
 
-    Raises `TrackerUnusableError` when there is none, or when it first has to be migrated.
+    Raises `TrackerUnusableError` when there is none, when it first has to be migrated, or when nobody has it open and
+    its directory cannot be written.
     """
     where = Path(path or DB_PATH)
     if not where.exists():

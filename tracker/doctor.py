@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import apsw
 
-from pipeline.errors import TrackerUnusableError
+from pipeline.errors import TrackerDamagedError, TrackerUnusableError
 from tracker.clock import now_ms
 from tracker.connection import OLDEST_SAFE_SQLITE, open_readonly
-from tracker.filesystem import UNSAFE, find_file_system
+from tracker.filesystem import UNSAFE, can_write, find_file_system
 from tracker.schema import list_migrations
 
 if TYPE_CHECKING:
@@ -43,14 +43,18 @@ def read_file_system(path: Path) -> tuple[str | None, bool]:
 
 
 @contextmanager
-def open_if_possible(path: Path) -> Iterator[tuple[Connection | None, str | None]]:
+def open_if_possible(path: Path) -> Iterator[tuple[Connection | None, TrackerUnusableError | None]]:
     """Open a tracker for reading; or give None, and why it cannot be opened."""
     with ExitStack() as stack:
+        opened: Connection | None = None
+        error: TrackerUnusableError | None = None
         try:
-            opened, reason = stack.enter_context(open_readonly(path)), None
-        except (TrackerUnusableError, apsw.Error) as error:
-            opened, reason = None, str(error)
-        yield opened, reason
+            opened = stack.enter_context(open_readonly(path))
+        except TrackerUnusableError as refused:
+            error = refused
+        except apsw.Error as met:
+            error = TrackerDamagedError(str(met))
+        yield opened, error
 
 
 QUICK_CHECK = "PRAGMA quick_check(20)"
@@ -188,8 +192,10 @@ def list_companions(path: Path) -> list[Path]:
 
 
 def list_permission_faults(path: Path) -> list[str]:
-    """List the tracker's files that this user cannot read and write, and those that anybody can write."""
+    """List the tracker's files, and its folder, that this user cannot write, and the files that anybody can write."""
     faults = []
+    if path.exists() and not can_write(path.absolute().parent):
+        faults.append(f"{path.absolute().parent} cannot be written by this user")
     for one in list_companions(path):
         if not os.access(one, os.R_OK | os.W_OK):
             faults.append(f"{one} cannot be read and written by this user")

@@ -53,7 +53,7 @@ def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
         raise TrackerUnusableError(
             f"cannot make the tracker's directory {directory}: {error.strerror}"
         ) from error
-    if not os.access(directory, os.W_OK | os.X_OK):
+    if not can_write(directory):
         raise TrackerUnusableError(
             f"cannot write to {directory}: SQLite needs to make files beside the tracker; "
             "give this user the directory, or set CELERIAC_DB"
@@ -64,6 +64,21 @@ def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
             f"{directory} is on a {kind} file system, where SQLite's write-ahead log corrupts databases; "
             "keep the tracker on a local disk or in a named volume"
         )
+
+
+def check_first_reader(path: Path) -> None:
+    """Raise `TrackerUnusableError` when this user, being the only reader, cannot make the files that reading needs."""
+    folder = path.absolute().parent
+    if not can_write(folder):
+        raise TrackerUnusableError(
+            f"cannot read {path}: nobody else has it open, so SQLite needs to make files beside it, and this user "
+            f"cannot write to {folder}; give this user the directory, or set CELERIAC_DB to the tracker.db of a backup"
+        )
+
+
+def can_write(directory: Path) -> bool:
+    """Tell whether this user can make files in the directory; nobody can on a mount that is for reading only."""
+    return os.access(directory, os.W_OK | os.X_OK)
 
 
 def find_file_system(directory: Path, mounts: Path = MOUNTS) -> str | None:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
+import tempfile
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -310,6 +314,48 @@ def test_a_disk_that_is_nearly_full(shop, monkeypatch):
 def test_a_file_that_anybody_can_write_is_a_warning(shop):
     shop.runtime.settings.db_path.chmod(0o666)
     assert faults(shop) == [("permissions", "warning")]
+
+
+CHECK_UP_AS_NOBODY = """
+import os, sys
+from pathlib import Path
+from pipeline.settings import load_settings
+from runner.doctor import check_up
+check_up(load_settings())  # there is no tracker yet, but what is imported on use
+os.environ["CELERIAC_DB"] = sys.argv[1]
+if os.getuid() == 0:  # root may write anywhere
+    os.setuid(65534)
+for finding in check_up(load_settings()).findings:
+    if finding.check in ("tracker", "permissions"):
+        print(finding.health, finding.check, finding.words, "->", finding.do)
+"""
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_restore():
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tracker.db"
+        with tracker.open_db(path):
+            pass
+        path.parent.chmod(0o555)
+        command = [sys.executable, "-c", CHECK_UP_AS_NOBODY, str(path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=folder)
+    assert f"error tracker cannot read {path}: nobody else has it open" in done.stdout
+    assert f"error permissions {folder} cannot be written by this user -> chmod" in done.stdout
+    assert "restore" not in done.stdout
+
+
+def test_only_a_damaged_file_is_a_reason_to_restore(shop):
+    path = shop.runtime.settings.data / "other.db"
+    settings = shop.runtime.settings.model_copy(update={"db": path})
+    for version, do in ((1, ""), (None, "restore a backup: celeriac restore")):
+        if version is None:
+            path.write_text("not a database, but more than a page of it\n" * 100)
+        else:
+            with closing(apsw.Connection(str(path))) as older:
+                older.execute("CREATE TABLE work_items (a)")
+                older.pragma("user_version", version)
+        (found,) = (one for one in check_up(settings).findings if one.check == "tracker")
+        assert (found.health, found.do) == ("error", do)
 
 
 def test_a_check_that_breaks_does_not_keep_the_others_from_looking(shop, monkeypatch):

@@ -9,6 +9,7 @@ import pytest
 
 import tracker
 from pipeline.errors import TrackerUnusableError
+from tracker.copying import copy_database
 from tracker.filesystem import UNSAFE, check_directory, find_file_system
 
 ROOT = "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
@@ -91,22 +92,58 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, below):
 
 OPEN_AS_NOBODY = """
 import os, sys
-from tracker import open_raw_db
+from tracker import open_raw_db, open_readonly
 from pipeline.errors import TrackerUnusableError
 if os.getuid() == 0:  # root may write anywhere
     os.setuid(65534)
 try:
-    open_raw_db(sys.argv[1])
+    if sys.argv[1] == "write":
+        open_raw_db(sys.argv[2])
+    else:
+        with open_readonly(sys.argv[2]) as conn:
+            print(conn.execute("SELECT count(*) FROM meta").fetchone()[0], "notes")
 except TrackerUnusableError as error:
     print(error)
 """
 
 
+def open_as_nobody(how, path):
+    command = [sys.executable, "-c", OPEN_AS_NOBODY, how, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 def test_a_folder_that_cannot_be_written_is_refused_with_what_to_do():
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o555)
-        command = [sys.executable, "-c", OPEN_AS_NOBODY, f"{folder}/tracker.db"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        assert f"cannot write to {folder}" in done.stdout
-        assert "give this user the directory, or set CELERIAC_DB" in done.stdout
+        told = open_as_nobody("write", f"{folder}/tracker.db")
+        assert f"cannot write to {folder}" in told
+        assert "give this user the directory, or set CELERIAC_DB" in told
         assert list(Path(folder).iterdir()) == []
+
+
+@pytest.fixture
+def others():
+    """Make a tracker, closed, in a folder that only its owner may write, and everybody read."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "tracker.db"
+        with tracker.open_db(path):
+            pass
+        Path(folder).chmod(0o555)
+        yield path
+
+
+def test_a_tracker_that_nobody_has_open_is_not_read_where_one_cannot_write(others):
+    told = open_as_nobody("read", others)
+    assert f"cannot read {others}: nobody else has it open" in told
+    assert f"cannot write to {others.parent}; give this user the directory, or set CELERIAC_DB" in told
+
+
+def test_a_tracker_that_somebody_has_open_is_read_by_who_cannot_write(others):
+    others.parent.chmod(0o755)
+    with tracker.open_db(others):
+        assert open_as_nobody("read", others) == "0 notes\n"
+
+
+def test_a_backup_is_read_by_who_cannot_write(others):
+    copy_database(others, others.with_name("copy.db"))
+    assert open_as_nobody("read", others.with_name("copy.db")) == "0 notes\n"
