@@ -54,5 +54,15 @@ def report(acted: Acted, words: str, *, as_json: bool) -> None:
         write_json(acted)
         return
     write_line(words, err=True)
-    if acted.items and not acted.sent and acted.act not in {"priority", "dismiss", "mute", "unmute"}:
-        write_line(WORKERS_TAKE_IT_UP, err=True)
+    if acted.items and acted.act not in {"priority", "dismiss", "mute", "unmute"}:
+        say_what_workers_need()
+
+
+def say_what_workers_need() -> None:
+    """Say how what is ready now is taken up, unless a worker is seen: it takes up also what was not sent yet."""
+    from cli.reading import reading
+    from tracker.workers import count_serving
+
+    with reading() as conn:
+        if not count_serving(conn):
+            write_line(WORKERS_TAKE_IT_UP, err=True)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from cli import exit_codes
-from cli.acting import WORKERS_TAKE_IT_UP
+from cli.acting import say_what_workers_need
 from cli.lines import confirm, write_line
 
 if TYPE_CHECKING:
@@ -137,8 +137,8 @@ def report_many(acted: ActedOnMany, words: Words, *, as_json: bool) -> None:
         write_json(acted)
         return
     write_line(_say(acted, words), err=True)
-    if acted.items and not acted.sent and acted.act in AGAIN:
-        write_line(WORKERS_TAKE_IT_UP, err=True)
+    if acted.items and acted.act in AGAIN:
+        say_what_workers_need()
 
 
 def _say(acted: ActedOnMany, words: Words) -> str:

@@ -128,7 +128,7 @@ def _is_wanted(quoted: Quote, failed: Sequence[str], *, yes: bool, as_json: bool
 
 
 def _go_on(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, as_json: bool) -> ActedOnMany:
-    from cli.acting import WORKERS_TAKE_IT_UP, who
+    from cli.acting import say_what_workers_need, who
     from cli.long_work import telling_how_far
     from runner.canary import approve_canary
     from runner.reprocess import reprocess
@@ -141,8 +141,8 @@ def _go_on(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, as_json
     if not as_json:
         counted = f"; of the canary, {len(seen_to):,} items count" if seen_to else ""
         write_line(f"results of {acted.job} that are made again: {acted.items:,}{counted}", err=True)
-        if acted.items and not acted.sent:
-            write_line(WORKERS_TAKE_IT_UP, err=True)
+        if acted.items:
+            say_what_workers_need()
     return acted
 
 

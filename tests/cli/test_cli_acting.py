@@ -9,7 +9,9 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tracker.clock import now_ms
 from tracker.jobs import get_retry_info
+from tracker.workers import WorkerWord, note_worker
 
 pytestmark = pytest.mark.usefixtures("no_broker")
 
@@ -42,6 +44,22 @@ def test_without_a_broker_the_items_wait_in_the_tracker_and_it_says_so(shell, co
     assert "x is new in hand" in ended.err
     assert "celeriac up" in ended.err
     assert ended.out == ""
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_only_where_no_worker_is_seen_one_is_told_to_start_some(shell, tracked, is_seen):
+    now = now_ms()
+    if is_seen:
+        word = WorkerWord("here", 7, "w1@here", [8], ["celery"], "1+ab", False, False, now, now)
+        note_worker(tracked, word)
+    for act in (
+        ("enqueue", "hand", "x"),
+        ("reprocess", "notes", "--stage", "summarise_text", "--yes"),
+        ("reset", "notes", "read_file", "--all", "--yes"),
+    ):
+        ended = shell(*act)
+        assert ended.code == exit_codes.OK, ended.err
+        assert ("celeriac up" not in ended.err) is is_seen, (act, ended.err)
 
 
 def test_an_item_starts_in_the_middle(shell, conn):
