@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BEAT_SECONDS = 15.0
 """How often a worker, and beat, say that they live."""
 
+MISSED_MS = 20_000
+"""Who has said nothing for so long has missed a word."""
+
 SILENT_MS = 60_000
 """Who has said nothing for so long is taken to be gone: four words in a row were missed."""
 
@@ -61,8 +64,19 @@ VALUES (:host, :pid, :name, :processes, :queues, :version, :remote, :scoped, :st
 """
 
 
+# Two containers may truly share a name: each says that it lives, and both stay.
+DROP_REPLACED = """
+DELETE FROM workers
+ WHERE name = :name AND scoped = :scoped AND started_at < :started_at AND seen_at < :missed
+"""
+
+
 def note_worker(conn: Connection, word: WorkerWord) -> None:
-    """Record that a worker lives, by the clock of this process. Commits."""
+    """
+    Record that a worker lives, by the clock of this process. Commits.
+
+    One that was started earlier under its name, and says nothing any more, is struck off: it was started again.
+    """
     now = now_ms()
     with write(conn):
         conn.execute(
@@ -79,6 +93,15 @@ def note_worker(conn: Connection, word: WorkerWord) -> None:
                 "started_at": word.started_at,
                 "now": now,
                 "skew_ms": word.at - now,
+            },
+        )
+        conn.execute(
+            DROP_REPLACED,
+            {
+                "name": word.name,
+                "scoped": int(word.scoped),
+                "started_at": word.started_at,
+                "missed": now - MISSED_MS,
             },
         )
 
@@ -175,20 +198,25 @@ class WorkerReport:
 LIST_WORKERS = """
 SELECT host, pid, name, processes, queues, version, remote, scoped, started_at, seen_at, skew_ms
   FROM workers
- ORDER BY host, name, pid
+ ORDER BY started_at DESC
 """
 
 
 def list_workers(conn: Connection) -> list[WorkerReport]:
-    """List the workers that said they live within the last hour, each with what it runs."""
+    """
+    List the workers that said they live within the last hour, each with what it runs.
+
+    A process that two of them name, since the machine or container was started again, is the later one's.
+    """
     by_process: dict[str, list[Running]] = {}
     for one in list_running(conn):
         by_process.setdefault(one.worker, []).append(one)
     now = now_ms()
-    return [_report(row, by_process, now) for row in conn.execute(LIST_WORKERS)]
+    latest_first = [_report(row, by_process, now) for row in conn.execute(LIST_WORKERS)]
+    return sorted(latest_first, key=lambda one: (one.host, one.name, one.pid))
 
 
-def _report(row: Row, by_process: Mapping[str, list[Running]], now: int) -> WorkerReport:
+def _report(row: Row, by_process: dict[str, list[Running]], now: int) -> WorkerReport:
     processes: list[int] = json.loads(row["processes"])
     names = [f"{row['host']}:{pid}" for pid in dict.fromkeys([*processes, row["pid"]])]
     return WorkerReport(
@@ -204,7 +232,7 @@ def _report(row: Row, by_process: Mapping[str, list[Running]], now: int) -> Work
         seen_at=row["seen_at"],
         is_silent=now - row["seen_at"] > SILENT_MS,
         skew_seconds=row["skew_ms"] / 1000,
-        running=[one for name in names for one in by_process.get(name, ())],
+        running=[one for name in names for one in by_process.pop(name, ())],
     )
 
 

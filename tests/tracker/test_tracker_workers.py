@@ -48,6 +48,37 @@ def test_a_worker_without_a_word_is_silent_after_a_minute_and_forgotten_after_an
     assert list_workers(conn) == []
 
 
+def test_a_worker_that_was_killed_is_struck_off_by_the_next_one_of_its_name(conn, word, clock):
+    note_worker(conn, word)
+    note_worker(conn, replace(word, pid=8, name="w2@here"))
+    clock.shift(10)
+    again = replace(word, pid=17, started_at=now_ms())
+    note_worker(conn, again)
+    assert [one.pid for one in list_workers(conn)] == [7, 17, 8]  # it may live still
+    clock.shift(15)
+    note_worker(conn, again)
+    assert [(one.pid, one.name) for one in list_workers(conn)] == [(17, "w1@here"), (8, "w2@here")]
+    clock.shift(61)
+    assert [one.pid for one in list_workers(conn) if one.is_silent] == [17, 8]
+
+
+def test_two_workers_of_one_name_that_live_are_both_on_the_list(conn, word, clock):
+    other = replace(word, pid=17, started_at=now_ms() + 5000)
+    for _ in range(10):
+        note_worker(conn, word)
+        clock.shift(7)
+        note_worker(conn, other)
+        assert [one.pid for one in list_workers(conn)] == [7, 17]
+        clock.shift(8)
+
+
+def test_the_worker_of_one_run_strikes_off_none_of_its_name(conn, word, clock):
+    note_worker(conn, word)
+    clock.shift(61)
+    note_worker(conn, replace(word, pid=17, started_at=now_ms(), scoped=True))
+    assert [one.pid for one in list_workers(conn)] == [7, 17]
+
+
 def test_with_nobody_to_forget_nothing_is_written(conn, word):
     note_worker(conn, word)
     before = conn.total_changes()
@@ -66,6 +97,16 @@ def test_a_worker_runs_what_its_processes_have_claimed(conn, word, opened_id):
         ("a", "fetch", 1, "here:9")
     ]
     assert second.running == []
+
+
+def test_what_a_process_runs_is_told_once_though_two_workers_name_it(conn, word, opened_id, clock):
+    from tracker.claims import claim
+
+    note_worker(conn, replace(word, pid=17))
+    clock.shift(5)
+    note_worker(conn, replace(word, started_at=now_ms()))
+    assert claim(conn, opened_id, "fetch", 1, worker="here:9")
+    assert [(one.pid, len(one.running)) for one in list_workers(conn)] == [(7, 1), (17, 0)]
 
 
 def test_a_pool_of_threads_runs_in_the_parent(conn, word, opened_id):
