@@ -163,8 +163,8 @@ def open_readonly(path: Path | str | None = None) -> Iterator[Connection]:
     """
     Open an existing tracker for reading only; nothing is made or migrated.
 
-    Raises `TrackerUnusableError` when there is none, when it first has to be migrated, or when nobody has it open and
-    its directory cannot be written.
+    Raises `TrackerUnusableError` when there is none, when it is empty or first has to be migrated, or when nobody has
+    it open and its directory cannot be written.
     """
     where = Path(path or DB_PATH)
     if not where.exists():
@@ -173,7 +173,13 @@ def open_readonly(path: Path | str | None = None) -> Iterator[Connection]:
         )
     conn = _open(where, apsw.SQLITE_OPEN_READONLY)
     try:
-        if _refuse_foreign(conn) < schema.NEWEST_VERSION:
+        version = _refuse_foreign(conn)
+        if version == 0:
+            raise TrackerUnusableError(
+                f"{where} is empty; `celeriac up` or `celeriac run` makes a new tracker of it, "
+                "`celeriac restore` brings one back from a backup"
+            )
+        if version < schema.NEWEST_VERSION:
             raise TrackerUnusableError(
                 f"{where} was made by an older Celeriac; `celeriac up` or `celeriac run` brings it up to date"
             )

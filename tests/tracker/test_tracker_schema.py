@@ -181,6 +181,16 @@ def test_an_older_file_is_not_read_before_it_is_migrated(version_1):
         pass
 
 
+def test_an_empty_file_is_called_empty_and_becomes_a_tracker_when_it_is_written(tmp_path):
+    empty = tmp_path / "tracker.db"
+    empty.touch()
+    with pytest.raises(TrackerUnusableError, match="is empty; `celeriac up`"), tracker.open_readonly(empty):
+        pass
+    assert empty.stat().st_size == 0
+    with tracker.open_db(empty), tracker.open_readonly(empty):
+        pass
+
+
 def test_a_newer_file_is_refused(make_sqlite):
     newer = make_sqlite(f"CREATE TABLE work_items (a); PRAGMA user_version = {NEWEST_VERSION + 1};")
     with pytest.raises(TrackerUnusableError, match="newer Celeriac; upgrade this one"):
