@@ -99,7 +99,8 @@ class YamlDocument:
 def parse_yaml(source: bytes) -> YamlDocument:
     """Read one YAML document in UTF-8. What is wrong with it is in its `problems`; nothing is raised."""
     try:
-        root = yaml.compose(source.decode("utf-8"), Loader=_CoreLoader)
+        text = source.decode("utf-8").removeprefix("\ufeff")  # libyaml does not count it
+        root = yaml.compose(text, Loader=_CoreLoader)
         return _Builder().build_document(root)
     except UnicodeDecodeError as error:
         line = source[: error.start].count(b"\n") + 1
@@ -110,12 +111,14 @@ def parse_yaml(source: bytes) -> YamlDocument:
             None, (Problem(line, 1, "", f"a character that YAML does not allow: {error.reason}"),)
         )
     except yaml.MarkedYAMLError as error:
-        return YamlDocument(None, (_explain_syntax(error),))
+        return YamlDocument(None, (_explain_syntax(error, text),))
 
 
-def _explain_syntax(error: yaml.MarkedYAMLError) -> Problem:
+def _explain_syntax(error: yaml.MarkedYAMLError, text: str) -> Problem:
     mark = error.problem_mark or error.context_mark
     line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+    if mark and isinstance(error, yaml.scanner.ScannerError) and text[mark.index : mark.index + 1] == "\t":
+        return Problem(line, column, "", "YAML takes no tabs for indentation", allowed="spaces")
     return Problem(line, column, "", ", ".join(part for part in (error.problem, error.context) if part))
 
 

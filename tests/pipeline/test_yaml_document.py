@@ -117,7 +117,10 @@ def test_a_bottomless_document_is_a_problem(depth):
     ("source", "line", "words"),
     [
         ("a: 1\nb: [1,\n", 3, "did not find expected"),
-        ("a: 1\n\tb: 2\n", 2, "found a tab character"),
+        ("a: 1\n\tb: 2\n", 2, "YAML takes no tabs for indentation"),
+        ("\ufeffa: ü😀\nb:\n  \tc: 2\n", 3, "YAML takes no tabs for indentation"),
+        ("a: |\n\tb\n", 2, "YAML takes no tabs for indentation"),
+        ("a: 1\t\nb: @c\n", 2, "found character that cannot start any token"),
         ("a: 'x\n", 2, "unexpected end of stream"),
         ("a: *nowhere\n", 1, "undefined alias"),
         ("a: 1\n---\nb: 2\n", 2, "but found another document"),
