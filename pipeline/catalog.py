@@ -140,8 +140,13 @@ HANDLER = Kind("handler", HANDLERS)
 
 
 def find_nearest(name: str, known: list[str]) -> str | None:
-    """Name the known word that was likeliest meant, or None."""
-    return next(iter(difflib.get_close_matches(name, known, n=1, cutoff=0.6)), None)
+    """Name the known word that was likeliest meant, or None; upper and lower case tell words apart last."""
+    spelled: dict[str, list[str]] = {}
+    for word in known:
+        spelled.setdefault(word.casefold(), []).append(word)
+    for nearest in difflib.get_close_matches(name.casefold(), spelled, n=1, cutoff=0.6):
+        return difflib.get_close_matches(name, spelled[nearest], n=1, cutoff=0)[0]
+    return None
 
 
 @cache

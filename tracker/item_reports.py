@@ -138,9 +138,13 @@ SELECT key FROM work_items WHERE job_id = :job_id AND key < :key ORDER BY key DE
 
 
 def find_near_key(conn: Connection, job_id: str, key: str) -> str | None:
-    """Find the key that was likeliest meant by `key`, of those near it in the alphabet, or None."""
-    asked = {"job_id": job_id, "key": key}
-    near = [row[0] for sql in (KEYS_AFTER, KEYS_BEFORE) for row in conn.execute(sql, asked)]
+    """Find the key that was likeliest meant by `key`, of those near it in the alphabet, in any case, or None."""
+    near = [
+        row[0]
+        for spelled in dict.fromkeys((key, key.lower(), key.upper(), key.capitalize()))
+        for sql in (KEYS_AFTER, KEYS_BEFORE)
+        for row in conn.execute(sql, {"job_id": job_id, "key": spelled})
+    ]
     return find_nearest(key, near) or next((one for one in near if key and one.startswith(key)), None)
 
 

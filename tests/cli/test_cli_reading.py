@@ -103,7 +103,9 @@ def test_an_unknown_stage_names_the_nearest(call, tracked):
     assert "did you mean 'read_file'?" in ended.err
 
 
-@pytest.mark.parametrize(("key", "meant"), [("a.tx", "a.txt"), ("z.txt", "c.txt"), ("b", "b.txt")])
+@pytest.mark.parametrize(
+    ("key", "meant"), [("a.tx", "a.txt"), ("A.txt", "a.txt"), ("z.txt", "c.txt"), ("b", "b.txt")]
+)
 def test_an_unknown_key_names_the_nearest(call, tracked, key, meant):
     assert f"did you mean {meant!r}?" in call("explain", "notes", key).err
     ended = call("show", "notes", key)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline import catalog
-from pipeline.catalog import HANDLER, STRATEGY, load
+from pipeline.catalog import HANDLER, STRATEGY, find_nearest, load
 from pipeline.errors import MissingExtraError, PluginImportError, UnknownNameError
 
 
@@ -29,6 +29,21 @@ def test_a_typo_gets_the_nearest_name():
     ) as caught:
         load(HANDLER, "fetchh")
     assert caught.value.known == sorted(catalog.HANDLERS)
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "nearest"),
+    [
+        ("A.txt", ["c.txt", "b.txt", "a.txt"], "a.txt"),
+        ("READ_FILE", ["write_file", "read_file"], "read_file"),
+        ("reed", ["READ", "read", "Read"], "read"),
+        ("straße", ["strand", "STRASSE"], "STRASSE"),
+        ("A.txt", ["something else"], None),
+        ("A.txt", [], None),
+    ],
+)
+def test_another_case_is_the_least_of_differences(name, known, nearest):
+    assert find_nearest(name, known) == nearest
 
 
 def test_a_name_unlike_any_other_gets_the_list():

@@ -154,6 +154,12 @@ def test_every_record_is_frozen_and_slotted():
         assert dataclasses.fields(kind)
 
 
+@pytest.mark.parametrize(("asked", "there"), [("REPORT-1", "report-1"), ("report-1", "REPORT-1")])
+def test_a_key_in_another_case_is_near_though_many_are_between(conn, add_items, asked, there):
+    add_items(there, *(f"Z{number:03}" for number in range(150)))
+    assert item_reports.find_near_key(conn, "papers", asked) == there
+
+
 def test_everything_people_read_can_be_read_from_a_readonly_connection(busy, db_path):
     with tracker.open_readonly(db_path) as reader:
         assert reports.list_job_reports(reader)
