@@ -13,6 +13,8 @@ from cli.lines import write_line
 from cli.options import WholeNumber, json_option
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from runner.actions import ActedOnMany
     from tracker.actions import Action
 
@@ -76,6 +78,7 @@ def _list(found: list[Action], *, as_json: bool) -> None:
     if as_json:
         write_json(found)
         return
+    known = {one.action_id: one for one in found}  # an undo is newer than what it undoes, and so among them
     rows = [
         (
             one.action_id,
@@ -85,14 +88,16 @@ def _list(found: list[Action], *, as_json: bool) -> None:
             one.by,
             say_ago(one.asked_at),
             f"{one.done:,} of {one.total:,}",
-            _state(one),
+            _state(one, known),
         )
         for one in found
     ]
     write_table(["#action", "act", "job", "stage", "by", "when", "#changed", "state"], rows)
 
 
-def _state(action: Action) -> str:
+def _state(action: Action, known: Mapping[int, Action]) -> str:
+    from runner.actions import say_put_back
+
     if action.undone_by is not None:
-        return f"undone by {action.undone_by}"
+        return f"undone by {action.undone_by}{say_put_back(known.get(action.undone_by))}"
     return "done" if action.finished_at is not None else "under way"

@@ -32,14 +32,17 @@ SHOWN = 50
 def show_actions(request: Request) -> Response:
     """Show the last actions, the newest first."""
     found = list_actions(request.app.state.house.reader, SHOWN)
-    return render(request, "actions.html", rows=[deeds.describe(action) for action in found])
+    undone = {one.action_id: actions.say_put_back(one) for one in found}
+    return render(request, "actions.html", rows=[deeds.describe(action) for action in found], undone=undone)
 
 
 @router.get("/actions/{action_id}", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_action(request: Request, action_id: int) -> Response:
     """Show one action."""
-    action = get_action(request.app.state.house.reader, action_id)
-    return render(request, "action.html", action=action, done=deeds.describe(action))
+    reader = request.app.state.house.reader
+    action = get_action(reader, action_id)
+    undone = actions.say_put_back(get_action(reader, action.undone_by)) if action.undone_by else ""
+    return render(request, "action.html", action=action, done=deeds.describe(action), undone=undone)
 
 
 @router.get("/undo", dependencies=[Depends(Needs("undo"))], response_model=None)

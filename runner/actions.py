@@ -257,6 +257,13 @@ def list_last(runtime: Runtime, limit: int) -> list[Action]:
     return actions.list_actions(runtime.tracker, limit)
 
 
+def say_put_back(undo: Action | None) -> str:
+    """Say of an undo how much it put back, to follow its name; nothing of one that put back all, or is under way."""
+    if undo is None or undo.finished_at is None or not undo.passed:
+        return ""
+    return f", which put back {f'{undo.done:,} of {undo.total:,}' if undo.done else 'none'}"
+
+
 # -- and back ---------------------------------------------------------------------------------------------
 
 

@@ -178,6 +178,24 @@ def test_an_undo_says_how_many_had_moved_on(shell, failed):
     assert read_statuses(failed)["b.txt"] == "in_progress"
 
 
+@pytest.mark.parametrize(
+    ("moved_on", "said"),
+    [
+        ([], "undone by 2"),
+        (["b.txt"], "undone by 2, which put back 2 of 3"),
+        (["b.txt", "d.txt", "e.txt"], "undone by 2, which put back none"),
+    ],
+    ids=len,
+)
+def test_the_list_says_how_much_an_undo_put_back(shell, failed, moved_on, said):
+    shell("retry", "notes", "--yes")
+    for key in moved_on:
+        tracker.mark_stage_in_progress(failed, find_id(failed, key), "read_file", STAGES)
+    shell("undo", "--yes")
+    retried = shell("undo", "--list").out.splitlines()[-1]
+    assert retried.endswith(said)
+
+
 def test_the_last_actions_are_listed(shell, failed):
     shell("retry", "notes", "--yes")
     listed = json.loads(shell("undo", "--list", "--json").out)

@@ -111,3 +111,14 @@ def test_actions_that_are_through_can_be_undone_from_their_list(visit, conn):
     page = visit().get("/actions").text
     assert f'href="/undo?action={action.action_id}"' not in page
     assert "undone by" in page
+    assert "which put back" not in page
+
+
+def test_an_undo_that_put_back_nothing_is_not_told_as_if_it_had(visit, conn):
+    tracker.upsert_items(conn, "papers", [{"key": "a"}])
+    visit().post("/jobs/papers/items/priority", data={"which": "all", "filter": "key:a", "priority": "5"})
+    (action,) = list_actions(conn)
+    conn.execute("UPDATE work_items SET priority = 7")
+    visit().post("/undo", data={"action": action.action_id})
+    for page in ("/actions", f"/actions/{action.action_id}"):
+        assert "</a>, which put back none" in visit().get(page).text
