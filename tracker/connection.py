@@ -19,7 +19,7 @@ from pipeline.errors import TrackerDamagedError, TrackerFullError, TrackerUnusab
 from pipeline.settings import load_settings
 from tracker import schema
 from tracker.checkpoints import CHECKPOINT_PAGES, checkpoint
-from tracker.filesystem import check_directory, check_first_reader
+from tracker.filesystem import check_directory, check_file, check_first_reader
 from tracker.rows import trace_row
 from tracker.turns import Turns
 
@@ -123,11 +123,12 @@ def open_raw_db(path: Path | str | None = None) -> Connection:
     Open the tracker like `open_db`, as a bare connection that the caller closes.
 
     Raises `TrackerUnusableError` for a file newer than the code, a file that is no tracker, an unsafe file
-    system, a directory that cannot be written, or an SQLite library that loses rows.
+    system, a file or directory that cannot be written, or an SQLite library that loses rows.
     """
     where = Path(path or DB_PATH)
     _check_library()
     check_directory(where.absolute().parent)
+    check_file(where)
     conn = _open(where, apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_CREATE)
     try:
         _refuse_foreign(conn)  # before anything is changed in a file that may be a stranger's

@@ -66,6 +66,12 @@ def check_directory(directory: Path, mounts: Path = MOUNTS) -> None:
         )
 
 
+def check_file(path: Path) -> None:
+    """Raise `TrackerUnusableError` for a file that this user cannot write; SQLite would open it for reading."""
+    if path.is_file() and not os.access(path, os.R_OK | os.W_OK):
+        raise TrackerUnusableError(f"this user cannot write {path}; chmod or chown it, or set CELERIAC_DB")
+
+
 def check_first_reader(path: Path) -> None:
     """Raise `TrackerUnusableError` when this user, being the only reader, cannot make the files that reading needs."""
     folder = path.absolute().parent

@@ -92,6 +92,7 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path, below):
 
 OPEN_AS_NOBODY = """
 import os, sys
+import encodings.unicode_escape  # later it may lie where nobody can read
 from tracker import open_raw_db, open_readonly
 from pipeline.errors import TrackerUnusableError
 if os.getuid() == 0:  # root may write anywhere
@@ -119,6 +120,14 @@ def test_a_folder_that_cannot_be_written_is_refused_with_what_to_do():
         assert f"cannot write to {folder}" in told
         assert "give this user the directory, or set CELERIAC_DB" in told
         assert list(Path(folder).iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_in_a_folder_that_can_is_refused_with_what_to_do(others):
+    others.parent.chmod(0o777)
+    for file in others.parent.iterdir():
+        file.chmod(0o666)  # the locks are not in question
+    others.chmod(0o444)
+    assert f"this user cannot write {others}; chmod or chown it" in open_as_nobody("write", others)
 
 
 @pytest.fixture
