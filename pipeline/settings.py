@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.catalog import find_nearest
 from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
@@ -28,7 +29,11 @@ if TYPE_CHECKING:
     from typing import Self
 
 PREFIX = "CELERIAC_"
+BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
+"""How the URL of a broker may begin: those of Redis and Valkey, plain, by TLS, and on a Unix socket."""
+
 _HOST = re.compile(r"[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*", re.ASCII | re.IGNORECASE)
 _CONTACT = re.compile(r"[^\s@<>()]+@[^\s@<>()]+|https?://[^\s<>()]+")
 
 
@@ -104,9 +109,19 @@ class Settings(BaseModel):
 
     @field_validator("broker_url")
     @classmethod
-    def _need_a_scheme(cls, url: SecretStr | None) -> SecretStr | None:
-        if url is not None and "://" not in url.get_secret_value():
+    def _need_a_broker_of_ours(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is None:
+            return None
+        scheme, separator, _ = url.get_secret_value().partition("://")
+        if not separator or not _SCHEME.fullmatch(scheme):  # shown to nobody: there may be a password in it
             raise ValueError("not a URL; write redis://host:6379/0 or redis+socket:///path/to/socket")
+        if scheme not in BROKER_SCHEMES:
+            nearest = find_nearest(scheme, list(BROKER_SCHEMES))
+            hint = f"; did you mean {nearest}://?" if nearest else ""
+            allowed = ", ".join(f"{one}://" for one in BROKER_SCHEMES)
+            raise ValueError(f"no broker is reached by {scheme}://{hint} (allowed: {allowed})")
+        if not _has_a_port_or_none(url.get_secret_value()):
+            raise ValueError("its port is no number; in a password, / is written %2F, # %23 and ? %3F")
         return url
 
     @field_validator("dashboard_url")
@@ -157,6 +172,14 @@ class Settings(BaseModel):
                     f"{host!r} is neither a host name nor an address nor a network such as 10.0.0.0/8"
                 )
         return hosts
+
+
+def _has_a_port_or_none(url: str) -> bool:
+    try:
+        _ = urlsplit(url).port
+    except ValueError:
+        return False
+    return True
 
 
 def _is_network(text: str) -> bool:

@@ -109,6 +109,19 @@ def test_a_jobs_yaml_that_is_wrong_is_refused_before_anything_starts(shell, fold
     assert not (folder / "data").exists()
 
 
+@pytest.mark.parametrize(
+    "command", ["up", "worker", "beat", "run notes", "check", "status", "enqueue hand x", "doctor"]
+)
+def test_a_broker_of_no_known_kind_is_refused_by_every_command_before_anything_starts(shell, folder, command):
+    ended = shell(*command.split(), CELERIAC_BROKER_URL="rdis://:hunter2@x")
+    assert (ended.code, ended.out) == (exit_codes.UNUSABLE, "")
+    assert ended.err == (
+        "celeriac: CELERIAC_BROKER_URL: no broker is reached by rdis://; did you mean redis://? "
+        "(allowed: redis://, rediss://, redis+socket://)\n"
+    )
+    assert not (folder / "data").exists()
+
+
 @pytest.mark.parametrize("command", ["up", "worker", "run notes"])
 def test_a_data_folder_that_cannot_be_used_is_named(shell, folder, command):
     (folder / "data").write_text("a file, not a folder")

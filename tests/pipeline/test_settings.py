@@ -3,10 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from kombu import Connection
+from kombu.transport.redis import Transport
 from pydantic import ValidationError
 
 from pipeline.errors import OperatorError
-from pipeline.settings import Settings, describe_settings, load_settings, variable_name
+from pipeline.settings import BROKER_SCHEMES, Settings, describe_settings, load_settings, variable_name
+from runner.broker import connect_to
 
 
 @pytest.fixture(autouse=True)
@@ -56,12 +59,25 @@ def test_hosts_are_separated_by_commas(monkeypatch):
         ("CELERIAC_CONTACT", "me", "'me' is neither a mail address"),
         ("CELERIAC_CONTACT", "a@b.org\r\nX-Evil: 1", "is neither a mail address"),
         ("CELERIAC_BROKER_URL", "localhost", "not a URL; write redis://"),
+        ("CELERIAC_BROKER_URL", "me:hunter2://x", "not a URL; write redis://"),
+        ("CELERIAC_BROKER_URL", "rdis://x", r"by rdis://; did you mean redis://\? \(allowed: redis://,"),
+        ("CELERIAC_BROKER_URL", "redis://:hunter/2@host/0", "its port is no number"),
+        ("CELERIAC_BROKER_URL", "amqp://x", r"by amqp:// \(allowed: redis://, rediss://, redis\+socket://\)"),
     ],
 )
 def test_a_bad_value_names_its_variable(monkeypatch, variable, value, reason):
     monkeypatch.setenv(variable, value)
     with pytest.raises(OperatorError, match=f"^{variable}: .*{reason}"):
         load_settings()
+
+
+@pytest.mark.parametrize("scheme", BROKER_SCHEMES)
+def test_every_scheme_that_is_allowed_is_one_that_celery_and_our_own_client_know(monkeypatch, scheme):
+    url = f"{scheme}:///tmp/broker.sock" if "socket" in scheme else f"{scheme}://host:6379/0"
+    monkeypatch.setenv("CELERIAC_BROKER_URL", url)
+    assert load_settings().broker_url.get_secret_value() == url
+    assert issubclass(Connection(url).get_transport_cls(), Transport)
+    connect_to(url).close()
 
 
 def test_every_bad_value_is_named_at_once(monkeypatch):

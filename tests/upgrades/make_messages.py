@@ -36,7 +36,6 @@ def record(folder: Path) -> list[dict]:
     os.environ |= {
         "CELERIAC_JOBS": str(folder / "jobs.yaml"),
         "CELERIAC_DATA": str(folder),
-        "CELERIAC_BROKER_URL": "memory://",
     }
     import tracker
     from runner.dispatch import dispatch_job
@@ -45,7 +44,7 @@ def record(folder: Path) -> list[dict]:
     from tasks.work import run_remote, run_stage
 
     runtime = get_runtime()
-    app.conf.broker_transport_options = {}
+    app.conf.broker_url, app.conf.broker_transport_options = "memory://", {}
     tracker.upsert_items(
         runtime.tracker, "papers", [{"key": key, "data": {"title": "naïve"}} for key in KEYS]
     )
