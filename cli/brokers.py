@@ -106,11 +106,16 @@ def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> UsedBro
 
     It is `shared` if workers that are not ours answer on it. A run that keeps to a part of its job, or works on a copy
     of the tracker, has a broker to itself: the workers of others would not.
+
+    Raises `BrokerUnavailableError` when the one that is configured does not answer. A run that only discovers sends
+    nothing, and needs none.
     """
     from runner.broker import embedded_broker, find_embedded
 
     configured = settings.broker_url.get_secret_value() if settings.broker_url else None
     url = None if run.is_scoped or run.is_test else configured or find_embedded(settings)
+    if configured and url == configured and not run.discover_only:
+        _require_answer(configured)
     answered = url is not None and has_workers(url)
     if url is None or not (configured or answered):
         own = stack.enter_context(embedded_broker(settings, announce=False))
@@ -123,15 +128,29 @@ def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> UsedBro
     return used
 
 
+def _require_answer(url: str) -> None:
+    from pipeline.errors import BrokerUnavailableError
+    from runner.broker import find_silence
+
+    if silence := find_silence(url):
+        raise BrokerUnavailableError(
+            f"{silence}: start it, or leave CELERIAC_BROKER_URL unset, and one is started here"
+        )
+
+
 def _see_to_nothing() -> None:
     """Leave a broker that was configured to those whose it is."""
 
 
 def has_workers(url: str) -> bool:
-    """Tell whether any worker answers on a broker, within a second."""
+    """Tell whether any worker answers on a broker, within a second, or two if it is silent itself."""
     from celery import Celery
     from kombu.exceptions import OperationalError
 
+    from runner.broker import is_reachable
+
+    if not is_reachable(url):
+        return False  # Celery would try it again for long
     try:
         with Celery(broker=url) as app:
             return bool(app.control.broadcast("ping", reply=True, timeout=1.0, limit=1))

@@ -57,7 +57,7 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         see_to_broker = _enter_broker(stack, settings)
         count = concurrency or count_processors()
         write_line(
-            f"celeriac is up: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
+            f"{_say_state(settings)}: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
             f"{settings.db_path}{_say_dashboard(port)}. Ctrl-C stops it; nothing is lost.",
             err=True,
         )
@@ -73,6 +73,15 @@ def _enter_broker(stack: ExitStack, settings: Settings) -> Callable[[], None]:
     broker = stack.enter_context(embedded_broker(settings))
     os.environ["CELERIAC_BROKER_URL"] = broker.url  # for the processes that are started
     return broker.see_to
+
+
+def _say_state(settings: Settings) -> str:
+    from runner.broker import find_silence
+
+    url = settings.broker_url  # one of our own answers, or we would not be here
+    if url is None or (silence := find_silence(url.get_secret_value())) is None:
+        return "celeriac is up"
+    return f"celeriac has started, but {silence} yet; it goes on trying"
 
 
 def _say_dashboard(port: int) -> str:

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 import redis
 import structlog
 
+from net.shown import show_url
 from pipeline.errors import BrokerUnavailableError
 from runner.deathbed import die_with_parent
 
@@ -74,11 +75,17 @@ def find_embedded(settings: Settings) -> str | None:
 
 def is_reachable(url: str) -> bool:
     """Tell whether a broker answers at a URL, within two seconds."""
+    return find_silence(url) is None
+
+
+def find_silence(url: str) -> str | None:
+    """Tell, within two seconds and without its password, which broker does not answer and why; None when it does."""
     try:
         with contextlib.closing(connect_to(url)) as client:
-            return bool(client.ping())
-    except (redis.RedisError, OSError, ValueError):
-        return False
+            client.ping()
+    except (redis.RedisError, OSError, ValueError) as error:
+        return f"the broker at {show_url(url)} does not answer ({str(error).rstrip('.')})"
+    return None
 
 
 def connect_to(url: str) -> redis.Redis:

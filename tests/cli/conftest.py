@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -54,6 +55,13 @@ def folder(tmp_path, monkeypatch):
 def no_broker(folder, monkeypatch):
     """Let no broker answer, wherever this runs."""
     monkeypatch.setenv("CELERIAC_BROKER_URL", f"redis+socket://{folder}/nobody.sock")
+
+
+@pytest.fixture
+def closed_port():
+    """Find a port on which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        return closed.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

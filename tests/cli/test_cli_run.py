@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import time
 
 import pytest
 
@@ -118,6 +119,21 @@ def test_a_source_that_is_away_is_one_line_with_the_time_of_the_next_try(shell, 
         assert line.startswith("away: source unavailable: ")
         assert "; retry at 20" in line
     assert "source unavailable" in shell("status", "away").out
+
+
+def test_a_run_whose_broker_does_not_answer_ends_at_once_and_names_it(shell, folder, closed_port, conn):
+    away = f"redis://:hunter2@127.0.0.1:{closed_port}/0"
+    began = time.monotonic()
+    ended = shell("run", "notes", CELERIAC_BROKER_URL=away)
+    assert (ended.code, ended.out) == (exit_codes.UNUSABLE, "")
+    assert time.monotonic() - began < 10
+    (line,) = ended.err.splitlines()
+    assert line.startswith(f"celeriac: the broker at redis://127.0.0.1:{closed_port}/0 does not answer (")
+    assert line.endswith("): start it, or leave CELERIAC_BROKER_URL unset, and one is started here")
+    assert tracker.get_pending_count(conn, "notes") == 0
+
+    found = shell("run", "notes", "--discover-only", CELERIAC_BROKER_URL=away)
+    assert (found.code, "notes: 2 found" in found.err) == (exit_codes.OK, True)
 
 
 def test_a_run_keeps_to_what_it_is_told(shell, conn):

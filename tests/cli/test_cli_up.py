@@ -73,6 +73,25 @@ def test_a_running_up_serves_other_shells_until_it_is_interrupted(
     assert list_processes() == []
 
 
+def test_a_broker_that_does_not_answer_yet_is_named_and_waited_for(
+    start, folder, eventually, is_ready, monkeypatch, closed_port
+):
+    from runner.broker import find_server
+
+    monkeypatch.setenv("CELERIAC_BROKER_URL", f"redis://127.0.0.1:{closed_port}/0")
+    process = start(*UP)
+    eventually(lambda: "Ctrl-C" in (folder / "log").read_text())
+    said = (folder / "log").read_text()
+    assert f"but the broker at redis://127.0.0.1:{closed_port}/0 does not answer (" in said
+    assert "yet; it goes on trying: " in said
+    assert "celeriac is up" not in said
+    with subprocess.Popen([find_server(), "--port", str(closed_port), "--save", ""], cwd=folder) as server:
+        eventually(is_ready)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=40) == exit_codes.OK
+        server.terminate()
+
+
 def test_its_broker_may_be_killed_and_the_work_goes_on(up, conn, shell, eventually, folder):
     from pipeline.settings import load_settings
     from runner.broker import find_embedded
