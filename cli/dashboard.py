@@ -100,6 +100,7 @@ def _require_extra() -> None:
 def _serve(served: Served, host: str, port: int, first_account: Path | None) -> None:
     from cli.acting import get_acting_runtime
     from cli.collecting import collect_as_usual
+    from cli.ports import take_port
     from dashboard.app import make_app
     from dashboard.house import House
     from dashboard.serving import serve
@@ -112,10 +113,11 @@ def _serve(served: Served, host: str, port: int, first_account: Path | None) -> 
             _keep_first_account(conn, first_account)
     house = House(settings, served, get_acting_runtime)
     _refuse_open_door(house, host)
+    sockets = take_port(host, port)
     write_line(f"the dashboard is at http://{host}:{port}{served.prefix}/", err=True)
     app = make_app(house)
     collect_as_usual()
-    serve(app, host, port)
+    serve(app, sockets)
 
 
 def _keep_first_account(conn: Connection, path: Path) -> None:

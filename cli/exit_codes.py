@@ -15,7 +15,7 @@ NOT_FOUND = 3
 """No such job, item or stage."""
 
 UNUSABLE = 4
-"""The tracker, the broker or the settings cannot be used as they are, or `up` is running already."""
+"""The tracker, the broker, a port or the settings cannot be used as they are, or `up` is running already."""
 
 SOURCE = 5
 """The source could not be had now; it is tried again at the time shown."""

@@ -42,6 +42,7 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
       celeriac up --port 0
     """
     from cli.brokers import having_workers, only_up, stop_on_signals
+    from cli.ports import require_port
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
     from tracker.connection import open_db
@@ -50,6 +51,8 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
     jobs = load_jobs_file(settings.jobs)  # refused here, with its lines, rather than by each process
     with ExitStack() as stack:
         stack.enter_context(only_up(settings.data))
+        if port and _can_show():
+            require_port(port)
         stack.enter_context(having_workers(settings.data))
         with open_db(settings.db_path):
             pass  # made and migrated once, and refused here if it cannot be used

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 if TYPE_CHECKING:
+    import socket
     from types import FrameType
 
     from fastapi import FastAPI
@@ -29,16 +30,14 @@ class Server(uvicorn.Server):
         self.force_exit, self.should_exit = self.should_exit, True
 
 
-def serve(app: FastAPI, host: str, port: int) -> None:
-    """Serve until SIGTERM or Ctrl-C."""
+def serve(app: FastAPI, sockets: list[socket.socket]) -> None:
+    """Serve on sockets that listen, until SIGTERM or Ctrl-C."""
     config = uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_level="warning",
         access_log=False,
         proxy_headers=False,  # whose word is taken about a visitor is said once, in `Served`
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    Server(config, app).run()
+    Server(config, app).run(sockets)

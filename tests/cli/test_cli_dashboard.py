@@ -47,6 +47,30 @@ def test_up_runs_the_dashboard_as_well(start, look, port, eventually, folder):
     process.wait(timeout=40)
 
 
+@pytest.fixture
+def taken_port():
+    """Let somebody else listen on a port."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield listening.getsockname()[1]
+
+
+@pytest.mark.parametrize("command", ["up --concurrency 1", "dashboard"])
+def test_a_port_that_somebody_else_has_is_named_and_announced_by_nobody(shell, tracked, taken_port, command):
+    ended = shell(*command.split(), "--port", str(taken_port))
+    assert (ended.code, ended.out) == (exit_codes.UNUSABLE, "")
+    assert ended.err == (
+        f"celeriac: port {taken_port} of 127.0.0.1 cannot be had (Address already in use): "
+        "choose another one with --port\n"
+    )
+
+
+def test_a_dashboard_that_says_where_it_is_answers_there(start, look, port, tracked, eventually, folder):
+    process = start("dashboard", "--port", str(port))
+    eventually(lambda: f"the dashboard is at http://127.0.0.1:{port}/" in (folder / "log").read_text())
+    assert "notes" in look()
+    process.kill()
+
+
 def test_others_can_reach_it_only_once_there_is_an_account(shell, tracked):
     ended = shell("dashboard", "--host", "0.0.0.0", "--port", "1")  # noqa: S104 - it is refused
     assert (ended.code, "celeriac access add" in ended.err) == (exit_codes.UNUSABLE, True)
