@@ -15,6 +15,7 @@ from cli.options import concurrency_option, count_processors, loglevel_option
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.filespec import JobsFile
     from pipeline.settings import Settings
 
 
@@ -60,10 +61,12 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         see_to_broker = _enter_broker(stack, settings)
         count = concurrency or count_processors()
         write_line(
-            f"{_say_state(settings)}: {len(jobs.enabled_jobs)} jobs, {count} worker processes, tracker at "
+            f"{_say_state(settings)}: {_count(len(jobs.enabled_jobs), 'job')}, "
+            f"{_count(count, 'worker process', 'es')}, tracker at "
             f"{settings.db_path}{_say_dashboard(port)}. Ctrl-C stops it; nothing is lost.",
             err=True,
         )
+        _say_left_out(jobs)
         _run_until_interrupted(count, loglevel, port, see_to_broker)
 
 
@@ -76,6 +79,17 @@ def _enter_broker(stack: ExitStack, settings: Settings) -> Callable[[], None]:
     broker = stack.enter_context(embedded_broker(settings))
     os.environ["CELERIAC_BROKER_URL"] = broker.url  # for the processes that are started
     return broker.see_to
+
+
+def _count(number: int, noun: str, plural: str = "s") -> str:
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+def _say_left_out(jobs: JobsFile) -> None:
+    """Name the jobs that are switched on and lack something on this machine."""
+    names = [job.name for job in jobs.jobs.values() if job.enabled and job.name in jobs.unavailable]
+    if names:
+        write_line(f"not run here: {', '.join(names)}; `celeriac check` tells what is missing", err=True)
 
 
 def _say_state(settings: Settings) -> str:

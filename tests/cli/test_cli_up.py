@@ -92,6 +92,21 @@ def test_a_broker_that_does_not_answer_yet_is_named_and_waited_for(
         server.terminate()
 
 
+def test_jobs_that_lack_something_here_are_named(start, folder, eventually):
+    lacks = 'discovery: {strategy: local_files, root: "${NOT_SET_HERE}"}, stages: [read_file]'
+    runs = "discovery: {strategy: manual, items: []}, stages: [read_file]"
+    jobs = {"one": lacks, "runs": runs, "two": lacks, "off": f"enabled: false, {lacks}"}
+    lines = [f"  {name}: {{{job}}}\n" for name, job in jobs.items()]
+    (folder / "jobs.yaml").write_text("".join(["version: 1\njobs:\n", *lines]))
+    process = start("up", "--concurrency", "1", "--port", "0")
+    eventually(lambda: "`celeriac check`" in (folder / "log").read_text())
+    first, second = (folder / "log").read_text().splitlines()[:2]
+    assert first.startswith("celeriac is up: 1 job, 1 worker process, tracker at ")
+    assert second == "not run here: one, two; `celeriac check` tells what is missing"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(timeout=40) == exit_codes.OK
+
+
 def test_its_broker_may_be_killed_and_the_work_goes_on(up, conn, shell, eventually, folder):
     from pipeline.settings import load_settings
     from runner.broker import find_embedded
