@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import subprocess
+import sys
 import time
 
 import pytest
@@ -219,6 +221,13 @@ def test_a_single_pass_waits_for_no_retry(shell, conn):
     tracker.mark_stage_retry_later(conn, item_id, "read_file", STAGES, delay=50, reason="not yet")
     ended = shell("run", "hand", "--single-pass")
     assert (ended.code, "hand: 1 pending" in ended.out) == (exit_codes.WAITING, True)
+
+
+@pytest.mark.parametrize("program", [("-m", "cli.main"), ("-c", "from cli.main import run; run()")])
+def test_ctrl_c_while_a_command_is_imported_still_shows_no_traceback(folder, program):
+    (folder / "click.py").write_text("raise KeyboardInterrupt")  # the first that it imports of others
+    ended = subprocess.run([sys.executable, *program, "run", "notes"], capture_output=True, check=False)
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")  # which a shell shows as 130
 
 
 def test_a_run_that_is_stopped_in_the_middle_loses_nothing(start, eventually, conn, list_processes, shell):
