@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import BrokerUnavailableError, TrackerFullError
-from runner import actions
+from runner import working_off
 from runner.accepted import note_accepted
 from runner.applying import apply_jobs_file
 from runner.breaker import lift_due_pauses
@@ -84,7 +84,7 @@ def sweep(runtime: Runtime, only: str | None = None) -> Swept:
             unpaused=lift_due_pauses(runtime),
             budgets=review_budgets(runtime),
             woken=messages.wake_parked_stages(conn) + wake_waiting_stages(conn),
-            acted=actions.resume(runtime),
+            acted=working_off.resume(runtime),
             lost=messages.take_back_lost_messages(conn) + _take_back_vanished(runtime),
             discoveries=0 if only else _send_discoveries(runtime),
             sent=sum(

@@ -12,7 +12,7 @@ import pytest
 from house_process import serving
 
 import tracker
-from runner import actions
+from runner import working_off
 from runner.runtime import Runtime
 from tracker.actions import begin, list_actions
 
@@ -71,7 +71,7 @@ def test_one_that_is_killed_says_how_far_it_came_and_is_gone_on_with(settings, c
     runtime = Runtime(settings, publisher=None)
     while list_actions(conn)[0].finished_at is None:
         conn.execute("UPDATE actions SET worked_at = worked_at - 60000")
-        assert actions.resume(runtime)  # as each sweep does
+        assert working_off.resume(runtime)  # as each sweep does
     runtime.close()
     (done,) = list_actions(conn)
     assert (done.done, done.finished_at is not None) == (ITEMS, True)

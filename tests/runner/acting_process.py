@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 
 import tracker
-from runner import actions
+from runner import working_off
 from tracker.actions import get_action
 
-actions.FIRST_BATCH = actions.SMALLEST_BATCH = actions.LARGEST_BATCH = 7
-actions.YIELD_SECONDS = 0.0
+working_off.FIRST_BATCH = working_off.SMALLEST_BATCH = working_off.LARGEST_BATCH = 7
 
 
 def say(action):
@@ -18,4 +17,4 @@ def say(action):
 
 
 with tracker.open_db(sys.argv[1]) as conn:
-    actions.work_off(conn, get_action(conn, int(sys.argv[2])), watch=say)
+    working_off.work_off(conn, get_action(conn, int(sys.argv[2])), watch=say)

@@ -14,7 +14,7 @@ import tracker
 from pipeline.errors import NotFoundError
 from pipeline.outcomes import GiveUp
 from pipeline.search_words import read_search
-from runner import actions, operate
+from runner import actions, operate, working_off
 from runner.actions import Order
 from runner.choices import EVERY_FAILURE, EVERY_ITEM, choose_filter, choose_keys
 from runner.leases import LeaseKeeper
@@ -71,7 +71,7 @@ def test_who_orders_what_somebody_else_has_begun_goes_on_with_that(failed):
 
 
 def test_whoever_watches_is_told_after_each_batch(failed, monkeypatch):
-    monkeypatch.setattr(actions, "FIRST_BATCH", 1)
+    monkeypatch.setattr(working_off, "FIRST_BATCH", 1)
     told = []
     actions.carry_out(failed.runtime, retry(), watch=lambda action: told.append(action.done))
     assert told[0] == 1
@@ -85,10 +85,10 @@ def test_a_batch_is_as_large_as_the_time_that_it_may_take(failed, monkeypatch):
         sizes.append(limit)
         return replace(action, finished_at=1 if len(sizes) == 5 else None), limit * 0.0001
 
-    monkeypatch.setattr(actions, "_work_once", take_a_tenth_of_a_millisecond_each)
+    monkeypatch.setattr(working_off, "_work_once", take_a_tenth_of_a_millisecond_each)
     action = begin(failed.conn, "retry", "papers", None, EVERY_FAILURE, by="ann", total=3)
-    actions.work_off(failed.conn, action)
-    assert sizes == [actions.FIRST_BATCH, *[int(actions.BATCH_SECONDS / 0.0001)] * 4]
+    working_off.work_off(failed.conn, action)
+    assert sizes == [working_off.FIRST_BATCH, *[int(working_off.BATCH_SECONDS / 0.0001)] * 4]
 
 
 def test_the_sweep_finishes_what_a_killed_process_left_over_and_sends_it(failed, monkeypatch):
@@ -96,7 +96,7 @@ def test_the_sweep_finishes_what_a_killed_process_left_over_and_sends_it(failed,
     with tracker.write(failed.conn):
         do_batch(failed.conn, action, next_page(failed.conn, action, 1))
     assert sweep(failed.runtime).acted == 0  # somebody may be at it
-    failed.conn.execute("UPDATE actions SET worked_at = worked_at - ?", (actions.QUIET_MS + 1,))
+    failed.conn.execute("UPDATE actions SET worked_at = worked_at - ?", (working_off.QUIET_MS + 1,))
     swept = sweep(failed.runtime)
     assert (swept.acted, get_action(failed.conn, action.action_id).done) == (2, 3)
     assert len({key for key, _ in failed.sent}) == 3

@@ -12,7 +12,7 @@ import pytest
 
 import runner
 import tracker
-from runner import actions
+from runner import working_off
 from tracker import claims, moves
 from tracker.actions import begin, get_action, list_actions
 from tracker.acts import ACTS
@@ -73,7 +73,7 @@ def order(conn, act):
 
 def do_all(path, action_id):
     with tracker.open_db(path) as conn:
-        return actions.work_off(conn, get_action(conn, action_id))
+        return working_off.work_off(conn, get_action(conn, action_id))
 
 
 def begin_on(path, act):
@@ -81,7 +81,7 @@ def begin_on(path, act):
     with tracker.open_db(path) as conn:
         if act != "undo":
             return order(conn, act).action_id
-        return begin_undo(conn, actions.work_off(conn, order(conn, "reset")), "ann").action_id
+        return begin_undo(conn, working_off.work_off(conn, order(conn, "reset")), "ann").action_id
 
 
 def kill_after(path, action_id, batches):
@@ -143,7 +143,8 @@ def test_two_who_carry_out_one_action_do_nothing_twice(busy_file, tmp_path):
         assert order(other, "reset").action_id == mine.action_id
         theirs = get_action(other, mine.action_id)
         for _ in range(3):
-            mine, theirs = actions._work_once(one, mine, 5)[0], actions._work_once(other, theirs, 5)[0]
-        actions.work_off(one, mine)
+            mine = working_off._work_once(one, mine, 5)[0]
+            theirs = working_off._work_once(other, theirs, 5)[0]
+        working_off.work_off(one, mine)
         assert len(list_actions(one)) == 1
     assert read_state(busy_file) == read_state(whole)
