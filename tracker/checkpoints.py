@@ -8,6 +8,7 @@ is short; it is moved within a turn, after which the log begins anew.
 
 from __future__ import annotations
 
+import os
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -16,22 +17,26 @@ import apsw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from tracker.connection import Connection
 
-CHECKPOINT_PAGES = 12_000
-"""The length of the log, in pages, at which a checkpoint is made: 24 MB in new files."""
+CHECKPOINT_PAGES = 8000
+"""The length of the log, in pages, at which a checkpoint is made: 16 MB in new files."""
 
 SOON_PAGES = CHECKPOINT_PAGES // 2
 """The same for who has a thread for it: then nobody else's commit is the one that makes the log long."""
+
+LONG_PAGES = 2 * CHECKPOINT_PAGES
+"""From there on readers keep it from beginning anew, and are waited for."""
 
 FAR_TOO_LONG_PAGES = 10 * CHECKPOINT_PAGES
 """From there on nobody trusts that whoever is at a checkpoint ends it: it may be stopped."""
 
 SHORT_PAGES = 500
-"""What is left of the log when it is moved within a turn: some milliseconds."""
+"""Once no more were added while the rest was moved, what is left is moved within a turn: some milliseconds."""
 
-TRIES = 3
+TRIES = 10
 """How often it is moved beside other writers, before the next commit's checkpoint goes on."""
 
 SHORT_READERS_MS, READERS_MS = 10, 50
@@ -54,9 +59,15 @@ def checkpoint(conn: Connection) -> None:
 
 
 def _begin_anew(conn: Connection) -> None:
-    if _move_beside_writers(conn):
-        with conn.turn(), _waiting_for(conn, SHORT_READERS_MS):
-            conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
+    if not _move_beside_writers(conn):
+        return
+    _sync(conn.path)
+    conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)  # what was added meanwhile
+    with conn.turn():
+        pages, _ = conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        if pages > LONG_PAGES:
+            with _waiting_for(conn, SHORT_READERS_MS):
+                conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_RESTART)
 
 
 def _move_beside_writers(conn: Connection) -> bool:
@@ -73,6 +84,19 @@ def _move_beside_writers(conn: Connection) -> bool:
             return True
         seen = pages
     return is_moved
+
+
+_files: dict[tuple[int, int], int] = {}
+"""A descriptor of each file, kept for good: a process that closes one lets go of all SQLite's locks on that file."""
+
+
+def _sync(path: Path) -> None:
+    """Have on the disk what was moved: SQLite does so when it has moved the last page, which is within a turn."""
+    found = path.stat()
+    file = (found.st_dev, found.st_ino)
+    if file not in _files:
+        _files[file] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    os.fsync(_files[file])
 
 
 EMPTY_LOG = "PRAGMA wal_checkpoint(TRUNCATE)"

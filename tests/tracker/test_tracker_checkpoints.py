@@ -77,7 +77,7 @@ def test_what_could_not_be_moved_beside_others_is_moved_in_a_turn_so_that_the_lo
             """The other connection; who reads what was written before the last bit ends after its first pass."""
 
             turn, try_checkpoint, log_pages = other.turn, other.try_checkpoint, 0
-            pragma, set_busy_timeout = other.pragma, other.set_busy_timeout
+            path = other.path
 
             def wal_checkpoint(self, mode):
                 moved = other.wal_checkpoint(mode=mode)
@@ -97,6 +97,7 @@ def test_what_could_not_be_moved_beside_others_is_moved_in_a_turn_so_that_the_lo
 
 def test_the_log_begins_anew_although_somebody_reads_from_it_just_then(path, monkeypatch):
     monkeypatch.setattr(checkpoints, "SHORT_READERS_MS", BUSY_TIMEOUT_MS)
+    monkeypatch.setattr(checkpoints, "LONG_PAGES", 0)
     with tracker.open_db(path) as writer, tracker.open_db(path) as other, tracker.open_db(path) as reader:
         writer.make_checkpoint = lambda _: None
         fill(writer, 8)
