@@ -92,7 +92,7 @@ def test_a_broker_that_does_not_answer_yet_is_named_and_waited_for(
         server.terminate()
 
 
-def test_jobs_that_lack_something_here_are_named(start, folder, eventually):
+def test_jobs_that_lack_something_here_are_named(start, folder, eventually, is_ready):
     lacks = 'discovery: {strategy: local_files, root: "${NOT_SET_HERE}"}, stages: [read_file]'
     runs = "discovery: {strategy: manual, items: []}, stages: [read_file]"
     jobs = {"one": lacks, "runs": runs, "two": lacks, "off": f"enabled: false, {lacks}"}
@@ -103,6 +103,7 @@ def test_jobs_that_lack_something_here_are_named(start, folder, eventually):
     first, second = (folder / "log").read_text().splitlines()[:2]
     assert first.startswith("celeriac is up: 1 job, 1 worker process, tracker at ")
     assert second == "not run here: one, two; `celeriac check` tells what is missing"
+    eventually(is_ready)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=40) == exit_codes.OK
 
