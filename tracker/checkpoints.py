@@ -37,7 +37,7 @@ SHORT_PAGES = 500
 """Once no more were added while the rest was moved, what is left is moved within a turn: some milliseconds."""
 
 TRIES = 10
-"""How often it is moved beside other writers, before the next commit's checkpoint goes on."""
+"""How often it is moved beside other writers at most, before what is left is moved within a turn."""
 
 SHORT_READERS_MS, READERS_MS = 10, 50
 """For how long a checkpoint, and emptying the log, wait for readers: SQLite lets nobody write meanwhile."""
@@ -72,11 +72,9 @@ def _begin_anew(conn: Connection) -> None:
 
 def _move_beside_writers(conn: Connection) -> bool:
     """Move the log until little was added meanwhile; False when a reader needs much of it, or it has begun anew."""
-    seen, is_moved = 0, False
+    seen, is_moved = 0, False  # each time as many as there were when it began
     for _ in range(TRIES):
-        pages, moved = conn.wal_checkpoint(
-            mode=apsw.SQLITE_CHECKPOINT_PASSIVE
-        )  # what there was when it began
+        pages, moved = conn.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         if pages <= SHORT_PAGES:  # somebody else was quicker
             return False
         is_moved = pages - moved <= SHORT_PAGES

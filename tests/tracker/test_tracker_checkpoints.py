@@ -1,5 +1,6 @@
 """The write-ahead log is moved into the file beside those who write, and begins anew."""
 
+import os
 import subprocess
 import sys
 import threading
@@ -110,6 +111,33 @@ def test_the_log_begins_anew_although_somebody_reads_from_it_just_then(path, mon
         done_soon.join()
         write_a_little(writer)
         assert writer.log_pages < 100
+
+
+def test_what_was_moved_is_on_the_disk_before_the_turn_that_all_others_wait_for(path, monkeypatch):
+    done, fsync = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: done.append("written") or fsync(file))
+    with tracker.open_db(path) as writer, tracker.open_db(path) as other:
+        writer.make_checkpoint = lambda _: None
+        fill(writer, 8)
+        monkeypatch.setattr(other, "turn", lambda: done.append("turn") or writer.turn())
+        checkpoint(other)
+    assert done == ["written", "turn"]
+
+
+HAS_NO_READER = """
+import fcntl, sys
+with open(sys.argv[1], "r+b") as file:
+    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000002)  # SQLite's file locks, "SHARED"
+"""
+
+
+def test_a_checkpoint_lets_go_of_no_lock_that_keeps_others_from_taking_the_log_away(path):
+    with tracker.open_db(path) as conn:
+        fill(conn, 20)
+        asked = subprocess.run(
+            [sys.executable, "-c", HAS_NO_READER, str(path)], check=False, capture_output=True
+        )
+        assert b"BlockingIOError" in asked.stderr
 
 
 def test_one_checkpoint_is_made_at_a_time_unless_whoever_makes_it_seems_to_have_stopped(path, monkeypatch):
