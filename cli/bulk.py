@@ -65,7 +65,9 @@ class Words:
 
     def count(self, number: int) -> str:
         """Write how many."""
-        return f"{number:,} {self.noun}{'' if number == 1 else 's'}"
+        from runner.saying import say_count
+
+        return say_count(number, self.noun)
 
 
 def require_one_choice(**given: object) -> None:

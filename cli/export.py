@@ -179,4 +179,6 @@ def _follow(conn: Connection, order: Order) -> None:
 
 
 def _say_records(done: Done) -> str:
-    return f"{done.records:,} result{'' if done.records == 1 else 's'}"
+    from runner.saying import say_count
+
+    return say_count(done.records, "result")

@@ -183,32 +183,32 @@ def show_quote(quoted: Quote) -> None:
 def _sum_up(quoted: Quote) -> str:
     from pipeline.durations import format_duration
     from pipeline.money import format_usd
+    from runner.saying import say_count
 
-    said = [_count(quoted.items, "item"), f"at most {format_usd(quoted.usd)}"]
+    said = [say_count(quoted.items, "item"), f"at most {format_usd(quoted.usd)}"]
     if quoted.seconds is not None:
-        said.append(f"about {format_duration(quoted.seconds)} on {_count(quoted.processes, 'process', 'es')}")
+        said.append(
+            f"about {format_duration(quoted.seconds)} on {say_count(quoted.processes, 'process', 'es')}"
+        )
     if quoted.days is not None and quoted.usd_per_day is not None:
-        said.append(f"{_count(quoted.days, 'day')} at {format_usd(quoted.usd_per_day)} a day")
+        said.append(f"{say_count(quoted.days, 'day')} at {format_usd(quoted.usd_per_day)} a day")
     if quoted.beyond_total:
         said.append("more than its budget in all allows")
     return "; ".join(said)
-
-
-def _count(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def show_canary_item(one: CanaryItem) -> None:
     """Show what one item of a canary gave before and gives now."""
     from cli.differences import show_differences
     from cli.render import out
+    from runner.saying import say_count
 
     for done in one.stages:
         versions = f"version {done.before.version or '-'} to {done.version}"
         if done.ran.result is None:
             said = f"{done.ran.ending}: {done.ran.reason}"
         else:
-            said = _count(len(done.diff), "difference") if done.diff else "the same result"
+            said = say_count(len(done.diff), "difference") if done.diff else "the same result"
         out.print(f"\n{one.key}  {done.stage}  {versions}: {said}", style="bold", markup=False)
         if done.diff:
             show_differences(done.diff)

@@ -46,6 +46,7 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
     from cli.ports import require_port
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
+    from runner.saying import say_count
     from tracker.connection import open_db
 
     settings = load_settings()
@@ -61,8 +62,8 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         see_to_broker = _enter_broker(stack, settings)
         count = concurrency or count_processors()
         write_line(
-            f"{_say_state(settings)}: {_count(len(jobs.enabled_jobs), 'job')}, "
-            f"{_count(count, 'worker process', 'es')}, tracker at "
+            f"{_say_state(settings)}: {say_count(len(jobs.enabled_jobs), 'job')}, "
+            f"{say_count(count, 'worker process', 'es')}, tracker at "
             f"{settings.db_path}{_say_dashboard(port)}. Ctrl-C stops it; nothing is lost.",
             err=True,
         )
@@ -79,10 +80,6 @@ def _enter_broker(stack: ExitStack, settings: Settings) -> Callable[[], None]:
     broker = stack.enter_context(embedded_broker(settings))
     os.environ["CELERIAC_BROKER_URL"] = broker.url  # for the processes that are started
     return broker.see_to
-
-
-def _count(number: int, noun: str, plural: str = "s") -> str:
-    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def _say_left_out(jobs: JobsFile) -> None:

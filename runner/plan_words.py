@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.money import format_usd
+from runner.saying import say_count
 
 if TYPE_CHECKING:
     from runner.planning import JobPlan
@@ -64,4 +65,4 @@ def say_items(count: int) -> str:
     >>> say_items(1), say_items(2000)
     ('1 item', '2,000 items')
     """
-    return f"{count:,} item{'' if count == 1 else 's'}"
+    return say_count(count, "item")

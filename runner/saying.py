@@ -1,4 +1,4 @@
-"""Instants, spans and what is missing, as explanations, checks and pages say them; times in UTC."""
+"""Instants, spans, counts and what is missing, as explanations, checks and pages say them; times in UTC."""
 
 from __future__ import annotations
 
@@ -18,6 +18,16 @@ def say_no_log(attempt: AttemptOfItem) -> str:
     if attempt.ended is None and attempt.began_at is not None:
         return "What it logs is kept when it ends."
     return "It logged nothing that is kept."
+
+
+def say_count(number: int, noun: str, plural: str = "s") -> str:
+    """
+    Say so many of something; `plural` is the ending of more than one.
+
+    >>> say_count(1, "item"), say_count(2000, "process", "es")
+    ('1 item', '2,000 processes')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else plural}"
 
 
 def say_until(at: int, now: int) -> str:
