@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.lifecycle import CLAIM, Status
+from pipeline.lifecycle import CLAIM
 from tracker.clock import now_ms
 from tracker.connection import join, write
 from tracker.events import Event, append_events
@@ -46,28 +46,31 @@ class Claim:
     """The data once more, as the tracker holds it: what the handler has is the handler's to change."""
 
 
-CLAIM_STAGE = """
-UPDATE item_stages
-   SET status = :target, attempt = :attempt, leased_until = :leased_until, worker = :worker, started_at = :now,
-       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL, cancelled_by = NULL
- WHERE item_id = :item_id AND stage = :stage
-   AND status = :source AND attempt = :attempt - 1 AND needs_left = 0
-   AND (retry_at IS NULL OR retry_at <= :latest)
-   AND (crashes = 0 OR NOT :ahead)
+LIST_CLAIMABLE = """
+SELECT s.item_id, s.stage, asked.value ->> 2 AS attempt, s.job_id, i.key, i.data, s.priority, s.retries, s.crashes,
+       EXISTS (SELECT 1 FROM pauses p
+                WHERE p.scope = 'job' AND p.job_id = s.job_id AND p.stage = '' AND p.host = '') AS is_probe
+  FROM json_each(:asked) asked
+ CROSS JOIN item_stages s ON s.item_id = asked.value ->> 0 AND s.stage = asked.value ->> 1
+ CROSS JOIN work_items i ON i.item_id = s.item_id
+ WHERE s.status = 'pending' AND s.attempt = (asked.value ->> 2) - 1 AND s.needs_left = 0
+   AND (s.retry_at IS NULL OR s.retry_at <= :latest)
+   AND (s.crashes = 0 OR NOT :ahead)
    AND NOT EXISTS (SELECT 1 FROM pauses p
                     WHERE p.scope = 'all' AND p.job_id = '' AND p.stage = '' AND p.host = '')
    AND NOT EXISTS (SELECT 1 FROM pauses p
-                    WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = '' AND p.host = ''
+                    WHERE p.scope = 'job' AND p.job_id = s.job_id AND p.stage = '' AND p.host = ''
                       AND p.probes_left = 0)
    AND NOT EXISTS (SELECT 1 FROM pauses p
-                    WHERE p.scope = 'stage' AND p.job_id = item_stages.job_id
-                      AND p.stage = item_stages.stage AND p.host = '')
-RETURNING item_id, stage, attempt, job_id, retries, crashes, priority,
-          EXISTS (SELECT 1 FROM pauses p
-                   WHERE p.scope = 'job' AND p.job_id = item_stages.job_id AND p.stage = ''
-                     AND p.host = '') AS is_probe,
-          (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id),
-          (SELECT data FROM work_items WHERE work_items.item_id = item_stages.item_id)
+                    WHERE p.scope = 'stage' AND p.job_id = s.job_id AND p.stage = s.stage AND p.host = '')
+"""
+
+CLAIM_STAGES = """
+UPDATE item_stages
+   SET status = :target, attempt = attempt + 1, leased_until = :leased_until, worker = :worker, started_at = :now,
+       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL, cancelled_by = NULL
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """
 
 
@@ -104,43 +107,49 @@ def claim_together(
     Commits, or joins the caller's transaction.
     """
     now = now_ms() if started_at is None else started_at
-    alike = {
-        "worker": worker,
-        "now": now,
-        "leased_until": now + int(lease_seconds * 1000),
-        "latest": now + EARLY_MS,
-        "source": Status.PENDING,
-        "target": CLAIM.target,
-        "ahead": ahead,
-    }
-    asked = [
-        alike | {"item_id": item_id, "stage": stage, "attempt": attempt}
-        for item_id, stage, attempt in attempts
-    ]
     with join(conn):
-        rows = _claim_all(conn, asked)
-        if len(rows) < len(asked) and not ahead:
-            _give_up_messages(conn, asked, {(row["item_id"], row["stage"]) for row in rows})
+        rows = _list_claimable(conn, attempts, latest=now + EARLY_MS, ahead=ahead)
+        if rows:
+            conn.execute(
+                CLAIM_STAGES,
+                {
+                    "places": json.dumps([(item_id, stage) for item_id, stage, *_ in rows]),
+                    "target": CLAIM.target,
+                    "worker": worker,
+                    "now": now,
+                    "leased_until": now + int(lease_seconds * 1000),
+                },
+            )
+        if len(rows) < len(attempts) and not ahead:
+            _give_up_messages(conn, attempts, {(row[0], row[1]) for row in rows}, latest=now + EARLY_MS)
         append_events(
             conn,
             [
-                Event(row["job_id"], CLAIM.name, row["item_id"], row["stage"], row["attempt"], worker)
-                for row in rows
+                Event(job_id, CLAIM.name, item_id, stage, attempt, worker)
+                for item_id, stage, attempt, job_id, *_ in rows
             ],
         )
     return [
         Claim(item_id, job_id, stage, attempt, key, json.loads(data), priority, retries, crashes, now, data)
-        for item_id, stage, attempt, job_id, retries, crashes, priority, _, key, data in rows
+        for item_id, stage, attempt, job_id, key, data, priority, retries, crashes, _ in rows
     ]
 
 
-def _claim_all(conn: Connection, asked: Sequence[Mapping[str, Any]]) -> list[Row]:
-    rows = []
-    for row in conn.executemany(CLAIM_STAGE, asked):  # each is claimed when it is asked for
-        rows.append(row)
-        if row["is_probe"]:  # its job is paused, and lets out probes, of which this is one
-            take_probe(conn, row["job_id"], row["item_id"], row["stage"], row["attempt"])
-    return rows
+def _list_claimable(conn: Connection, attempts: Sequence[Attempt], *, latest: int, ahead: bool) -> list[Row]:
+    if not attempts:
+        return []
+    # Nobody else writes between this look and the claims.
+    asked = {
+        "asked": json.dumps(list(dict.fromkeys(attempts))),
+        "latest": latest,
+        "ahead": ahead,
+    }
+    return [
+        row
+        for row in conn.execute(LIST_CLAIMABLE, asked).fetchall()
+        if not row["is_probe"]
+        or take_probe(conn, row["job_id"], row["item_id"], row["stage"], row["attempt"])
+    ]
 
 
 READ_CLAIM = """
@@ -172,12 +181,18 @@ UPDATE item_stages
 
 
 def _give_up_messages(
-    conn: Connection, asked: Sequence[Mapping[str, Any]], taken: set[tuple[int, str]]
+    conn: Connection, attempts: Sequence[Attempt], taken: set[tuple[int, str]], *, latest: int
 ) -> None:
     # If the message was the stage's own, the stage is ready again, for dispatch to send when it may. A
     # duplicate of an earlier attempt changes nothing here.
-    missed = [one for one in asked if (one["item_id"], one["stage"]) not in taken]
-    conn.executemany(TAKE_BACK_MESSAGE, missed)
+    conn.executemany(
+        TAKE_BACK_MESSAGE,
+        [
+            {"item_id": item_id, "stage": stage, "attempt": attempt, "latest": latest}
+            for item_id, stage, attempt in attempts
+            if (item_id, stage) not in taken
+        ],
+    )
 
 
 RENEW_LEASE = """

@@ -72,6 +72,8 @@ class Connection(apsw.Connection):
         super().__init__(str(path), flags=flags, statementcachesize=256)
         self.path = path
         self.row_trace = trace_row
+        # Else whatever might go by another partial index for another value is planned anew each time that it runs.
+        self.config(apsw.SQLITE_DBCONFIG_ENABLE_QPSG, 1)
         self.set_busy_timeout(BUSY_TIMEOUT_MS)
         self.log_pages, self.longest_log = 0, CHECKPOINT_PAGES
         self.make_checkpoint: Callable[[Connection], None] = checkpoint

@@ -218,14 +218,20 @@ def next_instant(conn: Connection, job_id: str, stage: str) -> int:
     return now if newest is None else max(now, newest + 1)
 
 
-STAMP_STAGE = """
+LIST_SENDABLE = """
+SELECT s.item_id, s.job_id, s.stage, s.attempt + 1, i.key, s.crashes
+  FROM json_each(:places) place
+ CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
+ CROSS JOIN work_items i ON i.item_id = s.item_id
+ WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
+"""
+
+STAMP_STAGES = """
 UPDATE item_stages
    SET queued_at = :queued_at, resend_at = :now + min(:resend_after << min(sends, 6), :resend_at_most),
        sends = sends + 1
- WHERE item_id = :item_id AND stage = :stage
-   AND status = 'pending' AND needs_left = 0 AND queued_at IS NULL AND retry_at IS NULL
-RETURNING item_id, job_id, stage, attempt + 1,
-          (SELECT key FROM work_items WHERE work_items.item_id = item_stages.item_id), crashes
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """
 
 
@@ -238,20 +244,21 @@ def stamp(
     Each at its own instant (Unix ms) if it has one of its load, else now. One that somebody else stamped or claimed
     meanwhile is left out.
     """
-    now, own = now_ms(), instants or {}
-    asked = {"now": now, "resend_after": RESEND_AFTER_MS, "resend_at_most": RESEND_AT_MOST_MS}
-    rows = conn.executemany(
-        STAMP_STAGE,
-        [
-            asked
-            | {"item_id": one.item_id, "stage": one.stage, "queued_at": own.get(one, now) if own else now}
-            for one in chosen
-        ],
-    )
-    return [
+    now = now_ms()
+    own = {(one.item_id, one.stage): at for one, at in (instants or {}).items()}
+    places = json.dumps(list(dict.fromkeys((one.item_id, one.stage) for one in chosen)))
+    messages = [
         Message(item_id, job_id, stage, attempt, key, crashes=crashes)
-        for item_id, job_id, stage, attempt, key, crashes in rows
+        for item_id, job_id, stage, attempt, key, crashes in conn.execute(LIST_SENDABLE, {"places": places})
     ]
+    alike: dict[int, list[tuple[int, str]]] = {}
+    for one in messages:
+        place = one.item_id, one.stage
+        alike.setdefault(own.get(place, now), []).append(place)
+    stamped = {"now": now, "resend_after": RESEND_AFTER_MS, "resend_at_most": RESEND_AT_MOST_MS}
+    for queued_at, some in alike.items():
+        conn.execute(STAMP_STAGES, stamped | {"queued_at": queued_at, "places": json.dumps(some)})
+    return messages
 
 
 TAKE_BACK_STAMP = """

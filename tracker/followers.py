@@ -11,7 +11,7 @@ from tracker.events import append_event
 from tracker.plan import SWITCHED_OFF
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from tracker.connection import Connection
 
@@ -33,6 +33,8 @@ class Attempt:
         return self.item_id, self.stage, self.job_id
 
 
+LIST_FOLLOWERS = "SELECT stage FROM stage_needs WHERE job_id = :job_id AND need = :stage"
+
 ADVANCE_NEEDS = """
 UPDATE item_stages
    SET needs_left = (SELECT count(*)
@@ -40,17 +42,22 @@ UPDATE item_stages
                        JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
                       WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
                         AND needed.status NOT IN ('done', 'skipped'))
- WHERE item_id = :item_id AND status = 'pending'
-   AND stage IN (SELECT n.stage FROM stage_needs n WHERE n.job_id = :job_id AND n.need = :stage)
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND item_stages.stage = place.value ->> 1 AND status = 'pending'
 """
 
 
-def advance_needs(conn: Connection, places: Iterable[tuple[int, str, str]]) -> None:
+def advance_needs(conn: Connection, places: Sequence[tuple[int, str, str]]) -> None:
     """Recount what the stages that need these, (item, stage, job), still wait for, in the caller's transaction."""
-    conn.executemany(
-        ADVANCE_NEEDS,
-        [{"item_id": item_id, "stage": stage, "job_id": job_id} for item_id, stage, job_id in places],
-    )
+    followers = {
+        (stage, job_id): [row[0] for row in conn.execute(LIST_FOLLOWERS, {"job_id": job_id, "stage": stage})]
+        for stage, job_id in {(stage, job_id) for _, stage, job_id in places}
+    }
+    needing = [
+        (item_id, follower) for item_id, stage, job_id in places for follower in followers[stage, job_id]
+    ]
+    if needing:
+        conn.execute(ADVANCE_NEEDS, {"places": json.dumps(needing)})
 
 
 RECOUNT_NEEDS = """

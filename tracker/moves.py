@@ -1,18 +1,19 @@
 """
 Settle attempts: the one way in which a stage that was claimed moves on.
 
-One UPDATE moves a stage. It checks the status that it comes from and, when settling, the attempt; if no row
-changed, somebody else owns the stage by now. The move's event is written in the same transaction.
+A stage is looked at and moved in one write transaction. If its status is not the one that the move comes from, or its
+attempt another, somebody else owns it by now. The move's event is written in the same transaction.
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import StaleLeaseError
-from pipeline.lifecycle import SATISFIED, Status
+from pipeline.lifecycle import ENDED, SATISFIED, Status
 from tracker.attempt_records import Moved, record
 from tracker.clock import now_ms
 from tracker.connection import Connection, join
@@ -47,18 +48,19 @@ class Settled:
     countdown_seconds: float | None = None
 
 
-SETTLE_STAGE = """
+FIND_STAGES = """
+SELECT s.item_id, s.stage, s.attempt, s.job_id, s.started_at, s.status, s.cancelled_by, s.again
+  FROM json_each(:places) place
+ CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
+"""
+
+SETTLE_STAGES = """
 UPDATE item_stages
-   SET status = iif(status = 'in_progress' AND cancelled_by IS NOT NULL, 'skipped', :target),
-       reason = iif(status = 'in_progress' AND cancelled_by IS NOT NULL, 'cancelled by ' || cancelled_by, :reason),
-       leased_until = NULL,
-       ended_at = iif(:target = 'pending' AND (status <> 'in_progress' OR cancelled_by IS NULL), NULL, :now),
-       retries = retries + :retried, crashes = crashes + :crashed,
-       retry_at = iif(status = 'in_progress' AND cancelled_by IS NOT NULL, NULL, :retry_at),
+   SET status = :target, reason = :reason, leased_until = NULL, ended_at = :ended_at,
+       retries = retries + :retried, crashes = crashes + :crashed, retry_at = :retry_at,
        queued_at = NULL, resend_at = NULL, sends = 0
- WHERE item_id = :item_id AND stage = :stage
-   AND status = :source AND (attempt = :attempt OR :attempt IS NULL)
-RETURNING item_id, stage, attempt, job_id, started_at, status, reason, again
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """
 
 
@@ -130,43 +132,58 @@ def _split_by_item(ended: Sequence[Ended]) -> list[dict[int, Ended]]:
 
 def _settle_some(conn: Connection, ended: Mapping[int, Ended], by: str | None) -> dict[int, Settled]:
     now = now_ms()
-    rows = conn.executemany(SETTLE_STAGE, [_bind(one, now) for one in ended.values()])
-    by_place = {(row[0], row[1]): row for row in rows}
+    places = json.dumps([[one.item_id, one.stage] for one in ended.values()])
+    # Nobody else writes between this look and the moves.
+    found = {(row[0], row[1]): row for row in conn.execute(FIND_STAGES, {"places": places})}
     moved = {
         number: _read_moved(conn, one, row, now)
         for number, one in ended.items()
-        if (row := by_place.get((one.item_id, one.stage))) is not None
+        if (row := found.get((one.item_id, one.stage))) is not None and _owns(one, row)
     }
+    _move(conn, [(ended[number].ending, one) for number, one in moved.items()])
     record(conn, list(moved.values()), by)
     statuses = {number: _follow_up(conn, one, by) for number, one in moved.items()}
     advance_needs(conn, [one.attempt.place for number, one in moved.items() if statuses[number] in SATISFIED])
     return {number: _end(conn, one, statuses[number], by) for number, one in moved.items()}
 
 
-def _bind(ended: Ended, now: int) -> dict[str, Any]:
-    ending = ended.ending
-    return {
-        "item_id": ended.item_id,
-        "stage": ended.stage,
-        "attempt": ended.attempt,
-        "now": now,
-        "source": ending.source,
-        "target": ending.move.target,
-        "reason": None if ending.reason is None else make_storable(ending.reason),
-        "retry_at": ending.retry_at,
-        "retried": ending.uses_retry,
-        "crashed": ending.is_crash,
-    }
+def _owns(ended: Ended, row: Row) -> bool:
+    """Tell whether an attempt owns its stage, as it is found."""
+    _, _, attempt, _, _, status, _, _ = row
+    return status == ended.ending.source and ended.attempt in (None, attempt)
 
 
 def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
-    item_id, stage, attempt, job_id, started_at, status, reason, again = row
+    item_id, stage, attempt, job_id, started_at, status, cancelled_by, again = row
     ending = ended.ending
-    if status != ending.move.target:  # somebody asked for it to stop meanwhile: that is how it ended
-        ending = Ending.skipped(reason)
+    if cancelled_by is not None and status == Status.IN_PROGRESS:  # that is how it ended, however it did
+        ending = Ending.skipped(f"cancelled by {cancelled_by}")
     before = None if again is None else read_before(conn, item_id, stage)
     attempted = Attempt(item_id, job_id, stage, attempt, started_at, now)
     return Moved(attempted, ending, ended.took_ms, ended.hand_over, before)
+
+
+def _move(conn: Connection, moved: Sequence[tuple[Ending, Moved]]) -> None:
+    """Move stages, those that end alike by one statement: by what their handlers said, and how they ended."""
+    alike: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
+    for said, one in moved:
+        attempt, ending = one.attempt, one.ending
+        ended_at = attempt.now if ending.move.target in ENDED else None
+        how = ending.move.target, ending.reason, ending.retry_at, ended_at, said.uses_retry, said.is_crash
+        alike.setdefault(how, []).append((attempt.item_id, attempt.stage))
+    for (target, reason, retry_at, ended_at, retried, crashed), places in alike.items():
+        conn.execute(
+            SETTLE_STAGES,
+            {
+                "places": json.dumps(places),
+                "target": target,
+                "reason": None if reason is None else make_storable(reason),
+                "retry_at": retry_at,
+                "ended_at": ended_at,
+                "retried": retried,
+                "crashed": crashed,
+            },
+        )
 
 
 def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:

@@ -32,11 +32,14 @@ DELETE FROM probes WHERE item_id = :item_id AND stage = :stage AND attempt = :at
 """
 
 
-def take_probe(conn: Connection, job_id: str, item_id: int, stage: str, attempt: int) -> None:
-    """Use up one of the probes that are let out, for an attempt just claimed, in the caller's transaction."""
+def take_probe(conn: Connection, job_id: str, item_id: int, stage: str, attempt: int) -> bool:
+    """Use up one of the probes that are let out, for an attempt; False if none is left. In the caller's transaction."""
     asked = {"job_id": job_id, "item_id": item_id, "stage": stage, "attempt": attempt}
     conn.execute(TAKE_PROBE, asked)
+    if conn.changes() == 0:
+        return False
     conn.execute(KEEP_PROBE, asked)
+    return True
 
 
 def take_back_probe(conn: Connection, item_id: int, stage: str, attempt: int) -> bool:

@@ -32,14 +32,14 @@ class Breakage:
 BREAKAGES = {
     Fault.ATTEMPT_NOT_CHECKED: Breakage(
         "tracker/moves.py",
-        "AND status = :source AND (attempt = :attempt OR :attempt IS NULL)",
-        "AND status = :source",
+        "return status == ended.ending.source and ended.attempt in (None, attempt)",
+        "return status == ended.ending.source",
         "its result is refused",
     ),
     Fault.CLAIM_NOT_COMPARED: Breakage(
         "tracker/claims.py",
-        "AND status = :source AND attempt = :attempt - 1 AND needs_left = 0",
-        "AND needs_left = 0",
+        "s.status = 'pending' AND s.attempt = (asked.value ->> 2) - 1 AND s.needs_left = 0",
+        "s.needs_left = 0",
         "claim of attempt 1 found it in_progress",
     ),
     Fault.PUBLISHED_BEFORE_COMMIT: Breakage(
