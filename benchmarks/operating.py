@@ -26,7 +26,7 @@ sys.path[:0] = [str(HERE.parent), str(HERE)]
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from multiprocessing.queues import Queue
-    from multiprocessing.synchronize import Event
+    from multiprocessing.synchronize import Event, Semaphore
 
     from tracker.connection import Connection
 
@@ -212,28 +212,32 @@ SELECT item_id, stage, attempt
 """
 
 
-def claim_again_and_again(path: Path, stop: Event, told: Queue[list[float]]) -> None:
+def claim_again_and_again(path: Path, begun: Semaphore, stop: Event, told: Queue[list[float]]) -> None:
     """Claim stages one after the other until told to stop; tell how many milliseconds each claim took."""
     from tracker import claims, open_db  # noqa: PLC0415
 
-    times = []
+    times: list[float] = []
     with open_db(path) as conn:
         while not stop.is_set():
             item_id, stage, attempt = conn.execute(TAKE_ONE).fetchone()
-            begun = time.perf_counter()
+            asked_at = time.perf_counter()
             claims.claim(conn, item_id, stage, attempt + 1, worker="bench")
-            times.append((time.perf_counter() - begun) * 1000)
+            times.append((time.perf_counter() - asked_at) * 1000)
+            if len(times) == 1:
+                begun.release()
             time.sleep(0.002)
     told.put(times)
 
 
 def measure_retry(folder: Path, environment: dict[str, str], workers: int) -> None:
     """Print how long it takes to retry every failed stage, and how long claims take meanwhile."""
-    stop, told = multiprocessing.Event(), multiprocessing.Queue()
-    arguments = (folder / "tracker.db", stop, told)
+    begun, stop, told = multiprocessing.Semaphore(0), multiprocessing.Event(), multiprocessing.Queue()
+    arguments = (folder / "tracker.db", begun, stop, told)
     claimers = [multiprocessing.Process(target=claim_again_and_again, args=arguments) for _ in range(workers)]
     for claimer in claimers:
         claimer.start()
+    for _ in claimers:
+        begun.acquire()
     command = [sys.executable, "-m", "cli.main", "retry", "--all", "--yes"]
     taken, _, code = time_command(command, environment, rounds=1)
     stop.set()

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 CHECKPOINT_PAGES = 8000
 """The length of the log, in pages, at which a checkpoint is made: 16 MB in new files."""
 
-SOON_PAGES = CHECKPOINT_PAGES // 2
-"""The same for who has a thread for it: then nobody else's commit is the one that makes the log long."""
+SELDOM_PAGES = 2 * CHECKPOINT_PAGES
+"""The same for long work that has a thread for it, and keeps all others from making any meanwhile."""
 
 LONG_PAGES = 2 * CHECKPOINT_PAGES
 """From there on readers keep it from beginning anew, and are waited for."""
@@ -38,6 +38,9 @@ SHORT_PAGES = 500
 
 TRIES = 10
 """How often it is moved beside other writers at most, before what is left is moved within a turn."""
+
+CANNOT = (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, OSError)
+"""What keeps a checkpoint from being made for now."""
 
 SHORT_READERS_MS, READERS_MS = 10, 50
 """For how long a checkpoint, and emptying the log, wait for readers: SQLite lets nobody write meanwhile."""
@@ -54,7 +57,7 @@ def checkpoint(conn: Connection) -> None:
         with conn.try_checkpoint() as nobody_else:
             if nobody_else or conn.log_pages >= FAR_TOO_LONG_PAGES:
                 _begin_anew(conn)
-    except (apsw.BusyError, apsw.LockedError, apsw.FullError, apsw.IOError, OSError):
+    except CANNOT:
         return
 
 
@@ -130,19 +133,25 @@ def beside(conn: Connection, other: Connection) -> Iterator[None]:
     """
     Within the block, let a thread make the checkpoints that the connection's commits call for, through `other`.
 
-    For long work, which then need not wait for the disk. The other connection is nobody else's until the end.
+    For long work, which then need not wait for the disk; all others leave them to it, so that they can be few. The
+    other connection is nobody else's until the end.
     """
     wanted, ended = threading.Event(), threading.Event()
 
     def work() -> None:
         while not ended.is_set():
-            wanted.wait()
-            checkpoint(other)
+            try:
+                with other.try_checkpoint() as nobody_else:
+                    wanted.wait()
+                    if nobody_else:
+                        _begin_anew(other)
+            except CANNOT:
+                wanted.wait()
             wanted.clear()  # what was wanted meanwhile is done; if the log is long still, the next commit wants more
 
     thread = threading.Thread(target=work, name="checkpoints", daemon=True)
     thread.start()
-    conn.make_checkpoint, conn.longest_log = lambda _: wanted.set(), SOON_PAGES
+    conn.make_checkpoint, conn.longest_log = lambda _: wanted.set(), SELDOM_PAGES
     try:
         yield
     finally:

@@ -200,10 +200,26 @@ def test_where_somebody_else_has_made_one_nobody_waits_for_a_turn(path):
 def test_long_work_leaves_the_checkpoints_to_a_thread(path):
     with tracker.open_db(path) as conn, tracker.open_db(path) as other:
         with checkpoints.beside(conn, other):
-            fill(conn, 17)
-            wait_until(lambda: path.stat().st_size > 15 * MIB)
+            fill(conn, 40)
+            wait_until(lambda: path.stat().st_size > 30 * MIB)
         assert conn.make_checkpoint is checkpoint
         assert "checkpoints" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_while_long_work_makes_the_checkpoints_nobody_else_does(path):
+    with tracker.open_db(path) as conn, tracker.open_db(path) as other, tracker.open_db(path) as stranger:
+        with checkpoints.beside(conn, other):
+            wait_until(lambda: not could_checkpoint(stranger))
+            fill(stranger, 18)
+            assert stranger.log_pages > CHECKPOINT_PAGES
+            fill(conn, 20)  # it is longer now than long work, too, lets it become
+            wait_until(lambda: path.stat().st_size > 30 * MIB)
+        assert could_checkpoint(stranger)
+
+
+def could_checkpoint(conn):
+    with conn.try_checkpoint() as nobody_else:
+        return nobody_else
 
 
 def test_a_reader_that_takes_its_time_holds_up_the_emptying_and_no_writer(conn, db_path):
