@@ -10,6 +10,7 @@ from pipeline.lifecycle import CLAIM
 from tracker.clock import now_ms
 from tracker.connection import join, write
 from tracker.events import Event, append_events
+from tracker.places import AtPlaces
 from tracker.probes import take_probe
 
 if TYPE_CHECKING:
@@ -65,13 +66,11 @@ SELECT s.item_id, s.stage, asked.value ->> 2 AS attempt, s.job_id, i.key, i.data
                     WHERE p.scope = 'stage' AND p.job_id = s.job_id AND p.stage = s.stage AND p.host = '')
 """
 
-CLAIM_STAGES = """
+CLAIM_STAGES = AtPlaces("""
 UPDATE item_stages
    SET status = :target, attempt = attempt + 1, leased_until = :leased_until, worker = :worker, started_at = :now,
        queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL, cancelled_by = NULL
-  FROM json_each(:places) place
- WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
-"""
+""")
 
 
 def claim(
@@ -109,17 +108,13 @@ def claim_together(
     now = now_ms() if started_at is None else started_at
     with join(conn):
         rows = _list_claimable(conn, attempts, latest=now + EARLY_MS, ahead=ahead)
-        if rows:
-            conn.execute(
-                CLAIM_STAGES,
-                {
-                    "places": json.dumps([(item_id, stage) for item_id, stage, *_ in rows]),
-                    "target": CLAIM.target,
-                    "worker": worker,
-                    "now": now,
-                    "leased_until": now + int(lease_seconds * 1000),
-                },
-            )
+        claimed = {
+            "target": CLAIM.target,
+            "worker": worker,
+            "now": now,
+            "leased_until": now + int(lease_seconds * 1000),
+        }
+        CLAIM_STAGES.run(conn, [(item_id, stage) for item_id, stage, *_ in rows], claimed)
         if len(rows) < len(attempts) and not ahead:
             _give_up_messages(conn, attempts, {(row[0], row[1]) for row in rows}, latest=now + EARLY_MS)
         append_events(

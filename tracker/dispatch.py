@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tracker.clock import AHEAD_MS, now_ms
 from tracker.moves import RESEND_AFTER_MS
+from tracker.places import AtPlaces, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -226,13 +227,11 @@ SELECT s.item_id, s.job_id, s.stage, s.attempt + 1, i.key, s.crashes
  WHERE s.status = 'pending' AND s.needs_left = 0 AND s.queued_at IS NULL AND s.retry_at IS NULL
 """
 
-STAMP_STAGES = """
+STAMP_STAGES = AtPlaces("""
 UPDATE item_stages
    SET queued_at = :queued_at, resend_at = :now + min(:resend_after << min(sends, 6), :resend_at_most),
        sends = sends + 1
-  FROM json_each(:places) place
- WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
-"""
+""")
 
 
 def stamp(
@@ -251,13 +250,13 @@ def stamp(
         Message(item_id, job_id, stage, attempt, key, crashes=crashes)
         for item_id, job_id, stage, attempt, key, crashes in conn.execute(LIST_SENDABLE, {"places": places})
     ]
-    alike: dict[int, list[tuple[int, str]]] = {}
+    alike: dict[int, list[Place]] = {}
     for one in messages:
         place = one.item_id, one.stage
         alike.setdefault(own.get(place, now), []).append(place)
     stamped = {"now": now, "resend_after": RESEND_AFTER_MS, "resend_at_most": RESEND_AT_MOST_MS}
     for queued_at, some in alike.items():
-        conn.execute(STAMP_STAGES, stamped | {"queued_at": queued_at, "places": json.dumps(some)})
+        STAMP_STAGES.run(conn, some, stamped | {"queued_at": queued_at})
     return messages
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.lifecycle import SKIP, Status
 from tracker.events import append_event
+from tracker.places import AtPlaces
 from tracker.plan import SWITCHED_OFF
 
 if TYPE_CHECKING:
@@ -35,16 +36,17 @@ class Attempt:
 
 LIST_FOLLOWERS = "SELECT stage FROM stage_needs WHERE job_id = :job_id AND need = :stage"
 
-ADVANCE_NEEDS = """
+RECOUNT_STAGES = AtPlaces(
+    """
 UPDATE item_stages
    SET needs_left = (SELECT count(*)
                        FROM stage_needs n
                        JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
                       WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
                         AND needed.status NOT IN ('done', 'skipped'))
-  FROM json_each(:places) place
- WHERE item_id = place.value ->> 0 AND item_stages.stage = place.value ->> 1 AND status = 'pending'
-"""
+""",
+    only=" AND status = 'pending'",
+)
 
 
 def advance_needs(conn: Connection, places: Sequence[tuple[int, str, str]]) -> None:
@@ -56,8 +58,7 @@ def advance_needs(conn: Connection, places: Sequence[tuple[int, str, str]]) -> N
     needing = [
         (item_id, follower) for item_id, stage, job_id in places for follower in followers[stage, job_id]
     ]
-    if needing:
-        conn.execute(ADVANCE_NEEDS, {"places": json.dumps(needing)})
+    RECOUNT_STAGES.run(conn, needing)
 
 
 RECOUNT_NEEDS = """
@@ -82,16 +83,6 @@ def recount_needs(conn: Connection, item_ids: Iterable[int]) -> None:
     conn.execute(RECOUNT_NEEDS, {"item_ids": json.dumps(sorted(set(item_ids)))})
 
 
-RECOUNT_STAGE = """
-UPDATE item_stages
-   SET needs_left = (SELECT count(*)
-                       FROM stage_needs n
-                       JOIN item_stages needed ON needed.item_id = item_stages.item_id AND needed.stage = n.need
-                      WHERE n.job_id = item_stages.job_id AND n.stage = item_stages.stage
-                        AND needed.status NOT IN ('done', 'skipped'))
- WHERE item_id = :item_id AND stage = :stage
-"""
-
 SKIP_SWITCHED_OFF = """
 UPDATE item_stages
    SET status = 'skipped', ended_at = :now, reason = :switched_off, retry_at = NULL
@@ -112,7 +103,7 @@ def rejoin_plan(conn: Connection, attempt: Attempt, by: str | None) -> Status:
     }
     conn.execute(SKIP_SWITCHED_OFF, asked)
     if conn.changes() == 0:
-        conn.execute(RECOUNT_STAGE, asked)
+        RECOUNT_STAGES.run(conn, [(attempt.item_id, attempt.stage)])
         return Status.PENDING
     detail = {"reason": SWITCHED_OFF}
     append_event(conn, attempt.job_id, SKIP.name, attempt.item_id, attempt.stage, attempt.number, by, detail)

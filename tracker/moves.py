@@ -20,6 +20,7 @@ from tracker.connection import Connection, join
 from tracker.cutoff import follow_rerun, read_before, release_waiting
 from tracker.endings import Ending, make_storable
 from tracker.followers import Attempt, advance_needs, rejoin_plan, skip_rest
+from tracker.places import AtPlaces, Place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,14 +55,12 @@ SELECT s.item_id, s.stage, s.attempt, s.job_id, s.started_at, s.status, s.cancel
  CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
 """
 
-SETTLE_STAGES = """
+SETTLE_STAGES = AtPlaces("""
 UPDATE item_stages
    SET status = :target, reason = :reason, leased_until = NULL, ended_at = :ended_at,
        retries = retries + :retried, crashes = crashes + :crashed, retry_at = :retry_at,
        queued_at = NULL, resend_at = NULL, sends = 0
-  FROM json_each(:places) place
- WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
-"""
+""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,25 +164,22 @@ def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
 
 def _move(conn: Connection, moved: Sequence[tuple[Ending, Moved]]) -> None:
     """Move stages, those that end alike by one statement: by what their handlers said, and how they ended."""
-    alike: dict[tuple[Any, ...], list[tuple[int, str]]] = {}
+    alike: dict[tuple[Any, ...], list[Place]] = {}
     for said, one in moved:
         attempt, ending = one.attempt, one.ending
         ended_at = attempt.now if ending.move.target in ENDED else None
         how = ending.move.target, ending.reason, ending.retry_at, ended_at, said.uses_retry, said.is_crash
         alike.setdefault(how, []).append((attempt.item_id, attempt.stage))
     for (target, reason, retry_at, ended_at, retried, crashed), places in alike.items():
-        conn.execute(
-            SETTLE_STAGES,
-            {
-                "places": json.dumps(places),
-                "target": target,
-                "reason": None if reason is None else make_storable(reason),
-                "retry_at": retry_at,
-                "ended_at": ended_at,
-                "retried": retried,
-                "crashed": crashed,
-            },
-        )
+        ended = {
+            "target": target,
+            "reason": None if reason is None else make_storable(reason),
+            "retry_at": retry_at,
+            "ended_at": ended_at,
+            "retried": retried,
+            "crashed": crashed,
+        }
+        SETTLE_STAGES.run(conn, places, ended)
 
 
 def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:
