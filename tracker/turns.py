@@ -28,8 +28,8 @@ LONG_SECONDS = 0.004
 LETS_GO_SECONDS = 0.0001
 """How long one stays away to let others go first: where a processor is free, another is woken within that time."""
 
-LETS_GO_SHARE = 0.1
-"""After a long turn it stays away until another has it, for this share of that time at most."""
+LETS_GO_AT_MOST_SECONDS, LETS_GO_SHARE = 0.002, 0.1
+"""It stays away until another has it, so long at most or for this share of its last turn: who waits may be stopped."""
 
 
 class Turns:
@@ -95,7 +95,7 @@ class Turns:
         self._goes_on_until = now + GOES_ON_SECONDS if now - begun < LONG_SECONDS else now
 
     def _let_go_first(self, lock: int) -> None:
-        until = time.monotonic() + LETS_GO_SHARE * self._had_seconds
+        until = time.monotonic() + max(LETS_GO_AT_MOST_SECONDS, LETS_GO_SHARE * self._had_seconds)
         while True:
             time.sleep(LETS_GO_SECONDS)
             if not _try(lock, fcntl.LOCK_EX):
