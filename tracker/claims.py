@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from pipeline.lifecycle import CLAIM
+from pipeline.lifecycle import CLAIM, Status
 from tracker.clock import now_ms
 from tracker.connection import join, write
 from tracker.events import Event, append_events
@@ -54,7 +54,7 @@ SELECT s.item_id, s.stage, asked.value ->> 2 AS attempt, s.job_id, i.key, i.data
   FROM json_each(:asked) asked
  CROSS JOIN item_stages s ON s.item_id = asked.value ->> 0 AND s.stage = asked.value ->> 1
  CROSS JOIN work_items i ON i.item_id = s.item_id
- WHERE s.status = 'pending' AND s.attempt = (asked.value ->> 2) - 1 AND s.needs_left = 0
+ WHERE s.status = :source AND s.attempt = (asked.value ->> 2) - 1 AND s.needs_left = 0
    AND (s.retry_at IS NULL OR s.retry_at <= :latest)
    AND (s.crashes = 0 OR NOT :ahead)
    AND NOT EXISTS (SELECT 1 FROM pauses p
@@ -131,11 +131,12 @@ def claim_together(
 
 
 def _list_claimable(conn: Connection, attempts: Sequence[Attempt], *, latest: int, ahead: bool) -> list[Row]:
+    """List what can be claimed, in the turn in which it then is; those that are probes use one up."""
     if not attempts:
         return []
-    # Nobody else writes between this look and the claims.
     asked = {
         "asked": json.dumps(list(dict.fromkeys(attempts))),
+        "source": Status.PENDING,
         "latest": latest,
         "ahead": ahead,
     }

@@ -23,7 +23,7 @@ from tracker.followers import Attempt, advance_needs, rejoin_plan, skip_rest
 from tracker.places import AtPlaces, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from tracker.rows import Row
 
@@ -139,7 +139,7 @@ def _settle_some(conn: Connection, ended: Mapping[int, Ended], by: str | None) -
         for number, one in ended.items()
         if (row := found.get((one.item_id, one.stage))) is not None and _owns(one, row)
     }
-    _move(conn, [(ended[number].ending, one) for number, one in moved.items()])
+    _move(conn, moved.values())
     record(conn, list(moved.values()), by)
     statuses = {number: _follow_up(conn, one, by) for number, one in moved.items()}
     advance_needs(conn, [one.attempt.place for number, one in moved.items() if statuses[number] in SATISFIED])
@@ -148,8 +148,7 @@ def _settle_some(conn: Connection, ended: Mapping[int, Ended], by: str | None) -
 
 def _owns(ended: Ended, row: Row) -> bool:
     """Tell whether an attempt owns its stage, as it is found."""
-    _, _, attempt, _, _, status, _, _ = row
-    return status == ended.ending.source and ended.attempt in (None, attempt)
+    return row["status"] == ended.ending.source and ended.attempt in (None, row["attempt"])
 
 
 def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
@@ -162,13 +161,13 @@ def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
     return Moved(attempted, ending, ended.took_ms, ended.hand_over, before)
 
 
-def _move(conn: Connection, moved: Sequence[tuple[Ending, Moved]]) -> None:
-    """Move stages, those that end alike by one statement: by what their handlers said, and how they ended."""
+def _move(conn: Connection, moved: Iterable[Moved]) -> None:
+    """Move stages, those that end alike by one statement."""
     alike: dict[tuple[Any, ...], list[Place]] = {}
-    for said, one in moved:
+    for one in moved:
         attempt, ending = one.attempt, one.ending
         ended_at = attempt.now if ending.move.target in ENDED else None
-        how = ending.move.target, ending.reason, ending.retry_at, ended_at, said.uses_retry, said.is_crash
+        how = ending.move.target, ending.reason, ending.retry_at, ended_at, ending.uses_retry, ending.is_crash
         alike.setdefault(how, []).append((attempt.item_id, attempt.stage))
     for (target, reason, retry_at, ended_at, retried, crashed), places in alike.items():
         ended = {

@@ -32,13 +32,13 @@ class Breakage:
 BREAKAGES = {
     Fault.ATTEMPT_NOT_CHECKED: Breakage(
         "tracker/moves.py",
-        "return status == ended.ending.source and ended.attempt in (None, attempt)",
-        "return status == ended.ending.source",
+        'return row["status"] == ended.ending.source and ended.attempt in (None, row["attempt"])',
+        'return row["status"] == ended.ending.source',
         "its result is refused",
     ),
     Fault.CLAIM_NOT_COMPARED: Breakage(
         "tracker/claims.py",
-        "s.status = 'pending' AND s.attempt = (asked.value ->> 2) - 1 AND s.needs_left = 0",
+        "s.status = :source AND s.attempt = (asked.value ->> 2) - 1 AND s.needs_left = 0",
         "s.needs_left = 0",
         "claim of attempt 1 found it in_progress",
     ),
