@@ -48,8 +48,14 @@ log = structlog.get_logger(__name__)
 
 
 def dispatch_job(runtime: Runtime, job: JobSpec) -> int:
-    """Fill every runway of a job; how many messages were sent. Commits, then publishes."""
+    """
+    Fill every runway of a job; how many messages were sent. Commits, then publishes.
+
+    Does nothing in a process that has nobody to publish to: workers take up what is ready.
+    """
     sent = 0
+    if not runtime.has_publisher:
+        return sent
     for queue in sorted({stage.queue for stage in job.stages}):
         conn = runtime.tracker
         if not has_work(runtime, conn, job, queue):

@@ -103,6 +103,11 @@ class Runtime:
         self._keeper: tuple[int, LeaseKeeper] | None = None
 
     @property
+    def has_publisher(self) -> bool:
+        """Tell whether there is somebody to carry messages to workers."""
+        return self._publisher is not None
+
+    @property
     def publisher(self) -> Publisher:
         """Whoever carries messages to workers. Raises `BrokerUnavailableError` in a process that has none."""
         if self._publisher is None:

@@ -9,6 +9,7 @@ import tracker
 from runner.context import RunContext
 from runner.dispatch import dispatch_job
 from runner.pace import LONGEST, SHORTEST, Pace
+from runner.runtime import Runtime
 from tracker.backlog import read_backlog
 from tracker.moves import RESEND_AFTER_MS
 
@@ -216,6 +217,15 @@ def test_nothing_is_sent_of_a_job_without_work(shop):
     before = shop.conn.execute("PRAGMA data_version").fetchone()[0], shop.conn.total_changes()
     assert dispatch_job(shop.runtime, shop.spec()) == 0
     assert (shop.conn.execute("PRAGMA data_version").fetchone()[0], shop.conn.total_changes()) == before
+
+
+def test_a_process_that_has_nobody_to_publish_to_writes_nothing(shop):
+    shop.add("a")
+    alone = Runtime(shop.runtime.settings, publisher=None)
+    before = alone.tracker.total_changes()
+    assert dispatch_job(alone, shop.spec()) == 0
+    assert alone.tracker.total_changes() == before
+    assert shop.dispatch() == 1
 
 
 def test_only_what_was_lost_makes_the_next_message_be_waited_for_longer(open_workshop):
