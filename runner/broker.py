@@ -26,6 +26,7 @@ import structlog
 
 from net.shown import show_url
 from pipeline.errors import BrokerUnavailableError
+from runner.alive import is_alive
 from runner.deathbed import die_with_parent
 
 if TYPE_CHECKING:
@@ -66,11 +67,10 @@ def find_embedded(settings: Settings) -> str | None:
     """Find the URL of the embedded broker that runs beside this data directory, or None."""
     try:
         note = json.loads(_note_path(settings).read_text())
-        url = str(note["url"])
-        os.kill(note["pid"], 0)
-    except (OSError, ValueError, KeyError, TypeError, OverflowError):
+        url, pid = str(note["url"]), note["pid"]
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return url if is_reachable(url) else None
+    return url if is_alive(pid) and is_reachable(url) else None
 
 
 def is_reachable(url: str) -> bool:
@@ -176,21 +176,11 @@ def _forget_killed(settings: Settings) -> None:
     except (OSError, ValueError, KeyError, TypeError):
         note.unlink(missing_ok=True)
         return
-    if _has_listener(directory / SOCKET) or _is_alive(noted.get("command")):
+    if _has_listener(directory / SOCKET) or is_alive(noted.get("command")):
         return  # one that does not answer just now is somebody's all the same, and one that has ended is started again
     if directory.name.startswith(PREFIX):
         shutil.rmtree(directory, ignore_errors=True)
     note.unlink(missing_ok=True)
-
-
-def _is_alive(pid: Any) -> bool:
-    try:
-        os.kill(pid, 0)
-    except PermissionError:
-        return True  # somebody else's
-    except (OSError, OverflowError, TypeError):
-        return False
-    return True
 
 
 def _has_listener(path: Path) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import structlog
 
 from pipeline.errors import NotFoundError, StaleLeaseError
+from runner.alive import is_alive
 from runner.breaker import note_ending
 from runner.judge import describe_timeout, judge_failure
 from runner.runtime import HOST, name_process
@@ -68,13 +68,7 @@ def _lives(worker: str) -> bool:
     host, _, pid = worker.rpartition(":")
     if not pid.isdigit() or worker == name_process():
         return False
-    if host != HOST:
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except OSError:
-        return False
-    return True
+    return host != HOST or is_alive(int(pid))
 
 
 def release_crashed(
