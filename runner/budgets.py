@@ -180,15 +180,26 @@ class Purse:
 
 def open_purse(runtime: Runtime, conn: Connection, job: JobSpec) -> Purse | None:
     """Read what a job may spend now, in the caller's transaction; None when no budget bounds it."""
-    everything = runtime.jobs.budget
-    if job.budget is None and everything is None:
+    if not has_budget(runtime, job):
         return None
-    named = [
-        (name, spec) for name, spec in ((job.name, job.budget), (EVERYTHING, everything)) if spec is not None
+    everything = runtime.jobs.budget
+    per_item = [
+        spec.usd_per_item
+        for spec in (job.budget, everything)
+        if spec is not None and spec.usd_per_item is not None
     ]
-    limits = [limit for name, spec in named for limit in _read_limits(conn, name, spec)]
-    per_item = [spec.usd_per_item for _, spec in named if spec.usd_per_item is not None]
+    limits = _read_all_limits(conn, job, everything)
     return Purse(conn, job, read_stage_costs(conn, job.name), limits, min(per_item, default=None))
+
+
+def read_left(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> float:
+    """Read how many US dollars a job may still set aside, of its budget and that for everything; else infinity."""
+    return min((limit.left_usd for limit in _read_all_limits(conn, job, everything)), default=float("inf"))
+
+
+def _read_all_limits(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> list[Limit]:
+    named = ((job.name, job.budget), (EVERYTHING, everything))
+    return [limit for name, spec in named if spec is not None for limit in _read_limits(conn, name, spec)]
 
 
 def _read_limits(conn: Connection, job_id: str, spec: BudgetSpec) -> list[Limit]:

@@ -97,6 +97,8 @@ CAUSES = (
           sending.find_rate, moves=True),
     Cause("first_attempts", "{out} of {stage} are out, and it is not known yet what one costs",
           "wait for the first to end: there is a budget to keep", sending.find_first_attempts, moves=True),
+    Cause("budget_set_aside", "what the budget leaves is set aside for those that are out: {stage} costs about {usd}",
+          "nothing: what these do not spend is given back", sending.find_set_aside, moves=True),
     Cause("backfill", "was asked for again: fresh items go first, the oldest found {oldest}, and leave it {share}",
           "wait, or raise `backfill_share` of {job} in jobs.yaml", sending.find_lane, moves=True),
     Cause("runway_full", "{queued} of {job} are sent before it: it follows when they are claimed",

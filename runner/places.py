@@ -15,6 +15,7 @@ from tracker.workers import SILENT_MS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.budget import BudgetSpec
     from pipeline.jobspec import JobSpec, StageSpec
     from tracker.facts import Facts, Held, ItemStage, Paused, StageCounts
 
@@ -46,13 +47,20 @@ class JobOnFile:
     """
     What jobs.yaml says of a job. `unknown`: it is not in order, and running processes keep the last good one.
 
+    `everything` is the budget for all jobs, and `left_usd` what the job may still set aside of that and of its own.
     `find_lacks` says what this machine lacks for the job, if anything; it may have to import plugins for that.
     """
 
     state: OnFile
     spec: JobSpec | None = None
-    has_budget: bool = False
+    everything: BudgetSpec | None = None
     find_lacks: Callable[[], str] = _lacks_nothing
+    left_usd: float = float("inf")
+
+    @property
+    def has_budget(self) -> bool:
+        """Tell whether anything bounds what the job spends."""
+        return self.everything is not None or (self.spec is not None and self.spec.budget is not None)
 
 
 @dataclass(frozen=True, slots=True)

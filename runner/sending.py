@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pipeline.money import format_usd
 from pipeline.schedule import SWEEP_SECONDS
-from runner.budgets import bound_loads
+from runner.budgets import ROUNDING, bound_loads
 from runner.places import State
 from runner.saying import say_distance, say_span, say_until, shorten
 from tracker.clock import to_datetime, to_ms
@@ -88,6 +89,14 @@ def find_first_attempts(place: Place) -> Words | None:
     if most is None or _count_out(place) < most:
         return None
     return {"out": counts.queued + counts.running}
+
+
+def find_set_aside(place: Place) -> Words | None:
+    """Find that what its budget leaves is set aside for others, which may give some of it back."""
+    expected = place.counts.expected_usd if place.counts else None
+    if place.state is not State.READY or not expected or place.file.left_usd + ROUNDING >= expected:
+        return None
+    return {"stage": place.stage, "usd": format_usd(expected)}
 
 
 def find_lane(place: Place) -> Words | None:

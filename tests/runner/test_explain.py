@@ -318,6 +318,21 @@ def test_a_budget_that_is_reached_says_what_waits_and_when_it_resumes(house):
     assert not why_job(shop).moves
 
 
+def test_what_others_may_spend_is_set_aside_for_them(house):
+    shop = house(papers=job(step("model"), budget={"usd_per_day": 1}))
+    shop.acts["model"] = pay(0.3)
+    shop.run("0")
+    shop.add("a", "b", "c")
+    assert shop.dispatch() == 2
+    told = why(shop, "c")
+    assert told.cause == "budget_set_aside"
+    assert told.words == "what the budget leaves is set aside for those that are out: model costs about $0.3000"
+    shop.acts["model"] = pay(0.1)
+    shop.work()
+    assert shop.sent[-1] == ("c", "model")
+    assert why(shop, "c").cause == "done"
+
+
 def test_an_item_that_would_spend_more_than_one_may(house):
     shop = house(papers=job(step("fetch"), step("model"), step("again"), budget={"usd_per_item": 1}))
     shop.acts["model"] = shop.acts["again"] = pay(0.4)
