@@ -326,7 +326,9 @@ def test_what_others_may_spend_is_set_aside_for_them(house):
     assert shop.dispatch() == 2
     told = why(shop, "c")
     assert told.cause == "budget_set_aside"
-    assert told.words == "what the budget leaves is set aside for those that are out: model costs about $0.3000"
+    assert (
+        told.words == "what the budget leaves is set aside for those that are out: model costs about $0.3000"
+    )
     shop.acts["model"] = pay(0.1)
     shop.work()
     assert shop.sent[-1] == ("c", "model")
