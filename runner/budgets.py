@@ -53,6 +53,11 @@ def bound_loads(stage: StageSpec, cost: StageCost | None, finished: int) -> int 
 ROUNDING = 1e-9
 
 
+def can_pay(left_usd: float, expected_usd: float) -> bool:
+    """Tell whether what is left of a budget is enough for one attempt that is expected to cost so much."""
+    return left_usd + ROUNDING >= expected_usd
+
+
 def has_budget(runtime: Runtime, job: JobSpec) -> bool:
     """Tell whether anything bounds what a job spends."""
     return job.budget is not None or runtime.jobs.budget is not None
@@ -92,7 +97,7 @@ class Purse:
     _refused: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.left_usd = min((limit.left_usd for limit in self.limits), default=float("inf"))
+        self.left_usd = _find_least_left(self.limits)
 
     def price(self, stage: str) -> float:
         """Tell what an attempt of a stage is expected to cost, in US dollars; 0 while that is not known."""
@@ -130,7 +135,7 @@ class Purse:
     def is_dry(self, stage: StageSpec) -> bool:
         """Tell whether not one attempt of a stage can be paid for."""
         price = self.price(stage.name)
-        return bool(price) and self._count_affordable(price) == 0
+        return bool(price) and not can_pay(self.left_usd, price)
 
     def mark_over_budget(self, stage: str, found: Sequence[Candidate]) -> bool:
         """
@@ -194,7 +199,11 @@ def open_purse(runtime: Runtime, conn: Connection, job: JobSpec) -> Purse | None
 
 def read_left(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> float:
     """Read how many US dollars a job may still set aside, of its budget and that for everything; else infinity."""
-    return min((limit.left_usd for limit in _read_all_limits(conn, job, everything)), default=float("inf"))
+    return _find_least_left(_read_all_limits(conn, job, everything))
+
+
+def _find_least_left(limits: Sequence[Limit]) -> float:
+    return min((limit.left_usd for limit in limits), default=float("inf"))
 
 
 def _read_all_limits(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> list[Limit]:

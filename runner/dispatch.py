@@ -53,9 +53,9 @@ def dispatch_job(runtime: Runtime, job: JobSpec) -> int:
 
     Does nothing in a process that has nobody to publish to: workers take up what is ready.
     """
-    sent = 0
     if not runtime.has_publisher:
-        return sent
+        return 0
+    sent = 0
     for queue in sorted({stage.queue for stage in job.stages}):
         conn = runtime.tracker
         if not has_work(runtime, conn, job, queue):
