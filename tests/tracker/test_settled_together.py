@@ -11,7 +11,7 @@ import time_machine
 
 import tracker
 from pipeline.errors import StaleLeaseError
-from tracker import claims, moves
+from tracker import claims, dispatch, moves
 from tracker.clock import to_ms
 from tracker.endings import Ending, Failure
 from tracker.plan import StagePlan, make_plan, open_items, remember_plan
@@ -162,3 +162,12 @@ def test_claims_come_in_the_order_in_which_they_were_asked_for_without_what_cann
         worker="w",
     )
     assert [claim.item_id for claim in taken] == [*wanted[:3], wanted[4]]
+
+
+def test_what_is_asked_for_twice_is_sent_and_claimed_once(conn, add_opened):
+    (item_id,) = add_opened("a")
+    with tracker.write(conn):
+        (found,) = dispatch.list_ready(conn, "papers", "fetch", 10)
+        assert len(dispatch.stamp(conn, [found, found])) == 1
+    taken = claims.claim_together(conn, [(item_id, "fetch", 1), (item_id, "fetch", 1)], worker="w")
+    assert [(one.item_id, one.stage, one.attempt) for one in taken] == [(item_id, "fetch", 1)]
