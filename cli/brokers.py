@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.settings import Settings
+    from runner.broker import EmbeddedBroker
     from runner.context import RunContext
 
 LOOK_SECONDS, GONE_SECONDS = 5.0, 30.0
@@ -100,17 +101,35 @@ class UsedBroker:
     see_to: Callable[[], None]
 
 
-def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> UsedBroker:
+def start_broker(stack: ExitStack, settings: Settings, *, alone: bool, announce: bool) -> EmbeddedBroker:
+    """
+    Have a broker of our own until the stack ends.
+
+    It is empty: where nobody else works for the tracker, what was sent before went with the broker of then, and is
+    taken back. What had its time with that one would else come a minute late, as lost.
+    """
+    from runner.broker import embedded_broker
+    from tracker.connection import open_db
+    from tracker.messages import take_back_all_messages
+
+    broker = stack.enter_context(embedded_broker(settings, announce=announce))
+    if alone:
+        with open_db(settings.db_path) as conn:
+            take_back_all_messages(conn)
+    return broker
+
+
+def use_broker(stack: ExitStack, settings: Settings, run: RunContext, *, alone: bool) -> UsedBroker:
     """
     Choose the broker of a run, and set it in the environment, for this process and those it starts.
 
-    It is `shared` if workers that are not ours answer on it. A run that keeps to a part of its job, or works on a copy
+    It is `shared` if workers that are not ours answer on it. `alone` says that the data folder had no workers. A run that keeps to a part of its job, or works on a copy
     of the tracker, has a broker to itself: the workers of others would not.
 
     Raises `BrokerUnavailableError` when the one that is configured does not answer. A run that only discovers sends
     nothing, and needs none.
     """
-    from runner.broker import embedded_broker, find_embedded
+    from runner.broker import find_embedded
 
     configured = settings.broker_url.get_secret_value() if settings.broker_url else None
     url = None if run.is_scoped or run.is_test else configured or find_embedded(settings)
@@ -118,7 +137,7 @@ def use_broker(stack: ExitStack, settings: Settings, run: RunContext) -> UsedBro
         _require_answer(configured)
     answered = url is not None and has_workers(url)
     if url is None or not (configured or answered):
-        own = stack.enter_context(embedded_broker(settings, announce=False))
+        own = start_broker(stack, settings, alone=alone, announce=False)
         used = UsedBroker(own.url, shared=False, see_to=own.see_to)
     else:
         used = UsedBroker(

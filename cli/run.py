@@ -105,7 +105,7 @@ def passing_over(
         if run.is_test:
             settings = stack.enter_context(on_a_copy(settings))
         alone = stack.enter_context(having_workers(settings.data))
-        broker = use_broker(stack, settings, run)
+        broker = use_broker(stack, settings, run, alone=alone)
         from tasks.app import get_runtime  # only now: the app reads the broker from the environment
 
         configure_logs(getattr(logging, loglevel.upper()))

@@ -55,11 +55,11 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         stack.enter_context(only_up(settings.data))
         if port and _can_show():
             require_port(port)
-        stack.enter_context(having_workers(settings.data))
+        alone = stack.enter_context(having_workers(settings.data))
         with open_db(settings.db_path):
             pass  # made and migrated once, and refused here if it cannot be used
         stop_on_signals()
-        see_to_broker = _enter_broker(stack, settings)
+        see_to_broker = _enter_broker(stack, settings, alone=alone)
         count = concurrency or count_processors()
         write_line(
             f"{_say_state(settings)}: {say_count(len(jobs.enabled_jobs), 'job')}, "
@@ -71,13 +71,13 @@ def up_command(concurrency: int | None, port: int, loglevel: str) -> None:
         _run_until_interrupted(count, loglevel, port, see_to_broker)
 
 
-def _enter_broker(stack: ExitStack, settings: Settings) -> Callable[[], None]:
+def _enter_broker(stack: ExitStack, settings: Settings, *, alone: bool) -> Callable[[], None]:
     """Have a broker; how to see to it."""
-    from runner.broker import embedded_broker
+    from cli.brokers import start_broker
 
     if settings.broker_url is not None:
         return lambda: None
-    broker = stack.enter_context(embedded_broker(settings))
+    broker = start_broker(stack, settings, alone=alone, announce=True)
     os.environ["CELERIAC_BROKER_URL"] = broker.url  # for the processes that are started
     return broker.see_to
 

@@ -108,3 +108,21 @@ def take_back_vanished_messages(conn: Connection) -> int:
     with write(conn):
         conn.execute(TAKE_BACK_VANISHED, asked)
         return conn.changes()
+
+
+TAKE_BACK_SENT = """
+UPDATE item_stages INDEXED BY idx_item_stages_sent
+   SET queued_at = NULL, resend_at = NULL
+ WHERE status = 'pending' AND queued_at IS NOT NULL AND resend_at IS NOT NULL
+"""
+
+
+def take_back_all_messages(conn: Connection) -> int:
+    """
+    Take back every message, because the broker that had them is gone for good; how many. Commits, or joins.
+
+    What is ready is sent again; what waits for a time goes on waiting for it.
+    """
+    with write(conn):
+        conn.execute(TAKE_BACK_SENT)
+        return conn.changes()

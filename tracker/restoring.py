@@ -7,16 +7,11 @@ from typing import TYPE_CHECKING
 
 from tracker.connection import write
 from tracker.events import append_event
+from tracker.messages import take_back_all_messages
 from tracker.recovery import reset_in_progress_stages
 
 if TYPE_CHECKING:
     from tracker.connection import Connection
-
-TAKE_BACK_SENT = """
-UPDATE item_stages INDEXED BY idx_item_stages_sent
-   SET queued_at = NULL, resend_at = NULL
- WHERE status = 'pending' AND queued_at IS NOT NULL AND resend_at IS NOT NULL
-"""
 
 EXPIRE_DISCOVERIES = """
 UPDATE discovery_runs INDEXED BY idx_discovery_runs_leased
@@ -42,8 +37,7 @@ def take_back_all(conn: Connection, by: str, source: str) -> TakenBack:
     """
     with write(conn):
         claims = reset_in_progress_stages(conn)
-        conn.execute(TAKE_BACK_SENT)
-        messages = conn.changes()
+        messages = take_back_all_messages(conn)
         conn.execute(EXPIRE_DISCOVERIES)
         taken = TakenBack(claims, messages, conn.changes())
         detail = {"from": source, "claims": taken.claims, "messages": taken.messages}

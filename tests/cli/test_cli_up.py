@@ -11,6 +11,10 @@ from pathlib import Path
 import pytest
 
 from cli import exit_codes
+from tracker import mark_stage_in_progress
+from tracker.clock import now_ms
+from tracker.endings import Ending
+from tracker.moves import settle
 
 UP = ("up", "--concurrency", "2", "--port", "0")
 DELAY = "from tasks import discover; print(discover.delay('notes'))"
@@ -106,6 +110,17 @@ def test_jobs_that_lack_something_here_are_named(start, folder, eventually, is_r
     eventually(is_ready)
     process.send_signal(signal.SIGINT)
     assert process.wait(timeout=40) == exit_codes.OK
+
+
+def test_a_wait_that_went_with_the_broker_of_before_is_kept(start, conn, shell, eventually, folder):
+    data = json.dumps({"path": str(folder / "files" / "a.txt")})
+    assert shell("enqueue", "hand", "x", "--data", data).code == exit_codes.OK
+    item_id = conn.execute("SELECT item_id FROM work_items").fetchone()[0]
+    attempt = mark_stage_in_progress(conn, item_id, "read_file", ["read_file", "summarise_text"])
+    later = Ending.later("the source is busy", now_ms() + 2000)
+    assert settle(conn, item_id, "read_file", attempt, later).countdown_seconds > 1
+    start(*UP)
+    eventually(lambda: count_done(conn) == 1)  # within 20 s: a message that is lost is sent again after a minute
 
 
 def test_its_broker_may_be_killed_and_the_work_goes_on(up, conn, shell, eventually, folder):
