@@ -123,8 +123,9 @@ def use_broker(stack: ExitStack, settings: Settings, run: RunContext, *, alone: 
     """
     Choose the broker of a run, and set it in the environment, for this process and those it starts.
 
-    It is `shared` if workers that are not ours answer on it. `alone` says that the data folder had no workers. A run that keeps to a part of its job, or works on a copy
-    of the tracker, has a broker to itself: the workers of others would not.
+    It is `shared` if workers that are not ours answer on it. `alone` says that the data folder had no workers. A run
+    that keeps to a part of its job, or works on a copy of the tracker, has a broker to itself: the workers of others
+    would not.
 
     Raises `BrokerUnavailableError` when the one that is configured does not answer. A run that only discovers sends
     nothing, and needs none.

@@ -127,6 +127,24 @@ def test_nothing_is_written_over_what_the_house_lives_by(call, tracked, folder, 
 
 
 @pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        ("backup", "data/artifacts"),
+        ("backup", "data/artifacts/monday.db"),
+        ("backup", "linked/backups"),
+        ("export notes -o", "data/artifacts/notes.jsonl"),
+    ],
+)
+def test_nothing_is_written_among_the_artifacts(call, tracked, folder, command, name):
+    (folder / "data" / "artifacts").mkdir()
+    (folder / "linked").symlink_to(folder / "data" / "artifacts")
+    refused = call(*command.split(), name)
+    assert refused.code == exit_codes.UNUSABLE
+    assert "which Celeriac keeps by itself" in refused.err
+    assert list((folder / "data" / "artifacts").iterdir()) == []
+
+
+@pytest.mark.parametrize(
     "line", [["backup", ""], ["restore", ""], ["export", "notes", "-o", ""], ["check", ""]]
 )
 def test_a_path_with_an_empty_name_is_refused_and_nothing_is_written(call, tracked, folder, line):

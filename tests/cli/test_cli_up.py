@@ -120,7 +120,9 @@ def test_a_wait_that_went_with_the_broker_of_before_is_kept(start, conn, shell, 
     later = Ending.later("the source is busy", now_ms() + 2000)
     assert settle(conn, item_id, "read_file", attempt, later).countdown_seconds > 1
     start(*UP)
-    eventually(lambda: count_done(conn) == 1)  # within 20 s: a message that is lost is sent again after a minute
+    eventually(
+        lambda: count_done(conn) == 1
+    )  # within 20 s: a message that is lost is sent again after a minute
 
 
 def test_its_broker_may_be_killed_and_the_work_goes_on(up, conn, shell, eventually, folder):
