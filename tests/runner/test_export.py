@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -171,6 +172,39 @@ def test_a_file_that_could_not_be_ended_leaves_the_one_before_and_nothing_half(
         export(shop.conn, order(form, target), silent)
     assert target.read_text() == "before"
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".x.out")] == []
+
+
+@pytest.mark.parametrize("form", [Form.JSONL, Form.CSV, Form.RSS])
+def test_a_pipe_is_written_to_and_stays(shop, tmp_path, form):
+    pipe, read = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
+    reader.start()
+    assert export(shop.conn, order(form, pipe), silent).records == 3
+    reader.join(timeout=20)
+    assert "plain" in read[0]
+    assert [path.name for path in tmp_path.iterdir() if "pipe" in path.name] == ["pipe"]
+    assert pipe.is_fifo()
+
+
+@pytest.mark.parametrize("form", [Form.PARQUET, Form.SQLITE])
+def test_no_file_takes_the_place_of_a_pipe(shop, tmp_path, form):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ExportError, match="this format needs a file"):
+        export(shop.conn, order(form, tmp_path / "pipe"), silent)
+    assert (tmp_path / "pipe").is_fifo()
+
+
+@pytest.mark.parametrize("form", list(Form))
+def test_a_link_leads_to_the_new_file(shop, tmp_path, form):
+    (tmp_path / "there").mkdir()
+    real, link = tmp_path / "there" / "real", tmp_path / "link"
+    real.write_text("before")
+    link.symlink_to(real)
+    export(shop.conn, order(form, link), silent)
+    assert link.is_symlink()
+    assert b"before" not in real.read_bytes()
+    assert list((tmp_path / "there").iterdir()) == [real]
 
 
 def test_where_nothing_can_be_written_it_is_told(shop, tmp_path):
