@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from filled import STAGES, fill
 from hostile import TEXTS
 
 import tracker
+from tests.ports import find_free_port
 from tracker.connection import write
 from tracker.plan import make_plan, remember_plan
 from tracker.sources import SourceLook, record_looks
@@ -123,9 +123,7 @@ class Dashboard:
         shutil.copytree(filled, directory)
         self.db = directory / "tracker.db"
         self.jobs = directory / "jobs.yaml"
-        with closing(socket.socket()) as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = find_free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._log = (directory / "dashboard.log").open("wb")
         self.process = subprocess.Popen(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import redis
 from runner.broker import find_server
 from tests.chaos.clock import Clock, compile_library
 from tests.chaos.disk import Disk
+from tests.ports import find_free_port
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -269,9 +269,3 @@ class House:
             if service.process is not None:
                 service.process.wait()
         shutil.rmtree(self._sockets)
-
-
-def find_free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import tracker
 from cli.main import main
 from pipeline.settings import load_settings
 from tests.commands import ROOT, Ended, get_commands
+from tests.ports import find_free_port
 
 STAGES = ["read_file", "summarise_text"]
 JOBS = """
@@ -60,8 +60,7 @@ def no_broker(folder, monkeypatch):
 @pytest.fixture
 def closed_port():
     """Find a port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        return closed.getsockname()[1]
+    return find_free_port()
 
 
 @pytest.fixture(scope="session")

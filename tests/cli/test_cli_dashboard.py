@@ -9,13 +9,12 @@ import urllib.request
 import pytest
 
 from cli import exit_codes
+from tests.ports import find_free_port
 
 
 @pytest.fixture
 def port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
+    return find_free_port()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -106,9 +105,8 @@ def test_a_run_of_a_paused_job_says_so(shell, conn):
     assert "paused by me: lunch (celeriac unpause notes)" in ended.out
 
 
-def test_a_source_that_is_away_is_one_line_with_the_time_of_the_next_try(shell, conn, folder):
-    with socket.create_server(("127.0.0.1", 0)) as closed:
-        url = f"http://127.0.0.1:{closed.getsockname()[1]}"
+def test_a_source_that_is_away_is_one_line_with_the_time_of_the_next_try(shell, conn, folder, closed_port):
+    url = f"http://127.0.0.1:{closed_port}"
     with (folder / "jobs.yaml").open("a") as file:
         file.write(
             f"  away:\n    discovery: {{strategy: hacker_news, base_url: '{url}'}}\n    stages: [fetch]\n"

@@ -9,7 +9,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -23,6 +22,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.ports import find_free_port
 
 DOVECOT = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 START_SECONDS = 20
@@ -147,7 +148,7 @@ def run_mail_server():
         pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
     )  # it reads no mail as root
     try:
-        plain_port, tls_port = _find_port(), _find_port()
+        plain_port, tls_port = find_free_port(), find_free_port()
         _furnish(folder, owner, plain_port, tls_port)
         process = subprocess.Popen(
             [DOVECOT, "-F", "-c", folder / "dovecot.conf"],
@@ -174,12 +175,6 @@ def _become(owner):
     if os.getuid() != 0:
         return {}
     return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
-
-
-def _find_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
 
 
 def _furnish(folder, owner, plain_port, tls_port):

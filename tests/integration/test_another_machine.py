@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from elsewhere import FarHost, Relay, another_network
 import tracker
 from runner.access import make_token
 from tests.chaos.promises import AT_REST, list_broken
+from tests.ports import find_free_port
 from tracker.claims import LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -125,8 +125,7 @@ def far(home: House) -> Iterator[FarHost]:
 
 
 def start_dashboard(house: House, host_name: str) -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = find_free_port()
     command = [sys.executable, "-m", "cli.main", "dashboard", "--port", str(port), "--host-name", host_name]
     with (house.directory / "dashboard.log").open("wb") as log:
         house.processes.append(
