@@ -143,7 +143,7 @@ def beside(conn: Connection, other: Connection) -> Iterator[None]:
             try:
                 with other.try_checkpoint() as nobody_else:
                     wanted.wait()
-                    if nobody_else:
+                    if nobody_else or conn.log_pages >= FAR_TOO_LONG_PAGES:
                         _begin_anew(other)
             except CANNOT:
                 wanted.wait()

@@ -217,6 +217,24 @@ def test_while_long_work_makes_the_checkpoints_nobody_else_does(path):
         assert could_checkpoint(stranger)
 
 
+def test_long_work_makes_them_although_whoever_keeps_others_from_it_has_stopped(path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "SELDOM_PAGES", 500)
+    monkeypatch.setattr(checkpoints, "FAR_TOO_LONG_PAGES", CHECKPOINT_PAGES)
+    with (
+        tracker.open_db(path) as conn,
+        tracker.open_db(path) as other,
+        tracker.open_db(path) as stopped,
+        stopped.try_checkpoint() as is_first,
+        checkpoints.beside(conn, other),
+    ):
+        assert is_first
+        fill(conn, 6)
+        assert conn.log_pages < CHECKPOINT_PAGES
+        assert path.stat().st_size < 2 * MIB  # whoever is at it may only be slow
+        fill(conn, 20)
+        wait_until(lambda: path.stat().st_size > 20 * MIB)
+
+
 def is_left_to(conn, stranger):
     conn.make_checkpoint(conn)  # whoever looks has the lock for a moment itself: the thread is to try again
     return not could_checkpoint(stranger)
