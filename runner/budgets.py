@@ -24,7 +24,7 @@ from tracker.spending import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from pipeline.budget import BudgetSpec, Cap
     from pipeline.jobspec import JobSpec, StageSpec
@@ -97,7 +97,7 @@ class Purse:
     _refused: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        self.left_usd = _find_least_left(self.limits)
+        self.left_usd = find_least_left(self.limits)
 
     def price(self, stage: str) -> float:
         """Tell what an attempt of a stage is expected to cost, in US dollars; 0 while that is not known."""
@@ -193,25 +193,22 @@ def open_purse(runtime: Runtime, conn: Connection, job: JobSpec) -> Purse | None
         for spec in (job.budget, everything)
         if spec is not None and spec.usd_per_item is not None
     ]
-    limits = _read_all_limits(conn, job, everything)
+    limits = read_limits(conn, job, everything)
     return Purse(conn, job, read_stage_costs(conn, job.name), limits, min(per_item, default=None))
 
 
-def read_left(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> float:
-    """Read how many US dollars a job may still set aside, of its budget and that for everything; else infinity."""
-    return _find_least_left(_read_all_limits(conn, job, everything))
-
-
-def _find_least_left(limits: Sequence[Limit]) -> float:
+def find_least_left(limits: Iterable[Limit]) -> float:
+    """Find how many US dollars may still be set aside, by the limit that leaves least; infinity without any."""
     return min((limit.left_usd for limit in limits), default=float("inf"))
 
 
-def _read_all_limits(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> list[Limit]:
+def read_limits(conn: Connection, job: JobSpec, everything: BudgetSpec | None) -> list[Limit]:
+    """Read how a job stands to its own budget and to that for everything, if there are any."""
     named = ((job.name, job.budget), (EVERYTHING, everything))
-    return [limit for name, spec in named if spec is not None for limit in _read_limits(conn, name, spec)]
+    return [limit for name, spec in named if spec is not None for limit in _read_limits_of(conn, name, spec)]
 
 
-def _read_limits(conn: Connection, job_id: str, spec: BudgetSpec) -> list[Limit]:
+def _read_limits_of(conn: Connection, job_id: str, spec: BudgetSpec) -> list[Limit]:
     begin, end = find_day(spec.timezone or "UTC")
     spent = read_spending(conn, job_id, begin)
     limits = []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import JobsFileError, NotFoundError
 from pipeline.jobs_file import load_jobs_file
-from runner.budgets import read_left
+from runner.budgets import read_limits
 from runner.causes import CAUSES, Told, find_cause
 from runner.places import JobOnFile, Place, State
 from tracker.explain import read_facts
@@ -100,10 +100,10 @@ def find_job(jobs: JobsFile | None, job: str) -> JobOnFile:
     return JobOnFile("on" if spec.enabled else "off", spec, jobs.budget, lambda: _say_lacks(jobs, job))
 
 
-def _count_left(conn: Connection, file: JobOnFile) -> JobOnFile:
+def _add_limits(conn: Connection, file: JobOnFile) -> JobOnFile:
     if file.spec is None or not file.has_budget:
         return file
-    return replace(file, left_usd=read_left(conn, file.spec, file.everything))
+    return replace(file, limits=tuple(read_limits(conn, file.spec, file.everything)))
 
 
 # -- an item ----------------------------------------------------------------------------------------------
@@ -114,7 +114,7 @@ def explain_item(conn: Connection, file: JobOnFile, job: str, key: str) -> ItemE
     facts = read_facts(conn, job, key)
     if not facts.is_known:
         raise NotFoundError(f"item in job {job!r} with key", key, find_near_key(conn, job, key))
-    return judge_item(facts, _count_left(conn, file))
+    return judge_item(facts, _add_limits(conn, file))
 
 
 def judge_item(facts: Facts, file: JobOnFile) -> ItemExplained:
@@ -181,7 +181,7 @@ FOREMOST = [State.RUNNING, State.SENT, State.READY, State.PARKED, "look_failed",
 
 def explain_job(conn: Connection, file: JobOnFile, job: str) -> JobExplained:
     """Explain why a job does not move. Its cost does not grow with its items."""
-    return judge_job(read_facts(conn, job), _count_left(conn, file))
+    return judge_job(read_facts(conn, job), _add_limits(conn, file))
 
 
 def judge_job(facts: Facts, file: JobOnFile) -> JobExplained:

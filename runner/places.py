@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.budget import BudgetSpec
     from pipeline.jobspec import JobSpec, StageSpec
+    from runner.budgets import Limit
     from tracker.facts import Facts, Held, ItemStage, Paused, StageCounts
 
 
@@ -47,7 +48,7 @@ class JobOnFile:
     """
     What jobs.yaml says of a job. `unknown`: it is not in order, and running processes keep the last good one.
 
-    `everything` is the budget for all jobs, and `left_usd` what the job may still set aside of that and of its own.
+    `everything` is the budget for all jobs, and `limits` how the job stands to that and to its own.
     `find_lacks` says what this machine lacks for the job, if anything; it may have to import plugins for that.
     """
 
@@ -55,7 +56,7 @@ class JobOnFile:
     spec: JobSpec | None = None
     everything: BudgetSpec | None = None
     find_lacks: Callable[[], str] = _lacks_nothing
-    left_usd: float = float("inf")
+    limits: tuple[Limit, ...] = ()
 
     @property
     def has_budget(self) -> bool:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.money import format_usd
 from pipeline.schedule import SWEEP_SECONDS
-from runner.budgets import bound_loads, can_pay
+from runner.budgets import bound_loads, can_pay, find_least_left
 from runner.places import State
 from runner.saying import say_distance, say_span, say_until, shorten
 from tracker.clock import to_datetime, to_ms
@@ -94,7 +94,10 @@ def find_first_attempts(place: Place) -> Words | None:
 def find_set_aside(place: Place) -> Words | None:
     """Find that what its budget leaves is set aside for others, which may give some of it back."""
     expected = place.counts.expected_usd if place.counts else None
-    if place.state is not State.READY or not expected or can_pay(place.file.left_usd, expected):
+    limits = place.file.limits
+    if place.state is not State.READY or not expected or can_pay(find_least_left(limits), expected):
+        return None
+    if any(one.is_reached_for(expected) for one in limits):  # who dispatches next puts that on record
         return None
     return {"stage": place.stage, "usd": format_usd(expected)}
 

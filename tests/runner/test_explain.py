@@ -335,6 +335,16 @@ def test_what_others_may_spend_is_set_aside_for_them(house):
     assert why(shop, "c").cause == "done"
 
 
+def test_nothing_is_said_to_be_set_aside_where_all_that_a_budget_lacks_was_spent(house):
+    shop = house(papers=job(step("model"), budget={"usd_per_day": 1}))
+    shop.acts["model"] = pay(0.6)
+    shop.run("0")
+    shop.add("a")
+    assert why(shop).cause == "ready"
+    assert shop.dispatch() == 0
+    assert why(shop).cause == "over_budget"
+
+
 def test_an_item_that_would_spend_more_than_one_may(house):
     shop = house(papers=job(step("fetch"), step("model"), step("again"), budget={"usd_per_item": 1}))
     shop.acts["model"] = shop.acts["again"] = pay(0.4)
