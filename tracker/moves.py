@@ -154,11 +154,12 @@ def _owns(ended: Ended, row: Row) -> bool:
 def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
     item_id, stage, attempt, job_id, started_at, status, cancelled_by, again = row
     ending = ended.ending
-    if cancelled_by is not None and status == Status.IN_PROGRESS:  # that is how it ended, however it did
+    is_cancelled = cancelled_by is not None and status == Status.IN_PROGRESS
+    if is_cancelled:  # that is how it ended, however it did
         ending = Ending.skipped(f"cancelled by {cancelled_by}")
     before = None if again is None else read_before(conn, item_id, stage)
     attempted = Attempt(item_id, job_id, stage, attempt, started_at, now)
-    return Moved(attempted, ending, ended.took_ms, ended.hand_over, before)
+    return Moved(attempted, ending, ended.took_ms, ended.hand_over, before, is_cancelled)
 
 
 def _move(conn: Connection, moved: Iterable[Moved]) -> None:
@@ -189,7 +190,9 @@ def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:
         if status in SATISFIED:  # it was switched off meanwhile: what waited for it need not
             release_waiting(conn, [moved.attempt.item_id], by)
         return status
-    if status in SATISFIED and moved.before is not None:
+    if status in SATISFIED and moved.before is not None and moved.is_cancelled:
+        release_waiting(conn, [moved.attempt.item_id], by)  # what it had made before is as good as it was
+    elif status in SATISFIED and moved.before is not None:
         follow_rerun(conn, moved.attempt, moved.before, moved.ending, by)
     return status
 

@@ -15,7 +15,7 @@ import tracker
 from pipeline.errors import StaleLeaseError
 from pipeline.lifecycle import Status
 from pipeline.versions import hash_result
-from tracker import bulk, claims, moves
+from tracker import bulk, claims, moves, recovery
 from tracker.acts import ACTS
 from tracker.bulk import Asked
 from tracker.endings import Ending, Failure
@@ -194,6 +194,34 @@ def test_a_stage_that_is_now_left_out_has_what_needs_it_done_again(chain):
     chain.reprocess("fetch")
     chain.run("fetch", Ending.skipped("empty"))
     assert chain.statuses() == {"fetch": "skipped", "extract": "pending", "store": "done"}
+
+
+def test_a_stage_that_is_cancelled_as_it_is_done_again_has_nothing_follow(fork):
+    fork.reprocess("b")
+    running = fork.claim("b")
+    fork.reprocess("a")
+    attempt = fork.claim("a")
+    fork.conn.execute("UPDATE item_stages SET cancelled_by = 'ann' WHERE status = 'in_progress'")
+    fork.gives["a"] = {"n": 2}
+    fork.end("a", attempt)
+    fork.end("b", running)
+    assert fork.work() == []
+    assert (fork.statuses()["b"], fork.statuses()["c"], fork.marks()) == ("skipped", "done", {})
+
+
+@pytest.mark.parametrize("take_back", [recovery.reset_in_progress_stages, recovery.reclaim_stuck_stages])
+def test_what_is_cancelled_as_it_is_done_again_keeps_no_claim_from_being_taken_back(conn, fork, take_back):
+    fork.reprocess("b")
+    fork.claim("b")
+    fork.reprocess("a")
+    fork.claim("a")
+    conn.execute("UPDATE item_stages SET cancelled_by = 'ann' WHERE status = 'in_progress'")
+    other = Works(conn, FORK, "other")
+    other.claim("a")
+    conn.execute("UPDATE item_stages SET leased_until = 0 WHERE status = 'in_progress'")
+    assert take_back(conn) == 3
+    assert (fork.statuses()["a"], fork.statuses()["b"]) == ("skipped", "skipped")
+    assert other.list_ready() == [("a", 1)]
 
 
 def test_who_waits_goes_on_when_a_person_leaves_out_what_it_waits_for(chain):
