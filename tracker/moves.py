@@ -142,7 +142,9 @@ def _settle_some(conn: Connection, ended: Mapping[int, Ended], by: str | None) -
     _move(conn, moved.values())
     record(conn, list(moved.values()), by)
     statuses = {number: _follow_up(conn, one, by) for number, one in moved.items()}
-    advance_needs(conn, [one.attempt.place for number, one in moved.items() if statuses[number] in SATISFIED])
+    satisfied = [one.attempt.place for number, one in moved.items() if statuses[number] in SATISFIED]
+    advance_needs(conn, satisfied)
+    release_waiting(conn, [item_id for item_id, _, _ in satisfied], by)
     return {number: _end(conn, one, statuses[number], by) for number, one in moved.items()}
 
 
@@ -186,13 +188,8 @@ def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:
     """Do what follows for the stage itself, if it waits again, and for those that it had done again; its status."""
     status = moved.ending.move.target
     if status is Status.PENDING:
-        status = rejoin_plan(conn, moved.attempt, by)
-        if status in SATISFIED:  # it was switched off meanwhile: what waited for it need not
-            release_waiting(conn, [moved.attempt.item_id], by)
-        return status
-    if status in SATISFIED and moved.before is not None and moved.is_cancelled:
-        release_waiting(conn, [moved.attempt.item_id], by)  # what it had made before is as good as it was
-    elif status in SATISFIED and moved.before is not None:
+        return rejoin_plan(conn, moved.attempt, by)
+    if status in SATISFIED and moved.before is not None and not moved.is_cancelled:
         follow_rerun(conn, moved.attempt, moved.before, moved.ending, by)
     return status
 

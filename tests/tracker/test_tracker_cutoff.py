@@ -224,6 +224,13 @@ def test_what_is_cancelled_as_it_is_done_again_keeps_no_claim_from_being_taken_b
     assert other.list_ready() == [("a", 1)]
 
 
+def test_who_waits_goes_on_when_what_it_needs_is_done_for_the_first_time(conn):
+    works = Works(conn, CHAIN)
+    works.end("store", None, Ending.counted_done())
+    works.reprocess("store")
+    assert works.work() == ["fetch", "extract", "store"]
+
+
 def test_who_waits_goes_on_when_a_person_leaves_out_what_it_waits_for(chain):
     chain.reprocess("fetch", "store")
     asked = Asked(2, ACTS["skip"], "papers", [chain.item_id], "fetch", None, None, "ann", "no", 2**62)
