@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -100,6 +101,9 @@ COMMANDS = {
 """Each command, of one word or two, and the module that has it, in the order in which people meet them."""
 
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+"""How writing to standard output fails when it is a file on a full disk. Such an error names no file."""
+
 C = TypeVar("C", bound=click.Command)
 
 
@@ -144,16 +148,29 @@ class LazyCommands(click.Group):
 
 @contextmanager
 def reader_may_leave() -> Iterator[None]:
-    """End quietly when whoever reads our output goes away, as `head` does: it has what it wants."""
+    """
+    End quietly when whoever reads our output goes away, as `head` does: it has what it wants.
+
+    Raises `OperatorError` when there is no room for it.
+    """
     try:
         try:
             yield
         finally:
             sys.stdout.flush()
     except BrokenPipeError:
-        nowhere = os.open(os.devnull, os.O_WRONLY)  # for what Python flushes at its exit
-        os.dup2(nowhere, sys.stdout.fileno())
+        _write_no_more()
         raise click.exceptions.Exit(exit_codes.OK) from None
+    except OSError as error:
+        if error.errno not in NO_ROOM or error.filename is not None:
+            raise
+        _write_no_more()
+        raise OperatorError(f"cannot write what was asked for: {error.strerror}") from error
+
+
+def _write_no_more() -> None:
+    """Let what Python flushes at its exit go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @keep_lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TextIO
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from pipeline.errors import ExportError
 from runner.export_rows import HEAD, as_cell, as_record, as_row
 from runner.feed import write_feed
-from runner.output import find_folder, open_in_place, open_output, replace_whole
+from runner.output import errors_are_told, find_folder, open_in_place, open_output, replace_whole
 from runner.parquet import require_parquet, write_parquet
 from runner.spool import Spool
 from tracker.clock import now_ms
@@ -179,7 +179,8 @@ _WRITERS: dict[Form, Callable[[Iterable[Exported], Order], None]] = {
 
 @contextmanager
 def _spool(stream: Iterable[Exported], order: Order) -> Iterator[Spool]:
-    with Spool(find_folder(order.output)) as spool:
+    told = errors_are_told(order.output) if order.output else nullcontext()
+    with told, Spool(find_folder(order.output)) as spool:
         for one in stream:
             spool.add(as_row(one, deep=order.flatten))
         yield spool

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.catalog import HANDLER
+from pipeline.errors import OperatorError
 from pipeline.jobspec import JobSpec
 from runner.attempt import Work
 from runner.given_params import check_params
@@ -65,7 +67,8 @@ def try_handler(
     """
     Run a handler once. What it keeps goes away, unless it is copied into the folder `keep`.
 
-    Raises `InvalidParamsError` with every mistake, or `LackingError`.
+    Raises `InvalidParamsError` with every mistake, or `LackingError`; `OperatorError` when `keep` cannot be used,
+    before the handler is run if that can be known.
     """
     check_params(HANDLER, name, params)
     handler, version = make_handler(name, params)
@@ -77,6 +80,8 @@ def try_handler(
         }
     ).stage(STAGE)
     work = Work(JOB, given.key, STAGE, 1, given.data, given.results, spec.timeout)
+    if keep is not None:
+        _make_folder(keep)  # what the handler does may be dear, and is not done for nothing
     with TemporaryDirectory(prefix="celeriac-") as folder:
         desk = ScratchDesk(Path(folder), given.key)
         ran = run_aside(runtime, handler, work, desk)
@@ -84,12 +89,25 @@ def try_handler(
     return HandlerTrial(name, version, ran, kept)
 
 
+def _make_folder(folder: Path) -> None:
+    with _told_of(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def _copy_artifacts(desk: ScratchDesk, folder: Path) -> Iterator[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
     for pointer in desk.pointers:
         path = _find_free(folder, Path(pointer["name"]).name or "artifact")
-        shutil.copyfile(desk.find(pointer), path)
+        with _told_of(path):
+            shutil.copyfile(desk.find(pointer), path)
         yield path
+
+
+@contextmanager
+def _told_of(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OperatorError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _find_free(folder: Path, name: str) -> Path:

@@ -35,7 +35,7 @@ def open_in_place(path: Path | None) -> Iterator[TextIO]:
     if path is None:
         yield sys.stdout
         return
-    with _errors_are_told(path):
+    with errors_are_told(path):
         out = path.open("w", encoding="utf-8", errors="replace", newline="", buffering=io.DEFAULT_BUFFER_SIZE)
         with out:
             yield out
@@ -52,8 +52,9 @@ def replace_whole(path: Path) -> Iterator[Path]:
         raise ExportError(f"cannot write {path}: this format needs a file, and that is none")
     place = path.resolve()
     fresh = place.with_name(f".{place.name}.{uuid.uuid4().hex}.partial")
-    with _errors_are_told(path):
+    with errors_are_told(path):
         try:
+            fresh.touch(exist_ok=False)  # whether it can be there is known before any work, and in our words
             yield fresh
             fresh.replace(place)
         finally:
@@ -66,7 +67,8 @@ def find_folder(path: Path | None) -> Path | None:
 
 
 @contextmanager
-def _errors_are_told(path: Path) -> Iterator[None]:
+def errors_are_told(path: Path) -> Iterator[None]:
+    """Say of an operating system's error in the block which path could not be written. Raises `ExportError`."""
     try:
         yield
     except OSError as error:

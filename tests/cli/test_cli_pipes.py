@@ -3,8 +3,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
+
+import pytest
 
 import tracker
+from cli import exit_codes
 
 MANY = 3000
 
@@ -53,3 +57,24 @@ def test_a_reader_that_never_read_is_no_error(tracked):
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").is_char_device(), reason="this machine has no /dev/full")
+@pytest.mark.parametrize("line", ["status", "status --json", "export notes", "items notes --json"])
+def test_a_full_disk_behind_the_output_is_said_in_words(conn, line):
+    tracker.upsert_items(conn, "notes", [{"key": "k", "data": {}}])
+    with tracker.write(conn):
+        tracker.store_result(conn, "notes", "k", "read_file", {"text": "x" * 100})
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "cli.main", *line.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            timeout=30,
+            check=False,
+            text=True,
+        )
+    assert (done.returncode, done.stderr) == (
+        exit_codes.UNUSABLE,
+        "celeriac: cannot write what was asked for: No space left on device\n",
+    )

@@ -119,3 +119,10 @@ def test_mistakes_are_shown_as_check_does(shell_each):
     assert {unknown.code, wrong.code} == {exit_codes.INVALID}
     assert "no handler named 'fetsh'; did you mean 'fetch'?" in unknown.err
     assert "unknown key 'sentense'; did you mean 'sentences'?" in wrong.err
+
+
+def test_a_folder_that_cannot_be_kept_in_is_told_of_before_the_handler_runs(cook, folder):
+    (folder / "file").write_text("a file, and no folder")
+    ended = cook("raise", "--keep", "file/out")
+    assert (ended.code, ended.out) == (exit_codes.UNUSABLE, "")
+    assert ended.err == "celeriac: cannot write file/out: Not a directory\n"

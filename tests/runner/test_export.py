@@ -207,9 +207,13 @@ def test_a_link_leads_to_the_new_file(shop, tmp_path, form):
     assert list((tmp_path / "there").iterdir()) == [real]
 
 
+@pytest.mark.parametrize("form", list(Form))
+def test_a_file_in_a_folder_that_is_not_there_is_told_of_in_each_format(shop, tmp_path, form):
+    with pytest.raises(ExportError, match=r"cannot write .*no/such/file: No such file or directory"):
+        export(shop.conn, order(form, tmp_path / "no" / "such" / "file"), silent)
+
+
 def test_where_nothing_can_be_written_it_is_told(shop, tmp_path):
-    with pytest.raises(ExportError, match="cannot write"):
-        export(shop.conn, order(Form.JSONL, tmp_path / "no" / "such" / "folder.jsonl"), silent)
     with pytest.raises(ExportError, match="name one with -o FILE"):
         export(shop.conn, order(Form.SQLITE), silent)
     with pytest.raises(ExportError, match="--follow adds to jsonl or csv"):
