@@ -133,3 +133,18 @@ def test_a_long_list_goes_on_by_a_link_without_scripts_and_by_itself_with_them(b
     person.page.mouse.wheel(0, 20_000)
     person.page.get_by_role("link", name="letter-60").wait_for()
     assert person.page.url.endswith(path)
+
+
+BROKEN_NUMBERS = """() => [...document.querySelectorAll("table.lines th[id]")].filter(one => {
+  const text = document.createRange();
+  text.selectNodeContents(one);
+  return text.getClientRects().length > 1;
+}).map(one => one.id)"""
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_number_of_a_line_of_jobs_yaml_stands_on_one_line(person, size):
+    person.open("/jobs/letters")
+    person.look_at(*SIZES[size], "light")
+    assert int(person.page.locator("table.lines th[id]").last.inner_text()) > 9
+    assert person.page.evaluate(BROKEN_NUMBERS) == []
