@@ -52,7 +52,17 @@ def explain(error: ValidationError, model: type[BaseModel], base: KeyPath, data:
     variables are resolved, and may be secrets.
     """
     details = error.errors(include_url=False, include_input=False)
-    return [_explain_one(detail, model, base, data) for detail in details]
+    return [
+        _explain_one(detail, model, base, data) for detail in details if not _is_follow_up(detail, details)
+    ]
+
+
+def _is_follow_up(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
+    # Pydantic counts only the entries in which nothing is wrong
+    loc = detail["loc"]
+    return detail["type"] == "too_short" and any(
+        len(other["loc"]) > len(loc) and other["loc"][: len(loc)] == loc for other in details
+    )
 
 
 def _explain_one(detail: ErrorDetails, model: type[BaseModel], base: KeyPath, data: Any) -> Finding:

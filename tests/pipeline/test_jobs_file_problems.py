@@ -124,6 +124,14 @@ def test_a_mistake_that_two_checks_find_is_named_once(problems_of):
     assert problem.line == 25
 
 
+def test_a_mistake_in_the_only_stage_is_no_lack_of_stages(problems_of):
+    text = GOOD[: GOOD.index("      - name: second")].replace(
+        "retries: 3\n        timeout", "retris: 3\n        timeout"
+    )
+    (problem,) = problems_of(text)
+    assert problem.path == "jobs.papers.stages[0].retris"
+
+
 def test_a_job_given_twice_is_named_with_both_lines(problems_of):
     (problem,) = problems_of(GOOD + "  papers:\n    title: Again\n")
     assert (problem.line, problem.path) == (26, "jobs.papers")
