@@ -92,4 +92,4 @@ def _import_module(name: str) -> ModuleType:
         return import_module(name)
     except (Exception, SystemExit) as error:
         # Importing a user's module runs it, so anything may come out, `sys.exit` included.
-        raise ValueError(f"cannot import {name!r}: {error!r}") from error
+        raise ValueError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error

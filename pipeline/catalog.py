@@ -167,8 +167,9 @@ def load(kind: Kind, name: str) -> Any:
         if name in EXTRAS and error.name:
             raise MissingExtraError(kind.word, name, EXTRAS[name], error.name) from error
         raise PluginImportError(f"{kind.word} {name!r}: {error}") from error
-    except Exception as error:
-        raise PluginImportError(f"{kind.word} {name!r}: importing {module_name} raised {error!r}") from error
+    except (Exception, SystemExit) as error:  # to import a user's module is to run it
+        why = f"{type(error).__name__}: {error}"
+        raise PluginImportError(f"{kind.word} {name!r}: importing {module_name} raised {why}") from error
     try:
         return getattr(module, attribute)
     except AttributeError as error:

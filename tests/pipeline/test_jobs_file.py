@@ -118,7 +118,7 @@ def test_a_badly_installed_handler_makes_only_its_own_job_unavailable(load_jobs,
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(catalog.HANDLERS, "broken", "step_on_a_broken_package:Step")
     file = load_jobs(TWO_JOBS.replace('first, handler: "sample_plugins:Step"', "first, handler: broken"))
-    assert "ImportError('broken')" in file.unavailable["papers"][0].message
+    assert "ImportError: broken" in file.unavailable["papers"][0].message
 
 
 def test_our_own_jobs_file_is_in_order():
