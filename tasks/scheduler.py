@@ -27,6 +27,7 @@ class JobsScheduler(Scheduler):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         self._digest: str | None = None
+        self._refusal: str | None = None
         self._said_at = float("-inf")
         self._ticked_at = EPOCH
         super().__init__(*args, **kwargs)
@@ -68,6 +69,7 @@ class JobsScheduler(Scheduler):
     def _refresh(self) -> None:
         watch = get_runtime().watch
         jobs = watch.current()
+        self._tell_of_refusal(str(watch.refusal) if watch.refusal else None)
         if jobs.digest == self._digest:
             return
         self._digest = jobs.digest
@@ -75,3 +77,15 @@ class JobsScheduler(Scheduler):
         self.merge_inplace(entries)  # type: ignore[arg-type]  # the stubs want entries, Celery makes them
         self._heap = None  # Celery would keep to the old times: it compares the entries with themselves
         log.info("schedule in force", entries=sorted(entries))
+
+    def _tell_of_refusal(self, refusal: str | None) -> None:
+        """Log it once: whoever edits jobs.yaml looks at the log of what runs."""
+        if refusal == self._refusal:
+            return
+        self._refusal = refusal
+        if refusal is None:
+            log.info("jobs.yaml is in order again")
+        else:
+            log.warning(
+                "jobs.yaml is refused; the last good one stays in force", problems=refusal.splitlines()
+            )

@@ -104,6 +104,24 @@ def test_an_invalid_edit_is_refused_and_the_old_schedule_goes_on(beat, clock, ho
     assert sent_names(fetch).count("demo.discover") == 1
 
 
+def test_an_edit_that_is_refused_is_told_once_with_its_lines_and_so_is_that_it_is_mended(
+    beat, clock, home, write_jobs
+):
+    good = (home / "jobs.yaml").read_text()
+    with structlog.testing.capture_logs() as logs:
+        for text in ("version: 1\njobs: 7\n", good):
+            (home / "jobs.yaml").write_text(text)
+            get_runtime().watch._looked_at = float("-inf")
+            run_for(beat, clock, 10)
+    told = [line for line in logs if "jobs.yaml" in line["event"]]
+    assert [line["event"] for line in told] == [
+        "jobs.yaml is refused; the last good one stays in force",
+        "jobs.yaml is in order again",
+    ]
+    (problem,) = told[0]["problems"]
+    assert problem.endswith(":2: jobs: 7 is not a mapping (allowed: keys with values, one a line)")
+
+
 def test_the_schedule_in_force_is_told_when_it_changes_and_only_then(beat, write_jobs):
     with structlog.testing.capture_logs() as logs:
         beat.tick()
