@@ -92,6 +92,15 @@ class Children:
         for child in self._children:
             child.see_to()
 
+    def say_stopping(self) -> None:
+        """Tell whoever pressed Ctrl-C what is waited for, and how not to."""
+        if any(child.process is not None for child in self._children):
+            write_line(
+                f"stopping: what runs may come to its end, for at most {STOP_SECONDS:.0f} seconds; the rest waits in "
+                "the tracker. Ctrl-C again stops at once, and gives back what runs.",
+                err=True,
+            )
+
 
 @contextmanager
 def running(children: list[Child]) -> Iterator[Children]:
@@ -100,8 +109,12 @@ def running(children: list[Child]) -> Iterator[Children]:
 
     They start when the block first sees to them, so that a run with nothing to do starts none.
     """
+    kept = Children(children)
     try:
-        yield Children(children)
+        yield kept
+    except KeyboardInterrupt:
+        kept.say_stopping()
+        raise
     finally:
         try:
             _stop(children, signal.SIGTERM, STOP_SECONDS)

@@ -125,4 +125,4 @@ def _run_until_interrupted(count: int, loglevel: str, port: int, see_to_broker: 
                 children.see_to()
                 time.sleep(0.5)
         except KeyboardInterrupt:
-            write_line("stopping: what runs is ended, the rest waits in the tracker", err=True)
+            children.say_stopping()

@@ -228,11 +228,14 @@ def test_ctrl_c_while_a_command_is_imported_still_shows_no_traceback(folder, pro
     assert (ended.returncode, ended.stderr) == (-signal.SIGINT, b"")  # which a shell shows as 130
 
 
-def test_a_run_that_is_stopped_in_the_middle_loses_nothing(start, eventually, conn, list_processes, shell):
+def test_a_run_that_is_stopped_in_the_middle_loses_nothing(
+    start, eventually, conn, list_processes, shell, folder
+):
     process = start("run", "slow")
     eventually(lambda: list_done(conn, "wait"))
     process.send_signal(signal.SIGTERM)
     assert process.wait(timeout=40) == exit_codes.INTERRUPTED
+    assert "stopping: what runs may come to its end" in (folder / "log").read_text()
     eventually(lambda: not list_processes())
     left = tracker.get_pending_count(conn, "slow")
     assert 0 < left < 40

@@ -75,6 +75,9 @@ def test_a_running_up_serves_other_shells_until_it_is_interrupted(
     up.send_signal(signal.SIGINT)
     assert up.wait(timeout=40) == exit_codes.OK
     assert list_processes() == []
+    assert (
+        "\nstopping: what runs may come to its end, for at most 30 seconds; " in (folder / "log").read_text()
+    )
 
 
 def test_a_broker_that_does_not_answer_yet_is_named_and_waited_for(
