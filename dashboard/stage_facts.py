@@ -123,7 +123,7 @@ def _fill(
     not_begun = count_not_begun(stage.needs, unopened, is_on=stage.state == "on")
     return replace(
         stage,
-        waiting=max(0, counts.get(f"{name}.waiting", not_begun)),
+        waiting=count_waiting(counts, name, not_begun),
         running=counts.get(f"{name}.in_progress", 0),
         done=counts.get(f"{name}.done", 0),
         failed=counts.get(f"{name}.failed", 0),
@@ -134,6 +134,11 @@ def _fill(
         usd=cost.usd if cost else None,
         unknown_costs=cost.unknown if cost else 0,
     )
+
+
+def count_waiting(counts: Mapping[str, int], name: str, not_begun: int) -> int:
+    """Count what waits at `job/stage` and for no other; `not_begun` do where the tracker has no count of it yet."""
+    return max(0, counts.get(f"{name}.waiting", not_begun))
 
 
 def count_not_begun(needs: Sequence[str], unopened: int, *, is_on: bool) -> int:

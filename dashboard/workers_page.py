@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request
 
 from dashboard.rendering import render
-from dashboard.stage_facts import count_not_begun
+from dashboard.stage_facts import count_not_begun, count_waiting
 from dashboard.visitors import Needs
 from runner.code_version import read_code_version
 from tracker.jobs import SWEPT_AT, get_note
+from tracker.live import read_counts
 from tracker.stats import get_job_stats, stage_stats
 from tracker.workers import count_serving, find_beat, list_workers
 
@@ -25,13 +26,18 @@ router = APIRouter(include_in_schema=False)
 
 @dataclass(slots=True)
 class QueueReport:
-    """A queue: how many living workers serve it, and of the stages that go to it how many are sent, run and wait."""
+    """
+    A queue: how many living workers serve it, and of the stages that go to it how many are sent, run and wait.
+
+    `to_come` are those that wait and those that wait for other stages: what somebody should serve the queue for.
+    """
 
     name: str
     workers: int = 0
     sent: int = 0
     running: int = 0
     waiting: int = 0
+    to_come: int = 0
 
 
 @router.get("/workers", dependencies=[Depends(Needs("view"))], response_model=None)
@@ -57,18 +63,21 @@ def describe_workers(house: House) -> dict[str, Any]:
 
 def _list_queues(house: House) -> list[QueueReport]:
     jobs, _ = house.read_jobs()
+    all_counts = read_counts(house.reader)
     found: dict[str, QueueReport] = {}
     for job in jobs.jobs.values() if jobs else ():
         counted = stage_stats(house.reader, job.name)
         unopened = get_job_stats(house.reader, job.name)["unopened"]
         for stage in job.stages:
             queue = found.setdefault(stage.queue, QueueReport(stage.queue))
-            queue.waiting += count_not_begun(stage.needs, unopened, is_on=stage.enabled)
+            not_begun = count_not_begun(stage.needs, unopened, is_on=stage.enabled)
+            queue.waiting += count_waiting(all_counts, f"{job.name}/{stage.name}", not_begun)
+            queue.to_come += not_begun
             counts = counted.get(stage.name)
             if counts:
                 queue.sent += counts["queued"]
                 queue.running += counts["in_progress"]
-                queue.waiting += counts["pending"]
+                queue.to_come += counts["pending"]
     for name, workers in count_serving(house.reader).items():
         found.setdefault(name, QueueReport(name)).workers = workers
     return sorted(found.values(), key=lambda queue: queue.name)

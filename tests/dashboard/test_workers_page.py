@@ -67,6 +67,14 @@ def test_items_of_which_nothing_was_sent_yet_wait_in_the_queue_of_the_first_stag
     assert {name: one.waiting for name, one in queues.items()} == {"celery": 3}
 
 
+def test_stages_behind_one_that_failed_do_not_wait_in_their_queue(open_house, conn):
+    tracker.upsert_items(conn, "papers", [{"key": key} for key in "ab"])
+    tracker.mark_stage_in_progress(conn, find_item_id(conn, "a"), "read", STAGES)
+    tracker.mark_stage_failed(conn, find_item_id(conn, "a"), "read", STAGES, OSError("torn"))
+    (queue,) = describe_workers(open_house().state.house)["queues"]
+    assert (queue.waiting, queue.to_come) == (1, 2)  # b, and what comes after the failed stage of a
+
+
 def test_flower_is_linked_when_it_is_known_where_it_is(visit, open_house):
     assert "Flower" not in visit().get("/workers").text
     page = visit(open_house(Served(flower_url="https://flower.example/"))).get("/workers").text
