@@ -23,7 +23,7 @@ from pipeline.errors import (
     NotFoundError,
     NotUndoableError,
     OperatorError,
-    SourceError,
+    SourceUnavailableError,
 )
 
 if TYPE_CHECKING:
@@ -221,7 +221,7 @@ def _code_of(error: CeleriacError) -> int:
         return exit_codes.NOT_FOUND
     if isinstance(error, JobsFileError | InvalidFilterError):
         return exit_codes.INVALID
-    if isinstance(error, SourceError):
+    if isinstance(error, SourceUnavailableError):
         return exit_codes.SOURCE
     if isinstance(error, NotUndoableError):
         return exit_codes.FAILED

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -40,7 +40,7 @@ from tracker.host_waits import wait_for_host
 from tracker.items import get_pending_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from discovery.base import Access, BaseDiscovery, FoundItem
     from discovery.memory import Receive
@@ -62,7 +62,8 @@ class Discovered:
     What a discovery came to.
 
     `held` counts new items above the job's cap, which wait for approval. `error` is None when it worked;
-    `retry_at` (Unix ms) when it is tried again. `skipped` says why it was left out.
+    `retry_at` (Unix ms) when it is tried again. `skipped` says why it was left out. `refused_for` counts by reason what
+    was refused.
     """
 
     job: str
@@ -74,6 +75,7 @@ class Discovered:
     error: str | None = None
     retry_at: int | None = None
     skipped: str | None = None
+    refused_for: Mapping[str, int] = field(default_factory=dict)
 
 
 def discover(
@@ -234,7 +236,12 @@ class Attempt:
     ) -> Discovered:
         counts = asdict(self.intake.counts)
         ended = Discovered(
-            self.job.name, **counts, refused=sum(findings.refused.values()), error=error, retry_at=retry_at
+            self.job.name,
+            **counts,
+            refused=sum(findings.refused.values()),
+            error=error,
+            retry_at=retry_at,
+            refused_for=dict(findings.refused),
         )
         if error is None:
             log.info("discovered", job=self.job.name, **counts, refused=dict(findings.refused))

@@ -202,6 +202,17 @@ def test_discovery_stores_what_it_finds(shell, conn):
     ended = shell("discover", "notes", "--json")
     assert json.loads(ended.out) == {
         "job": "notes", "found": 2, "new": 2, "changed": 0, "refused": 0, "held": 0, "error": None, "retry_at": None,
-        "skipped": None,
+        "skipped": None, "refused_for": {},
     }  # fmt: skip
     assert "2 found, 0 new" in shell("discover", "notes").err
+
+
+def test_discovery_says_why_it_refused_what_it_refused(shell, folder, conn):
+    (folder / "rows.csv").write_text('id\na\na\n""\na\n')
+    discovery = "discovery: {strategy: csv_rows, key: id, path: rows.csv}, stages: [read_file]"
+    (folder / "jobs.yaml").write_text(f"version: 1\njobs:\n  rows: {{{discovery}}}\n")
+    ended = shell("discover", "rows")
+    assert (ended.code, ended.err) == (
+        exit_codes.OK,
+        "rows: 1 found, 1 new, 3 refused (key repeated: 2, no key: 1)\n",
+    )

@@ -165,6 +165,19 @@ def test_what_does_not_exist_is_named_with_the_nearest(call, tracked, arguments,
     assert (ended.code, says in ended.err) == (code, True), ended.err
 
 
+def test_a_source_that_is_away_is_told_from_one_that_will_never_do(shell, folder):
+    discovery = "discovery: {strategy: csv_rows, key: id, path: rows.csv}, stages: [read_file]"
+    (folder / "jobs.yaml").write_text(f"version: 1\njobs:\n  rows: {{{discovery}}}\n")
+    away = shell("test", "rows")
+    assert (away.code, away.err) == (
+        exit_codes.SOURCE,
+        "celeriac: cannot read rows.csv: No such file or directory\n",
+    )
+    (folder / "rows.csv").write_text("name\nAnn\n")
+    wrong = shell("test", "rows")
+    assert (wrong.code, "has no column 'id'; it has 'name'" in wrong.err) == (exit_codes.FAILED, True)
+
+
 def test_beside_its_handlers_it_needs_less_than_two_seconds_of_this_machine(folder):
     """Processor time, because the machine may be busy with other tests; the least of three."""
     import resource
