@@ -15,10 +15,10 @@ from handlers.base import HandlerParams
 from handlers.model_costs import charge, read_usage
 from handlers.model_refusals import Refused, judge_refusal
 from handlers.prices import Price  # noqa: TC001 - the model below is made with it
-from handlers.running import LONGEST_RETRY_AFTER_SECONDS
+from handlers.source_waits import wait_as_asked
 from net.shown import show_url
 from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
-from pipeline.outcomes import GiveUp, RetryLater
+from pipeline.outcomes import GiveUp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -131,10 +131,9 @@ async def post(
             paced=False,
         )
     except SourceUnavailableError as error:
-        if error.retry_after_seconds is None:
+        if (waits := wait_as_asked(error)) is None:
             raise
-        wait_seconds = min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS)
-        return Refused(RetryLater(wait_seconds, str(error)))
+        return Refused(waits)
     except SourceRejectedError as error:
         return Refused(GiveUp(str(error)))
     return _judge(context, params, fetched, secret)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from handlers.running import LONGEST_RETRY_AFTER_SECONDS
+from handlers.source_waits import LONGEST_RETRY_AFTER_SECONDS
 from net.refusals import explain_refusal, read_throttle
 from net.shown import show_url
 from pipeline.errors import SourceUnavailableError

@@ -13,6 +13,7 @@ from handlers.channels import Note, post, send_mail, send_with_apprise
 from handlers.delivery import Delivery
 from handlers.mail import MailServer, RefusedError, fill
 from handlers.sending import SigningSecret, identify
+from handlers.source_waits import wait_as_asked
 from handlers.templates import Template  # noqa: TC001 - pydantic reads the annotations of Params
 from pipeline.errors import SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater
@@ -130,7 +131,9 @@ def _end_as_the_worst(failures: list[_Failure]) -> Outcome:
     told = "; ".join(f"{each.channel}: {each.error}" for each in failures)
     for each in failures:
         if isinstance(each.error, SourceUnavailableError):
-            raise SourceUnavailableError(told, each.error.retry_after_seconds) from each.error
+            if (waits := wait_as_asked(each.error, told)) is not None:
+                return waits
+            raise SourceUnavailableError(told) from each.error
     outcomes = [each.error.outcome for each in failures if isinstance(each.error, RefusedError)]
     later = next((outcome for outcome in outcomes if isinstance(outcome, RetryLater)), None)
     return GiveUp(told) if later is None else RetryLater(later.delay, told)

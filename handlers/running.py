@@ -12,17 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 from handlers.base import Handler
 from handlers.contract import check_outcome
+from handlers.source_waits import wait_as_asked
 from handlers.time_limit import TIME_LIMIT
-from pipeline.errors import HandlerContractError, HostPausedError, SourceUnavailableError
+from pipeline.errors import HandlerContractError, SourceUnavailableError
 from pipeline.outcomes import Outcome, RetryLater, RetryLaterError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
     from handlers.base import HandlerContext
-
-LONGEST_RETRY_AFTER_SECONDS = 86_400.0
-"""A source may ask for any wait; nobody is served by one of a year."""
 
 
 def run_handler(handler: Handler, context: HandlerContext) -> Outcome:
@@ -89,10 +87,7 @@ def _as_expected(error: Exception) -> Outcome | None:
     """Give the outcome that an exception stands for, or None for one that nobody expected."""
     if isinstance(error, RetryLaterError):
         return error.as_outcome()
-    if isinstance(error, SourceUnavailableError) and error.retry_after_seconds is not None:
-        host = error.host if isinstance(error, HostPausedError) else None
-        return RetryLater(min(error.retry_after_seconds, LONGEST_RETRY_AFTER_SECONDS), str(error), host=host)
-    return None
+    return wait_as_asked(error) if isinstance(error, SourceUnavailableError) else None
 
 
 def _call(handler: Handler, context: HandlerContext) -> Any:

@@ -13,7 +13,8 @@ from werkzeug import Response
 from handlers.desk import NoDesk
 from handlers.fetch import Fetch
 from handlers.inputs import find_input
-from handlers.running import LONGEST_RETRY_AFTER_SECONDS, run_handler
+from handlers.running import run_handler
+from handlers.source_waits import LONGEST_RETRY_AFTER_SECONDS
 from net.client import PoliteClient
 from pipeline.errors import ArtifactError, SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater, Skip

@@ -12,6 +12,7 @@ from workshop import job, step
 import tracker
 from pipeline.errors import HostPausedError
 from runner.discover import discover
+from runner.explain import explain_item, find_job
 from runner.pausing import pause, unpause
 from runner.sweep import sweep
 from tracker import pauses
@@ -85,6 +86,40 @@ def test_when_somebody_lifts_it_those_who_wait_go_at_once(shop, serve, clock, un
     shop.work()
     assert [shop.status(key) for key in "ab"] == ["done", "done"]
     assert shop.conn.execute("SELECT count(*) FROM host_waits").fetchone()[0] == 0
+
+
+MODEL = {"model": "m", "api_key": "sk-none"}
+
+ASKING = {
+    "llm": {**MODEL, "prompt": "Hello"},
+    "classify": {**MODEL, "labels": ["food", "tools"]},
+    "embed": MODEL,
+    "notify": {"title": "New", "message": "Roots"},
+    "http_call": {},
+    "webhook": {},
+}
+"""Handlers that ask an address of jobs.yaml: those of a model, and some that end in a way of their own."""
+
+ADDRESS = {"notify": "webhook", "http_call": "url", "webhook": "url"}
+
+
+@pytest.mark.parametrize("handler", ASKING)
+def test_a_stage_of_any_handler_that_met_a_paused_host_goes_at_once_when_it_is_lifted(
+    open_workshop, serve, clock, handler, monkeypatch
+):
+    monkeypatch.setenv("CELERIAC_CONTACT", "me@example.org")
+    params = ASKING[handler] | {ADDRESS.get(handler, "base_url"): serve.url}
+    shop = open_workshop(papers=job(step("ask", handler=handler, params=params)))
+    pause(shop.runtime, HOST, "why", tracker.clock.to_datetime(now_ms() + 3_600_000), "ann")
+    shop.add("a", data={"text": "Celeriac is a root."})
+    shop.dispatch()
+    shop.work()
+    row = shop.row("a", "ask")
+    assert (row["status"], row["retry_at"], serve.asked) == ("pending", now_ms() + 3_600_000, [])
+    file = find_job(shop.runtime.watch.current(), "papers")
+    assert explain_item(shop.conn, file, "papers", "a").cause.do == "`celeriac unpause --host localhost`"
+    clock.shift(MINUTE)
+    assert unpause(shop.runtime, HOST, "ben").sent == 1
 
 
 def test_a_stage_that_waits_for_something_else_by_then_is_not_woken(shop, serve, clock):
