@@ -145,7 +145,8 @@ def show_jobs(
 
 
 SAID_OTHERWISE = {"paused", "breaker_open", "breaker_probing", "over_budget", "item_over_budget", "retry_at", "held",
-                  "not_in_jobs_file", "switched_off", "cannot_run_here", "look_failed", "failed"}  # fmt: skip
+                  "not_in_jobs_file", "switched_off", "cannot_run_here", "look_waits", "look_failed",
+                  "failed"}  # fmt: skip
 """The causes that other notes, or the columns, say already."""
 
 

@@ -42,6 +42,7 @@ BY_CAUSE = {
     "paused": Stand.PAUSED,
     "retry_at": Stand.WAITING,
     "host_limit": Stand.WAITING,
+    "look_waits": Stand.WAITING,
     "waits_for_stage": Stand.WAITING,
     "next_look": Stand.IDLE,
     "no_schedule": Stand.IDLE,

@@ -110,6 +110,8 @@ CAUSES = (
     Cause("load_not_full", "waits some seconds for a load of {size}", "nothing", sending.find_load, moves=True),
     Cause("ready", "ready: the next sweep sends it, within {seconds}", "nothing", sending.find_ready, moves=True),
     Cause("looking", "looks for items, for {span} now", "nothing", sending.find_looking, moves=True),
+    Cause("look_waits", "its look for items waits for the host {host}, which is paused by {by}: {reason}; again {at}",
+          "`celeriac unpause --host {host}`, or wait", sending.find_look_waits),
     Cause("look_failed", "the last look failed: {error}{again}",
           "`celeriac sources {job}` shows each source; `celeriac wake {job}` looks now", sending.find_look_failed),
     Cause("next_look", "{left}; looks for more {at}: {schedule}", "`celeriac wake {job}` looks now",

@@ -199,8 +199,8 @@ def judge_job(facts: Facts, file: JobOnFile) -> JobExplained:
 
 
 def _rank(part: Part) -> int:
-    """Rank a part by what could go first of all; a look that failed, or runs, before what waits for people."""
-    is_look = part.cause.cause in {"look_failed", "looking"}
+    """Rank a part by what could go first of all; a look that failed, waits, or runs, before what waits for people."""
+    is_look = part.cause.cause in {"look_failed", "look_waits", "looking"}
     return FOREMOST.index("look_failed" if is_look else part.state)
 
 
@@ -268,7 +268,13 @@ def _find_next_retry(facts: Facts, stage: str) -> ItemStage | None:
     known = facts.next_retry
     if known is None or known.stage != stage:
         return None
-    return ItemStage(stage, "pending", retry_at=known.retry_at, reason=known.reason)
+    return ItemStage(
+        stage,
+        "pending",
+        retry_at=known.retry_at,
+        reason=known.reason,
+        waits_for_host=known.waits_for_host,
+    )
 
 
 def _find_most_failed(facts: Facts, stage: str) -> ItemStage:

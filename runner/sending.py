@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.money import format_usd
 from pipeline.schedule import SWEEP_SECONDS
 from runner.budgets import bound_loads, can_pay, find_least_left
-from runner.places import State
+from runner.places import State, is_within
 from runner.saying import say_distance, say_span, say_until, shorten
 from tracker.clock import to_datetime, to_ms
 from tracker.dispatch import Runway
@@ -156,6 +156,18 @@ def find_looking(place: Place) -> Words | None:
     if place.state is not State.LOOKING or look is None or look.ended_at is not None:
         return None
     return {"span": say_span(place.facts.now - look.started_at)}
+
+
+def find_look_waits(place: Place) -> Words | None:
+    """Find that the last look at its sources met a paused host, and waits for the end of the pause."""
+    look = place.facts.look
+    if place.state is not State.LOOKING or look is None or look.waits_for is None or look.retry_at is None:
+        return None
+    for pause in place.facts.pauses:
+        if pause.scope == "host" and is_within(look.waits_for, pause.host):
+            at = say_until(look.retry_at, place.facts.now)
+            return {"host": pause.host, "by": pause.by, "reason": shorten(pause.reason), "at": at}
+    return None  # it was lifted just now
 
 
 def find_look_failed(place: Place) -> Words | None:

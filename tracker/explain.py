@@ -79,12 +79,15 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
                   FROM item_stages INDEXED BY idx_item_stages_sent
                  WHERE status = 'pending' AND queued_at IS NOT NULL AND retry_at IS NULL AND job_id = :job_id
                  GROUP BY stage)) AS sent,
-       (SELECT json_object('stage', stage, 'retry_at', retry_at, 'reason', reason)
-          FROM (SELECT stage, retry_at, reason
+       (SELECT json_object('stage', n.stage, 'retry_at', n.retry_at, 'reason', n.reason,
+                           'waits_for_host', (SELECT w.host FROM host_waits w
+                                               WHERE w.item_id = n.item_id AND w.stage = n.stage
+                                                 AND w.retry_at = n.retry_at LIMIT 1))
+          FROM (SELECT item_id, stage, retry_at, reason
                   FROM item_stages INDEXED BY idx_item_stages_parked
                  WHERE job_id = :job_id AND status = 'pending' AND retry_at IS NOT NULL
                  ORDER BY retry_at
-                 LIMIT 1)) AS next_retry,
+                 LIMIT 1) n) AS next_retry,
        (SELECT json_group_array(json_object('stage', stage, 'name', name, 'error_type', error_type,
                                             'signature', signature, 'failed', failed))
           FROM (SELECT stage, name, error_type, signature, failed
@@ -97,8 +100,8 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
           FROM item_counts
          WHERE job_id = :job_id) AS items,
        (SELECT json_object('started_at', started_at, 'ended_at', ended_at, 'leased_until', leased_until,
-                           'outcome', outcome, 'error', error, 'retry_at', retry_at)
-          FROM (SELECT started_at, ended_at, leased_until, outcome, error, retry_at
+                           'outcome', outcome, 'error', error, 'retry_at', retry_at, 'waits_for', waits_for)
+          FROM (SELECT started_at, ended_at, leased_until, outcome, error, retry_at, waits_for
                   FROM discovery_runs
                  WHERE job_id = :job_id
                  ORDER BY run_id DESC

@@ -107,11 +107,12 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class NextRetry:
-    """The stage that waits for the earliest time, and why."""
+    """The stage that waits for the earliest time, and why; the paused host that it waits for, if it does."""
 
     stage: str
     retry_at: int
     reason: str | None
+    waits_for_host: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ class ItemCounts:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """The job's last discovery."""
+    """The job's last discovery; `waits_for` is the paused host for which it does."""
 
     started_at: int
     ended_at: int | None
@@ -144,6 +145,7 @@ class Look:
     outcome: str | None
     error: str | None
     retry_at: int | None
+    waits_for: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

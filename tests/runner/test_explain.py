@@ -24,6 +24,7 @@ from tracker.claims import claim
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.discoveries import begin_discovery, fail_discovery
+from tracker.host_waits import wait_for_host
 from tracker.jobs import SWEPT_AT, set_note
 from tracker.pauses import Target
 from tracker.workers import WorkerWord, note_worker
@@ -528,6 +529,29 @@ def test_a_job_that_is_through_says_when_it_looks_again(house):
         why_job(shop).cause.words
         == "the last look failed: the site is away; again 2026-11-25 12:01:00 UTC (in 1 m)"
     )
+
+
+def test_a_look_that_met_a_paused_host_waits_for_that_and_did_not_fail(house):
+    shop = house(papers=job(step("fetch"), schedule="every 1h"))
+    pauses.pause(shop.conn, Target.of_host("example.org"), "asked to", by="ada")
+    begin = begin_discovery(shop.conn, "papers")
+    wait_for_host(shop.conn, begin, "example.org", "host example.org is paused", now_ms() + 60_000)
+    told = why_job(shop).cause
+    assert (told.cause, told.do) == ("look_waits", "`celeriac unpause --host example.org`, or wait")
+    assert told.words == (
+        "its look for items waits for the host example.org, which is paused by ada: asked to; "
+        "again 2026-11-25 12:01:00 UTC (in 1 m)"
+    )
+    pauses.lift(shop.conn, Target.of_host("example.org"), "ada")
+    assert why_job(shop).cause.cause == "look_failed"
+
+
+def test_the_parked_stages_of_a_job_name_the_paused_host_that_they_wait_for(house):
+    shop = house(**ONE)
+    pauses.pause(shop.conn, Target.of_host("example.org"), "asked to", until=now_ms() + 60_000, by="ada")
+    shop.acts["fetch"] = lambda _: RetryLater(delay=7200, reason="example.org is paused", host="example.org")
+    shop.run("a")
+    assert why_job(shop).cause.do == "`celeriac unpause --host example.org`"
 
 
 def test_a_job_without_a_schedule_looks_when_asked(house):
