@@ -52,10 +52,10 @@ def failures_command(
 
 
 def _show(found: FailureGroups) -> None:
-    from cli.render import say_ago, write_table
+    from cli.render import say_ago, write_noted_table
 
-    write_table(
-        ["id", "#failed", "job", "stage", "host", "signature", "first", "last", "versions", "example"],
+    write_noted_table(
+        ["id", "#failed", "job", "stage", "host", "first", "last", "versions", "example", "signature"],
         [
             (
                 group.id,
@@ -63,11 +63,11 @@ def _show(found: FailureGroups) -> None:
                 group.job,
                 group.stage,
                 group.host or "",
-                f"{group.signature}{' (muted)' if group.muted_at else ''}",
                 say_ago(group.first_seen_at),
                 say_ago(group.last_seen_at),
                 _say_versions(group.versions),
                 group.example_key or "",
+                f"{group.signature}{' (muted)' if group.muted_at else ''}",
             )
             for group in found.groups
         ],

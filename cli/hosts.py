@@ -40,10 +40,10 @@ def hosts_command(limit: int, *, as_json: bool) -> None:
 
 
 def _show(reports: list[HostReport]) -> None:
-    from cli.render import write_table
+    from cli.render import write_noted_table
 
     columns = ["host", "rate", "#requests", "#throttled", "next turn", "not asked until (UTC)", "why"]
-    write_table(columns, [_make_row(report) for report in reports])
+    write_noted_table(columns, [_make_row(report) for report in reports])
 
 
 def _make_row(report: HostReport) -> tuple[object, ...]:

@@ -183,10 +183,10 @@ def pauses_command(*, as_json: bool) -> None:
 
 
 def _show(held: list[Pause]) -> None:
-    from cli.render import say_ago, say_when, write_table
+    from cli.render import say_ago, say_when, write_noted_table
 
     columns = ["what", "by", "since", "until", "#lifted by itself", "why"]
-    write_table(
+    write_noted_table(
         columns,
         [
             (

@@ -7,10 +7,13 @@ import json
 import sys
 from typing import TYPE_CHECKING, Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Table
 
+from cli.lines import write_line
 from pipeline.records import as_data, as_json
 from pipeline.visible import make_visible
 from tracker.clock import format_ms, now_ms
@@ -42,6 +45,9 @@ class Output(Console):
 
 out = Output(soft_wrap=True)
 err = Output(stderr=True)
+
+NOTE_WIDTH = 30
+"""How many columns of a terminal a note needs to be readable in a table."""
 
 STATUS_STYLE = {
     "pending": "dim",
@@ -77,6 +83,40 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     On a terminal, cells are folded so that it fits; the first column never is, because people copy from it.
     Elsewhere the table is as wide as it needs to be, so that nothing is cut for a pipe.
     """
+    table = _make_table(columns, rows)
+    if out.is_terminal:
+        out.print(table)
+    else:
+        _write_unfolded(table)
+
+
+def write_noted_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], named_by: int = 1) -> None:
+    """
+    Write a table whose last column is of longer texts: notes, reasons, errors.
+
+    On a terminal that is too narrow to give them `NOTE_WIDTH` columns they stand below the table, each on a line of
+    its own behind the first `named_by` cells of its row.
+    """
+    rows = [tuple(row) for row in rows]
+    if not out.is_terminal or _has_room(columns, rows):
+        write_table(columns, rows)
+        return
+    write_table(columns[:-1], [row[:-1] for row in rows])
+    noted = [f"{' '.join(map(str, row[:named_by]))}: {row[-1]}" for row in rows if row[-1]]
+    if noted:
+        write_line()
+    for line in noted:
+        write_line(line)
+
+
+def _has_room(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Tell whether a terminal is wide enough for a table and for its notes, or a part of each that can be read."""
+    notes = max((cell_len(str(row[-1])) for row in rows if row[-1]), default=0)
+    rest = _make_table(columns[:-1], [row[:-1] for row in rows])
+    return Measurement.get(out, out.options, rest).maximum + 1 + min(notes, NOTE_WIDTH) <= out.width
+
+
+def _make_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     table = Table(box=None, header_style="bold", pad_edge=False)
     for number, column in enumerate(columns):
         name = column.lstrip("#")
@@ -89,10 +129,7 @@ def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
         )
     for row in rows:
         table.add_row(*(_cell(value) for value in row))
-    if out.is_terminal:
-        out.print(table)
-    else:
-        _write_unfolded(table)
+    return table
 
 
 def _write_unfolded(table: Table) -> None:

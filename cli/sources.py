@@ -62,9 +62,9 @@ def _show_sources(job: str | None, limit: int, *, as_json: bool) -> None:
 
 
 def _write_sources(sources: Mapping[str, Sequence[SourceHealth]]) -> None:
-    from cli.render import say_ago, write_table
+    from cli.render import say_ago, write_noted_table
 
-    write_table(
+    write_noted_table(
         ["job", "source", "last look", "success", "change", "#found", "#median", "#new", "trouble"],
         [
             (
@@ -81,6 +81,7 @@ def _write_sources(sources: Mapping[str, Sequence[SourceHealth]]) -> None:
             for name, listed in sources.items()
             for one in listed
         ],
+        named_by=2,
     )
 
 

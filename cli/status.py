@@ -119,12 +119,12 @@ def show_jobs(
     stuck: Mapping[str, Cause] | None = None,
 ) -> None:
     """Show jobs as a table; the note says what jobs.yaml, the tracker and what waits to be applied say of each."""
-    from cli.render import write_table
+    from cli.render import write_noted_table
     from runner.plan_words import say_held
 
     held = {plan.job: say_held(plan) for plan in waiting}
 
-    write_table(
+    write_noted_table(
         ["job", "#oldest fresh", "#items", *COUNTS, "last look", "note"],
         [
             (
