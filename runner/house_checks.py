@@ -9,7 +9,7 @@ from runner.code_version import read_code_version
 from runner.edited_code import DO, list_edited
 from runner.explain import explain_job, find_job
 from runner.patient import Finding
-from runner.saying import say_distance, say_span
+from runner.saying import say_count, say_distance, say_span
 from runner.sending import SWEEP_LATE_MS
 from tracker.clock import now_ms
 from tracker.jobs import SWEPT_AT, get_note
@@ -145,11 +145,13 @@ def _check_queues(patient: Patient) -> Iterator[Finding]:
     served = count_serving(patient.tracker)
     for job in patient.jobs.enabled_jobs if patient.jobs else ():
         explained = explain_job(patient.tracker, find_job(patient.jobs, job.name), job.name)
-        waiting = sum(part.count for part in explained.parts if part.cause.cause == "no_worker")
-        if waiting:
-            queues = sorted({stage.queue for stage in job.stages} - served.keys())
-            words = f"no worker serves {', '.join(queues)}, where {waiting:,} stages of {job.name} wait"
-            yield Finding("queues", "error", words, f"celeriac worker --queues {','.join(queues)}")
+        held = [part for part in explained.parts if part.cause.cause == "no_worker"]
+        if held:
+            waiting = sum(part.count for part in held)
+            queues = ", ".join(sorted({stage.queue for stage in job.stages} - served.keys()))
+            wait = "waits" if waiting == 1 else "wait"
+            words = f"no worker serves {queues}, where {say_count(waiting, 'stage')} of {job.name} {wait}"
+            yield Finding("queues", "error", words, "; ".join(dict.fromkeys(part.cause.do for part in held)))
 
 
 def check_disk(patient: Patient) -> Iterator[Finding]:

@@ -291,7 +291,16 @@ def test_a_queue_that_nobody_serves_is_an_error_while_work_waits_there(shop):
     shop.add("a")
     shop.dispatch()
     assert faults(shop) == [("queues", "error")]
-    assert look(shop)["queues"].do == "celeriac worker --queues slow"
+    assert look(shop)["queues"].words == "no worker serves slow, where 1 stage of papers waits"
+    assert look(shop)["queues"].do == "`celeriac worker --queues slow`"
+
+
+def test_where_no_worker_lives_a_queue_is_served_by_what_brings_a_broker_too(shop):
+    shop.conn.execute("DELETE FROM workers")
+    shop.add("a", "b")
+    shop.dispatch()
+    assert look(shop)["queues"].words == "no worker serves celery, where 2 stages of papers wait"
+    assert look(shop)["queues"].do == "`celeriac up`"
 
 
 def test_a_jobs_yaml_that_is_refused_and_a_job_that_cannot_run_here(shop):
