@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from playwright.sync_api import Browser
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+# The first is the same engine without windows: it takes a quarter less of the processor.
+NAMES = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
+CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 
 FLAGS = [
     *(["--no-sandbox"] if os.geteuid() == 0 else []),
@@ -39,7 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in ours:
         item.add_marker(pytest.mark.timeout(600))
         if CHROMIUM is None and "browser" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.skip(reason="no chromium on this machine: apt-get install chromium"))
+            item.add_marker(
+                pytest.mark.skip(reason=f"no chromium on this machine: apt-get install {NAMES[0]}")
+            )
 
 
 @pytest.fixture(scope="session")
