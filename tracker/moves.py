@@ -50,7 +50,9 @@ class Settled:
 
 
 FIND_STAGES = """
-SELECT s.item_id, s.stage, s.attempt, s.job_id, s.started_at, s.status, s.cancelled_by, s.again
+SELECT s.item_id, s.stage, s.attempt, s.job_id, s.started_at, s.status, s.cancelled_by, s.again,
+       EXISTS (SELECT 1 FROM item_stages other INDEXED BY idx_item_stages_again
+                WHERE other.item_id = s.item_id AND other.again = 'waits') AS has_waiting
   FROM json_each(:places) place
  CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
 """
@@ -144,7 +146,8 @@ def _settle_some(conn: Connection, ended: Mapping[int, Ended], by: str | None) -
     statuses = {number: _follow_up(conn, one, by) for number, one in moved.items()}
     satisfied = [one.attempt.place for number, one in moved.items() if statuses[number] in SATISFIED]
     advance_needs(conn, satisfied)
-    release_waiting(conn, [item_id for item_id, _, _ in satisfied], by)
+    if waiting := {row["item_id"] for row in found.values() if row["has_waiting"]}:
+        release_waiting(conn, [item_id for item_id, _, _ in satisfied if item_id in waiting], by)
     return {number: _end(conn, one, statuses[number], by) for number, one in moved.items()}
 
 
@@ -154,7 +157,7 @@ def _owns(ended: Ended, row: Row) -> bool:
 
 
 def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
-    item_id, stage, attempt, job_id, started_at, status, cancelled_by, again = row
+    item_id, stage, attempt, job_id, started_at, status, cancelled_by, again, _ = row
     ending = ended.ending
     is_cancelled = cancelled_by is not None and status == Status.IN_PROGRESS
     if is_cancelled:  # that is how it ended, however it did
