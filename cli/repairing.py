@@ -240,7 +240,8 @@ def cancel_command(
     Do no more for items of JOB.
 
     What waits is skipped at once. What runs is told to stop when its worker next renews its lease, within ten
-    seconds; if its handler does not listen, its timeout ends it. Either way it is skipped.
+    seconds; if its handler does not listen, its timeout ends it. Either way it is skipped. What waits to be done again
+    stays as it ended.
 
     \b
     Examples:

@@ -63,7 +63,8 @@ WORDS = {
     ),
     "cancel": Words(
         "Cancel",
-        "stages are not done: what waits is skipped at once, what runs is told to stop.",
+        "stages are not done: what waits is skipped at once, what runs is told to stop, and what waits to be done "
+        "again stays as it ended.",
         "Cancel them",
         ("stage",),
     ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pipeline.lifecycle import RESET, RETRY_FAILED, SKIP, Move, Status
+from pipeline.lifecycle import ENDED, RESET, RETRY_FAILED, SKIP, Move, Status
 
 
 class Reach(StrEnum):
@@ -24,7 +24,11 @@ class Reach(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to the stages that are in one of `sources`; `move` is None where their status stays."""
+    """
+    What happens to the stages that are in one of `sources`.
+
+    `move` is None where their status stays; `made` too, where that is not the same for all.
+    """
 
     statement: str
     sources: frozenset[Status]
@@ -48,6 +52,8 @@ class Act:
     only_ended_items: bool = False
     only_earlier: bool = False
     """Whether it leaves alone what ended after it was asked for."""
+    lifts_cancels: bool = False
+    """Whether what was cancelled of an item follows other results again."""
 
 
 TO_PENDING = """
@@ -73,9 +79,26 @@ UPDATE item_stages
  WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """
 
+# By whom it was cancelled is kept: it does not follow a result that is under way.
+TO_CANCELLED = """
+UPDATE item_stages
+   SET status = 'skipped', ended_at = :now, reason = :reason, queued_at = NULL, resend_at = NULL, retry_at = NULL,
+       cancelled_by = :by
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
+"""
+
 ASK_TO_STOP = """
 UPDATE item_stages
    SET cancelled_by = :by
+  FROM json_each(:places) place
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
+"""
+
+# What waits to be done again stays as it ended. One that failed is still done again when it is retried.
+LEAVE_AS_ENDED = """
+UPDATE item_stages
+   SET again = iif(status = 'failed', 'runs', NULL), cancelled_by = :by
   FROM json_each(:places) place
  WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """
@@ -115,6 +138,7 @@ ACTS = {
             "reprocess",
             "reprocess",
             (Change(TO_BE_DONE_AGAIN, frozenset({Status.DONE}), Status.DONE),),
+            lifts_cancels=True,
         ),
         Act(
             "reopen",
@@ -134,8 +158,9 @@ ACTS = {
             "cancel",
             "cancel_stages",
             (
-                Change(TO_SKIPPED, frozenset({Status.PENDING}), Status.SKIPPED, SKIP),
+                Change(TO_CANCELLED, frozenset({Status.PENDING}), Status.SKIPPED, SKIP),
                 Change(ASK_TO_STOP, frozenset({Status.IN_PROGRESS}), Status.IN_PROGRESS),
+                Change(LEAVE_AS_ENDED, ENDED, None),
             ),
             reach=Reach.REST,
             only_switched_on=False,

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lifecycle import Status
-from tracker.acts import WAKE_STAGES, Act, Change, Reach
+from tracker.acts import LEAVE_AS_ENDED, WAKE_STAGES, Act, Change, Reach
 from tracker.clock import now_ms
-from tracker.cutoff import note_released, release_waiting
+from tracker.cutoff import lift_cancels, note_released, release_waiting
 from tracker.followers import recount_needs
 from tracker.plan import open_known
 
@@ -65,6 +65,7 @@ SELECT count(*), count(DISTINCT s.item_id)
    AND s.status IN (SELECT value FROM json_each(:sources))
    AND coalesce(s.ended_at, 0) <= :until
    AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
+   AND (s.again = 'waits' OR NOT :only_marked)
    AND (s.cancelled_by IS NULL OR s.status <> 'in_progress')
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
 """
@@ -72,7 +73,7 @@ SELECT count(*), count(DISTINCT s.item_id)
 REMEMBER_STAGES = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
                            retry_at, backfill, again, fresh)
-SELECT :action_id, s.item_id, s.stage, :made,
+SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
        (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
        s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again,
        (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
@@ -82,6 +83,7 @@ SELECT :action_id, s.item_id, s.stage, :made,
    AND s.status IN (SELECT value FROM json_each(:sources))
    AND coalesce(s.ended_at, 0) <= :until
    AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
+   AND (s.again = 'waits' OR NOT :only_marked)
    AND (s.cancelled_by IS NULL OR s.status <> 'in_progress')
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
     ON CONFLICT DO NOTHING
@@ -201,6 +203,8 @@ def change_stages(conn: Connection, asked: Asked) -> Touched:
             _make(conn, asked, change, f"[{','.join(row[1] for row in rows)}]")
         places += len(rows)
         touched.update(row[0] for row in rows)
+    if asked.act.lifts_cancels:
+        lift_cancels(conn, touched)
     _release(conn, asked, touched)
     recount_needs(conn, touched)
     return Touched(places, len(touched - before))
@@ -257,6 +261,7 @@ def _bind(conn: Connection, asked: Asked, change: Change) -> dict[str, Any]:
         "made": change.made,
         "until": asked.asked_at if asked.act.only_earlier else ANY_TIME,
         "only_waiting": change.statement is WAKE_STAGES,
+        "only_marked": change.statement is LEAVE_AS_ENDED,
         "places": _write_places(asked),
     }
 

@@ -5,6 +5,8 @@ A stage that is to be done again is marked, in `item_stages.again`. It `waits` a
 anything that it needs, at any distance, is open or waits too; then it is pending and `runs`. When it ends with the
 same hash as before, what needs it is left as it is; else that is marked in turn. So no stage runs before what it
 needs has settled, and none runs twice. All of it happens in the transaction that settles.
+
+What was cancelled follows no result, until somebody has its item done again.
 """
 
 from __future__ import annotations
@@ -81,19 +83,19 @@ def _is_changed(before: Before, ending: Ending) -> bool:
 MARK_CHILDREN = """
 UPDATE item_stages
    SET again = 'waits'
- WHERE item_id = :item_id AND status IN ('done', 'failed', 'skipped')
+ WHERE item_id = :item_id AND status IN ('done', 'failed', 'skipped') AND cancelled_by IS NULL
    AND stage IN (SELECT n.stage
                    FROM stage_needs n
                    JOIN job_stages p ON p.job_id = n.job_id AND p.stage = n.stage AND p.switched_on
                   WHERE n.job_id = :job_id AND n.need = :stage)
 """
 
-# An attempt that runs has the old result in its hands: it is fenced off.
+# An attempt that runs has the old result in its hands: it is fenced off. One that was cancelled ends by itself.
 RESET_RUNNING_CHILDREN = """
 UPDATE item_stages
    SET status = 'pending', again = 'runs', leased_until = NULL, reason = NULL, retries = 0, crashes = 0,
-       cancelled_by = NULL, backfill = 1
- WHERE item_id = :item_id AND status = 'in_progress'
+       backfill = 1
+ WHERE item_id = :item_id AND status = 'in_progress' AND cancelled_by IS NULL
    AND stage IN (SELECT n.stage
                    FROM stage_needs n
                    JOIN job_stages p ON p.job_id = n.job_id AND p.stage = n.stage AND p.switched_on
@@ -108,6 +110,23 @@ def _mark_children(conn: Connection, attempt: Attempt, by: str | None) -> None:
     _record(
         conn, attempt.job_id, conn.execute(RESET_RUNNING_CHILDREN, asked).fetchall(), by, _because(attempt)
     )
+
+
+LIFT_CANCELS = """
+UPDATE item_stages
+   SET cancelled_by = NULL
+ WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND cancelled_by IS NOT NULL
+   AND status IN ('done', 'failed', 'skipped')
+"""
+
+
+def lift_cancels(conn: Connection, item_ids: Iterable[int]) -> None:
+    """
+    Let what was cancelled of these items, and has ended, follow other results again.
+
+    In the caller's transaction. Whoever has something of an item done again calls this.
+    """
+    conn.execute(LIFT_CANCELS, {"item_ids": json.dumps(list(item_ids))})
 
 
 RESET_REST = """

@@ -110,20 +110,21 @@ LIST_CHANGES = """
 SELECT json_array(a.item_id, a.stage)
   FROM json_each(:item_ids) chosen
  CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value AND a.stage <> ''
- WHERE (a.made = :made OR (:made IS NULL AND a.made <> a.status)) AND (a.status = :status OR :status IS NULL)
+ WHERE (a.made = :made OR :made IS NULL) AND (a.status = :status OR :status IS NULL)
+   AND (a.made <> a.status) = :has_moved
 """
 
 COUNT_CHANGES = """
 SELECT count(*)
   FROM json_each(:item_ids) chosen
  CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
- WHERE a.made IN (SELECT value FROM json_each(:made))
+ WHERE a.made <> 'pending' OR :makes_pending
 """
 
 TO_PENDING_AGAIN = """
 UPDATE item_stages
    SET status = 'pending', ended_at = NULL, reason = a.reason, retries = a.retries, crashes = a.crashes,
-       retry_at = iif(a.status = 'pending', a.retry_at, NULL)
+       retry_at = iif(a.status = 'pending', a.retry_at, NULL), cancelled_by = NULL
   FROM json_each(:places) place
  CROSS JOIN action_stages a
          ON a.action_id = :action_id AND a.item_id = place.value ->> 0 AND a.stage = place.value ->> 1
@@ -149,11 +150,12 @@ UPDATE item_stages
  WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage
 """
 
-LET_RUN_ON = """
+LIFT_CANCEL = """
 UPDATE item_stages
    SET cancelled_by = NULL
   FROM json_each(:places) place
- WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1 AND :action_id IS NOT NULL
+ WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1 AND cancelled_by IS NOT NULL
+   AND :action_id IS NOT NULL
 """
 
 STEPS = (
@@ -162,7 +164,7 @@ STEPS = (
     (None, Status.FAILED, MARK_FAILED, TO_ENDED_AGAIN),
     (None, Status.SKIPPED, SKIP, TO_ENDED_AGAIN),
     (Status.PENDING, Status.PENDING, None, PARK_AGAIN),
-    (Status.IN_PROGRESS, Status.IN_PROGRESS, None, LET_RUN_ON),
+    (None, None, None, LIFT_CANCEL),
 )
 """What the action made of a stage, what it was before, the move back, and how: in this order, by legal moves only."""
 
@@ -235,7 +237,8 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
     changed = _count_changes(conn, act, asked)
     asked["item_ids"] = json.dumps(untouched)
     for made, status, move, statement in STEPS:
-        rows = conn.execute(LIST_CHANGES, asked | {"made": made, "status": status}).fetchall()
+        wanted = {"made": made, "status": status, "has_moved": move is not None}
+        rows = conn.execute(LIST_CHANGES, asked | wanted).fetchall()
         if rows:
             _step_back(conn, undo, target, f"[{','.join(row[0] for row in rows)}]", move, statement)
     conn.execute(RESTORE_FRESH_LANES, asked)
@@ -253,10 +256,9 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
 
 def _count_changes(conn: Connection, act: Act, asked: Mapping[str, Any]) -> int:
     """Count the stages that an act changed, without those that it only let go on."""
-    made = {change.made for change in act.changes}
-    if Status.DONE in made:
-        made.add(Status.PENDING)  # to be done again, and released at once
-    row = conn.execute(COUNT_CHANGES, {**asked, "made": json.dumps(sorted(filter(None, made)))}).fetchone()
+    # what is to be done again stays done, or is released at once
+    makes_pending = any(change.made in {Status.PENDING, Status.DONE} for change in act.changes)
+    row = conn.execute(COUNT_CHANGES, {**asked, "makes_pending": makes_pending}).fetchone()
     return int(row[0])
 
 

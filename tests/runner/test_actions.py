@@ -17,6 +17,7 @@ from pipeline.search_words import read_search
 from runner import actions, operate, working_off
 from runner.actions import Order
 from runner.choices import EVERY_FAILURE, EVERY_ITEM, choose_filter, choose_keys
+from runner.explain import explain_item, find_job
 from runner.leases import LeaseKeeper
 from runner.sweep import sweep
 from tracker.action_batches import do_batch, next_page
@@ -213,6 +214,28 @@ def test_a_handler_that_asks_is_told_that_it_was_cancelled_at_the_next_renewal(s
     assert told == ["fetch"]
     assert (shop.row("a", "fetch")["reason"], shop.result("a", "fetch")) == ("cancelled by ann", None)
     assert [shop.status("a", stage) for stage in ("fetch", "extract", "store")] == ["skipped"] * 3
+
+
+def test_an_item_that_is_done_again_is_cancelled_whole_and_back(shop):
+    shop.run("a")
+    reprocess = Order("reprocess", "papers", "ann", how=EVERY_ITEM)
+    assert actions.carry_out(shop.runtime, reprocess, total=3).items == 3
+    how = choose_keys(shop.runtime, "papers", ["a"])
+    cancel = Order("cancel", "papers", "ann", how=how, reason="cancelled by ann")
+    assert actions.count(shop.runtime, cancel) == 3
+    assert actions.carry_out(shop.runtime, cancel).items == 3
+    shop.plugins.seen.clear()
+    shop.work()
+    assert shop.plugins.seen == []
+    assert [shop.status("a", stage) for stage in ("fetch", "extract", "store")] == ["skipped", "done", "done"]
+    assert shop.result("a", "extract") is not None
+    explained = explain_item(shop.conn, find_job(shop.runtime.jobs, "papers"), "papers", "a")
+    assert [one.cause.cause for one in explained.stages] == ["done"] * 3
+    assert "cancelled by ann" in explained.cause.words
+    undone = actions.undo(shop.runtime, actions.find_undoable(shop.runtime), "bob")
+    assert (undone.items, undone.passed, undone.sent) == (3, 0, 1)
+    shop.work()
+    assert [stage for stage, _ in shop.plugins.seen] == ["fetch", "extract", "store"]
 
 
 @pytest.mark.parametrize(

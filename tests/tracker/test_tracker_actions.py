@@ -203,6 +203,69 @@ def test_an_item_that_was_never_opened_is_cancelled_whole(conn, add_items, add_o
     assert stage_statuses("found") == ["skipped"] * 3
 
 
+@pytest.fixture
+def marked(conn, add_opened):
+    """Give an item that is done again as a whole: its first stage is pending, the others wait."""
+    (item_id,) = add_opened("a")
+    tracker.mark_done(conn, item_id)
+    do(conn, "reprocess")
+    return item_id
+
+
+@pytest.mark.parametrize(
+    ("stage", "kept", "statuses"),
+    [(None, None, ["skipped", "done", "done"]), ("extract", "runs", ["pending", "done", "done"])],
+)
+def test_a_cancel_counts_what_waits_to_be_done_again_and_leaves_it_as_it_ended(
+    conn, marked, read_stage, stage_statuses, stage, kept, statuses
+):
+    expected = 3 if stage is None else 2
+    choice = Choice("papers", stage, {"by": "items", "items": [marked]}, 0)
+    assert action_batches.count_total(conn, "cancel", choice, None, {"papers": STAGES}) == expected
+    cancelled = do(conn, "cancel", stage, reason="cancelled by ann")
+    assert cancelled.done == expected
+    assert [read_stage(marked, name)["again"] for name in STAGES] == [kept, None, None]
+    assert stage_statuses() == statuses
+    events = tracker.get_events(conn, "papers", limit=100)
+    (whole,) = [event for event in events if event["kind"] == "cancel_stages"]
+    assert json.loads(whole["detail"])["stages"] == expected
+    assert action_batches.count_total(conn, "cancel", choice, None, {"papers": STAGES}) == 0
+
+
+@pytest.mark.parametrize("stage", [None, "fetch", "extract", "store"])
+@pytest.mark.parametrize("ended", ["done", "skipped"])
+def test_an_undo_of_a_cancel_has_what_it_left_wait_to_be_done_again(conn, marked, ended, stage):
+    if ended == "skipped":
+        conn.execute("UPDATE item_stages SET status = 'pending', ended_at = NULL WHERE stage = 'store'")
+        conn.execute("UPDATE item_stages SET status = 'skipped', ended_at = 1 WHERE stage = 'store'")
+        conn.execute("UPDATE item_stages SET again = 'waits' WHERE stage = 'store'")
+    before = read_rows(conn)
+    cancelled = do(conn, "cancel", stage, reason="cancelled by ann")
+    assert read_rows(conn) != before
+    undone = undo(conn)
+    assert (undone.done, undone.passed) == (cancelled.done, 0)
+    assert read_rows(conn) == before
+    assert conn.execute("SELECT count(*) FROM item_stages WHERE cancelled_by IS NOT NULL").fetchone()[0] == 0
+
+
+def test_an_undo_of_a_cancel_lets_begin_what_waits_for_nothing_any_more(conn, marked, read_stage):
+    assert claims.claim(conn, marked, "fetch", 1, worker="w")
+    do(conn, "cancel", "extract")
+    settle(conn, marked, "fetch", 1, Ending.finished("{}", None))
+    assert [read_stage(marked, stage)["status"] for stage in STAGES] == ["done"] * 3
+    assert undo(conn).done == 2
+    assert [read_stage(marked, stage)["again"] for stage in STAGES] == [None, "runs", "waits"]
+
+
+def test_an_undo_of_a_cancel_counts_nothing_that_it_only_let_go_on(conn, marked, read_stage):
+    before = read_rows(conn)
+    cancelled = do(conn, "cancel", how={"by": "places", "places": [[marked, "fetch"]]})
+    assert (cancelled.done, read_stage(marked, "extract")["status"]) == (1, "pending")
+    undone = undo(conn)
+    assert (undone.done, undone.passed) == (1, 0)
+    assert read_rows(conn) == before
+
+
 def test_a_cancelled_stage_takes_along_what_needs_it_and_nothing_else(conn, opened_id, stage_statuses):
     do(conn, "cancel", "extract", reason="cancelled by ann")
     assert stage_statuses() == ["pending", "skipped", "skipped"]

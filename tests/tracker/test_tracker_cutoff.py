@@ -68,8 +68,14 @@ class Works:
         return self.ran
 
     def reprocess(self, *stages):
-        asked = Asked(1, ACTS["reprocess"], "papers", [self.item_id], None, [(self.item_id, s) for s in stages],
-                      None, "ann", None, 0)  # fmt: skip
+        return self.act("reprocess", *stages)
+
+    def cancel(self, *stages):
+        return self.act("cancel", *(stages or self.plan.names))
+
+    def act(self, name, *stages):
+        asked = Asked(1, ACTS[name], "papers", [self.item_id], None, [(self.item_id, s) for s in stages],
+                      None, "ann", f"{name} by ann", 0)  # fmt: skip
         with tracker.write(self.conn):
             touched = bulk.change_stages(self.conn, asked)
             self.conn.execute("DELETE FROM action_stages")
@@ -224,6 +230,93 @@ def test_what_is_cancelled_as_it_is_done_again_keeps_no_claim_from_being_taken_b
     assert other.list_ready() == [("a", 1)]
 
 
+def test_what_waits_to_be_done_again_stays_as_it_ended_when_it_is_cancelled(chain):
+    chain.reprocess("fetch", "extract", "store")
+    assert chain.cancel() == 3
+    assert chain.statuses() == {"fetch": "skipped", "extract": "done", "store": "done"}
+    assert (chain.work(), chain.marks()) == ([], {})
+
+
+def test_nothing_of_an_item_begins_after_what_runs_of_it_was_cancelled(chain):
+    chain.gives["fetch"] = {"n": 2}
+    chain.reprocess("fetch", "store")
+    running = chain.claim("fetch")
+    assert chain.cancel() == 2
+    assert chain.cancel() == 0
+    chain.end("fetch", running)
+    assert chain.work() == []
+    assert chain.statuses() == {"fetch": "skipped", "extract": "done", "store": "done"}
+
+
+def test_what_is_cancelled_alone_lets_go_on_what_waits_for_it(chain):
+    chain.reprocess("fetch", "extract", "store")
+    assert chain.cancel("extract") == 1
+    assert chain.work() == ["fetch", "store"]
+
+
+def test_a_failure_that_is_cancelled_as_it_waits_is_followed_once_it_is_retried(fork):
+    fork.gives |= {"b": {"n": 2}, "d": {"n": 2}}
+    fork.reprocess("d")
+    fork.run("d", Ending.failed(Failure.named("ValueError", "broken")))
+    fork.reprocess("b", "c")
+    fork.run("b")
+    assert fork.marks()["d"] == "waits"
+    assert fork.cancel("d") == 1
+    assert (fork.work(), fork.statuses()["d"]) == (["c"], "failed")
+    tracker.retry_failed(fork.conn, "papers")
+    assert fork.work() == ["d", "e"]
+
+
+def get_to_run(works):
+    works.reprocess("extract")
+    running = works.claim("extract")
+    works.reprocess("fetch")
+    return running
+
+
+def get_to_be_pending(works):
+    works.reprocess("extract")
+    works.reprocess("fetch")
+
+
+def get_to_wait(works):
+    works.reprocess("fetch", "extract")
+
+
+@pytest.mark.parametrize("get_there", [get_to_run, get_to_be_pending, get_to_wait])
+def test_what_was_cancelled_does_not_follow_another_result_that_was_under_way(chain, get_there):
+    chain.gives["fetch"] = {"n": 2}
+    running = get_there(chain)
+    assert chain.cancel("extract") == 1
+    chain.run("fetch")
+    if running:
+        chain.end("extract", running)
+    assert chain.work() == []
+    assert chain.statuses()["extract"] == ("done" if get_there is get_to_wait else "skipped")
+
+
+def test_what_was_cancelled_and_ended_does_not_follow_another_result_that_was_under_way(chain):
+    chain.gives["fetch"] = {"n": 2}
+    running = get_to_run(chain)
+    first = chain.claim("fetch")
+    chain.cancel("extract")
+    chain.end("extract", running)
+    chain.end("fetch", first)
+    assert (chain.work(), chain.statuses()["extract"]) == ([], "skipped")
+
+
+@pytest.mark.parametrize("get_there", [get_to_run, get_to_be_pending, get_to_wait])
+def test_what_was_cancelled_follows_another_result_of_a_later_reprocess(chain, get_there):
+    running = get_there(chain)
+    chain.cancel("extract")
+    if running:
+        chain.end("extract", running)
+    chain.work()
+    chain.gives["fetch"] = {"n": 2}
+    chain.reprocess("fetch")
+    assert chain.work() == ["fetch", "extract"]
+
+
 def test_who_waits_goes_on_when_what_it_needs_is_done_for_the_first_time(conn):
     works = Works(conn, CHAIN)
     works.end("store", None, Ending.counted_done())
@@ -293,12 +386,38 @@ def test_an_item_done_again_in_any_order_ends_as_if_all_of_it_had_been(migrated_
             assert set(works.statuses().values()) == {Status.DONE}
 
 
-def work_in_any_order(works, data, plan, versions):
+@given(data=st.data(), plan=st.sampled_from(PLANS))
+@settings(max_examples=60, deadline=None)
+def test_nothing_begins_after_an_item_was_cancelled_whenever_that_was(migrated_file, data, plan):
+    with tempfile.TemporaryDirectory() as folder, tracker.open_db(shutil.copy(migrated_file, folder)) as conn:
+        works = Works(conn, plan)
+        versions = dict.fromkeys(plan.names, 0)
+        works.gives = compute(plan, versions, {})
+        works.work()
+        newer = data.draw(st.sets(st.sampled_from(plan.names), min_size=1))
+        versions |= {name: data.draw(st.integers(0, 3)) for name in newer}
+        works.reprocess(*newer)
+        running = work_in_any_order(works, data, plan, versions, steps=data.draw(st.integers(0, 8)))
+        expected = sum(row["status"] in {"pending", "in_progress"} or row["again"] == "waits"
+                       for row in map(works.row, plan.names))  # fmt: skip
+        assert works.cancel() == expected
+        check_now(conn)
+        works.ran = []
+        for stage in data.draw(st.permutations(sorted(running))):
+            attempt, works.gives[stage] = running[stage]
+            works.end(stage, attempt)
+            check_now(conn)
+        assert (works.work(), works.marks()) == ([], {})
+        assert set(works.statuses().values()) <= {Status.DONE, Status.SKIPPED}
+
+
+def work_in_any_order(works, data, plan, versions, steps=1000):
+    """Work until nothing is ready, or for so many steps; what runs then."""
     running = {}
-    while True:
+    for _ in range(steps):
         ready = [row[0] for row in works.list_ready()]
         if not ready and not running:
-            return
+            break
         if ready and (not running or data.draw(st.booleans())):
             stage = data.draw(st.sampled_from(sorted(ready)))
             attempt = works.claim(stage)
@@ -309,3 +428,4 @@ def work_in_any_order(works, data, plan, versions):
             attempt, works.gives[stage] = running.pop(stage)
             works.end(stage, attempt)
         check_now(works.conn)
+    return running
