@@ -72,7 +72,7 @@ def find_done(place: Place) -> Words | None:
     if place.state is not State.ENDED:
         return None
     reason = place.at.reason if place.at and place.at.status == "skipped" else None
-    return {"how": f": the last stage was skipped, {shorten(reason)}" if reason else ""}
+    return {"how": f": {place.stage} was skipped, {shorten(reason)}" if reason else ""}
 
 
 def find_failed(place: Place) -> Words | None:

@@ -231,7 +231,7 @@ def test_an_item_that_is_done_again_is_cancelled_whole_and_back(shop):
     assert shop.result("a", "extract") is not None
     explained = explain_item(shop.conn, find_job(shop.runtime.jobs, "papers"), "papers", "a")
     assert [one.cause.cause for one in explained.stages] == ["done"] * 3
-    assert "cancelled by ann" in explained.cause.words
+    assert explained.cause.words == "nothing left to do: fetch was skipped, cancelled by ann"
     undone = actions.undo(shop.runtime, actions.find_undoable(shop.runtime), "bob")
     assert (undone.items, undone.passed, undone.sent) == (3, 0, 1)
     shop.work()

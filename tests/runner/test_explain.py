@@ -120,11 +120,11 @@ def test_an_item_that_is_through_but_for_a_stage_that_is_not_applied_yet(house):
     assert why(shop).words == "done, but for store, which jobs.yaml has and the tracker has not yet"
 
 
-def test_an_item_whose_last_stage_was_skipped_says_why(house):
+def test_an_item_of_which_a_stage_was_skipped_says_which_and_why(house):
     shop = house(**ONE)
     shop.acts["fetch"] = lambda _: Skip("too short")
     shop.run("a")
-    assert why(shop).words == "nothing left to do: the last stage was skipped, too short"
+    assert why(shop).words == "nothing left to do: fetch was skipped, too short"
 
 
 def test_a_failure_says_what_and_how_to_retry(house):
