@@ -264,6 +264,14 @@ def test_an_approved_canary_counts_and_is_not_run_once_more(shop):
     assert (event["by"], event["detail"]) == ("ann", {"items": 2})
 
 
+def test_what_was_cancelled_before_follows_another_result_of_a_canary(shop):
+    shop.conn.execute("UPDATE item_stages SET cancelled_by = 'ann' WHERE stage = 'extract'")
+    renew(shop, another_for_a)
+    _, tried = try_out(shop)
+    approve_canary(shop.runtime, "papers", tried, "ann")
+    assert (shop.status("a", "extract"), shop.status("b", "extract")) == ("pending", "done")
+
+
 def test_stages_of_a_canary_see_each_others_new_results(shop):
     renew(shop, another_for_a)
     _, tried = try_out(shop, count=1, stale=True)
