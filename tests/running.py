@@ -7,6 +7,11 @@ import os
 from itertools import islice
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 gc.disable()  # collecting the tests makes nothing but what stays: to look for garbage in it takes half of its time
 

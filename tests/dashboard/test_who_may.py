@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import stat
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 from route_table import list_routes, made_path, needs_of
 from starlette.testclient import TestClient
 
+from dashboard import login
 from dashboard.house import KEY_FILE, Served
 from dashboard.login import FREE_TRIES, Throttle
 from dashboard.roles import ACTIONS, Role
@@ -75,7 +77,13 @@ def test_a_wrong_name_or_password_says_not_which(visit, accounts, name, password
     assert "set-cookie" not in answer.headers
 
 
-def test_many_wrong_passwords_have_to_wait(visit, accounts):
+@pytest.fixture
+def still_clock(monkeypatch):
+    """Let no time pass for who has to wait: a busy machine takes longer for the next try than the first wait, a second."""
+    monkeypatch.setattr(login, "time", SimpleNamespace(monotonic=lambda: 1000.0))
+
+
+def test_many_wrong_passwords_have_to_wait(visit, accounts, still_clock):
     browser = visit()
     tries = [
         browser.post("/login", data={"name": "the viewer", "password": "wrong"}).status_code for _ in range(7)
@@ -86,7 +94,7 @@ def test_many_wrong_passwords_have_to_wait(visit, accounts):
     assert right.status_code == 429  # also the right one, or guessing would cost nothing
 
 
-def test_of_many_tries_at_once_no_more_are_free_than_of_those_one_after_the_other():
+def test_of_many_tries_at_once_no_more_are_free_than_of_those_one_after_the_other(still_clock):
     throttle = Throttle()
     with ThreadPoolExecutor(25) as tries:
         waits = list(tries.map(lambda _: throttle.begin_try("name ada"), range(25)))
@@ -109,7 +117,7 @@ PROXY = "192.0.2.1"
 
 
 @pytest.fixture
-def through(open_house, visit, accounts):
+def through(open_house, visit, accounts, still_clock):
     """Come through a proxy that is believed, and another one before it."""
     browser = visit(open_house(Served(proxies=frozenset({PROXY, "192.0.2.2"}))), client=(PROXY, 1))
 
@@ -139,7 +147,7 @@ def test_a_proxy_that_does_not_say_who_asks_is_itself_slowed_down_for_nobody(thr
     assert through("", PASSWORD) == 303
 
 
-def test_who_is_no_proxy_is_counted_by_the_address_that_they_have(visit, accounts):
+def test_who_is_no_proxy_is_counted_by_the_address_that_they_have(visit, accounts, still_clock):
     tries = [
         try_password(visit(), "wrong", f"nobody {number}", **{"x-forwarded-for": f"203.0.113.{number}"})
         for number in range(FREE_TRIES + 1)

@@ -191,7 +191,6 @@ def test_every_history_of_a_stage_keeps_to_its_lifecycle(migrated_file):
     bounds = settings(
         max_examples=400,
         stateful_step_count=40,
-        deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
     )
     machine = type("LifeOfAStage", (LifeOfAStage,), {"template": migrated_file})

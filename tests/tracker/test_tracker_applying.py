@@ -136,7 +136,7 @@ def test_what_stages_are_made_of_is_remembered_with_the_plan_and_changes_without
 LISTS = st.lists(st.sampled_from("abcd"), min_size=1, max_size=4, unique=True)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(
     lists=st.lists(LISTS, min_size=1, max_size=3),
     batches=st.lists(st.integers(0, 3), max_size=3),

@@ -364,7 +364,7 @@ def give(plan, versions, made, name):
 
 
 @given(data=st.data(), plan=st.sampled_from(PLANS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_an_item_done_again_in_any_order_ends_as_if_all_of_it_had_been(migrated_file, data, plan):
     with tempfile.TemporaryDirectory() as folder, tracker.open_db(shutil.copy(migrated_file, folder)) as conn:
         works = Works(conn, plan)
@@ -387,7 +387,7 @@ def test_an_item_done_again_in_any_order_ends_as_if_all_of_it_had_been(migrated_
 
 
 @given(data=st.data(), plan=st.sampled_from(PLANS))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_nothing_begins_after_an_item_was_cancelled_whenever_that_was(migrated_file, data, plan):
     with tempfile.TemporaryDirectory() as folder, tracker.open_db(shutil.copy(migrated_file, folder)) as conn:
         works = Works(conn, plan)

@@ -131,7 +131,7 @@ CHANGES = st.lists(
 
 
 @given(changes=CHANGES, removed=st.booleans())
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_versions_are_counted_as_they_are(migrated_file, changes, removed):
     with tempfile.TemporaryDirectory() as folder, tracker.open_db(shutil.copy(migrated_file, folder)) as conn:
         tracker.upsert_items(conn, "papers", [{"key": "a"}, {"key": "b"}])

@@ -225,7 +225,7 @@ def list_newest_first(conn, wanted, limit):
 )
 @example(texts=["age:<84h", "stage:fetch"], probe=0, span=200_000, branches=1, limit=2)
 @example(texts=["age:<84h", "stage:fetch"], probe=0, span=1, branches=1, limit=2)
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 def test_whichever_way_is_taken_the_pages_hold_what_the_condition_says(
     conn, papers, texts, probe, span, branches, limit
 ):
