@@ -79,7 +79,7 @@ def test_a_wrong_name_or_password_says_not_which(visit, accounts, name, password
 
 @pytest.fixture
 def still_clock(monkeypatch):
-    """Let no time pass for who has to wait: a busy machine takes longer for the next try than the first wait, a second."""
+    """Let no time pass for who has to wait: a busy machine takes longer for a try than the first wait, a second."""
     monkeypatch.setattr(login, "time", SimpleNamespace(monotonic=lambda: 1000.0))
 
 
