@@ -12,12 +12,7 @@ from cli.options import WholeNumber, json_option
 from cli.piped import find_piped_input
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from runner.discover import Discovered
-
-SHOWN_REASONS = 3
-"""How many of the reasons for which something was refused are said, the most frequent first."""
 
 
 @click.command("discover")
@@ -98,15 +93,11 @@ def say_discovered(found: Discovered) -> None:
 
 
 def _say_more(found: Discovered) -> str:
+    from runner.saying import say_reasons
+
     counts = {"changed": found.changed, "held": found.held, "refused": found.refused}
     said = "".join(f", {count} {word}" for word, count in counts.items() if count)
-    return said + (f" ({_say_reasons(found.refused_for)})" if found.refused_for else "")
-
-
-def _say_reasons(refused_for: Mapping[str, int]) -> str:
-    most = sorted(refused_for.items(), key=lambda each: -each[1])
-    said = [f"{reason}: {count}" for reason, count in most[:SHOWN_REASONS]]
-    return ", ".join([*said, *(["…"] if len(most) > SHOWN_REASONS else [])])
+    return said + (f" ({say_reasons(found.refused_for)})" if found.refused_for else "")
 
 
 def code_of(found: Discovered) -> int:

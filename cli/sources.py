@@ -13,7 +13,7 @@ from cli.options import json_option, limit_option
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from tracker.runs import RunReport
+    from tracker.runs import LookReport
     from tracker.sources import SourceHealth
 
 
@@ -104,11 +104,11 @@ def _say_trouble(source: SourceHealth) -> str:
 def _show_history(job: str, limit: int, *, as_json: bool) -> None:
     from cli.reading import reading, require_job
     from cli.render import write_json
-    from tracker.runs import list_runs
+    from tracker.runs import list_looks
 
     with reading() as conn:
         require_job(conn, job)
-        runs = list_runs(conn, job, limit)
+        runs = list_looks(conn, job, limit)
     if as_json:
         write_json(runs)
     elif runs:
@@ -117,11 +117,11 @@ def _show_history(job: str, limit: int, *, as_json: bool) -> None:
         write_line(f"{job} has not looked for items yet", err=True)
 
 
-def _write_runs(runs: Sequence[RunReport]) -> None:
-    from cli.render import write_table
+def _write_runs(runs: Sequence[LookReport]) -> None:
+    from cli.render import write_noted_table
     from tracker.clock import format_ms
 
-    write_table(
+    write_noted_table(
         [
             "began (UTC)",
             "#took",
@@ -152,15 +152,17 @@ def _write_runs(runs: Sequence[RunReport]) -> None:
     )
 
 
-def _say_taken(run: RunReport) -> str:
+def _say_taken(run: LookReport) -> str:
     from pipeline.durations import format_duration
 
     return "" if run.ended_at is None else format_duration((run.ended_at - run.started_at) / 1000)
 
 
-def _say_why(run: RunReport) -> str:
+def _say_why(run: LookReport) -> str:
     from cli.render import say_ago
+    from runner.saying import say_reasons
 
+    refused = f"refused: {say_reasons(run.refused_for)}" if run.refused_for else ""
     again = f"tried again {say_ago(run.retry_at)}" if run.retry_at else ""
     attempt = f"attempt {run.attempt}" if run.attempt > 1 else ""
-    return "; ".join(part for part in (run.error, attempt, again) if part)
+    return "; ".join(part for part in (run.error, refused, attempt, again) if part)

@@ -20,7 +20,7 @@ from runner.plan_words import describe_change
 from runner.planning import plan_jobs
 from tracker.actions import list_actions
 from tracker.activity import read_settled, read_spent
-from tracker.runs import list_runs
+from tracker.runs import list_looks
 from tracker.sources import list_sources
 from tracker.stats import stage_stats
 
@@ -84,7 +84,7 @@ def show_job(request: Request, job: str, span: str = "24h") -> Response:
         span=get_span(span).name,
         sources=list_sources(conn, job, SHOWN_SOURCES + 1),
         shown_sources=SHOWN_SOURCES,
-        runs=list_runs(conn, job, SHOWN_RUNS),
+        runs=list_looks(conn, job, SHOWN_RUNS),
         actions=_list_actions(house, job),
         text=_read_text(house, jobs, job),
         refusal=refusal,

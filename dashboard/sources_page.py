@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render
 from dashboard.visitors import Needs
-from tracker.runs import list_runs
+from tracker.runs import list_looks
 from tracker.sources import list_sources
 
 if TYPE_CHECKING:
@@ -38,5 +38,5 @@ def show_sources(
         limit=limit,
         most=most,
         sources={name: listed for name, listed in found.items() if listed},
-        runs=list_runs(house.reader, job, SHOWN_RUNS) if job else [],
+        runs=list_looks(house.reader, job, SHOWN_RUNS) if job else [],
     )

@@ -8,6 +8,8 @@ from pipeline.durations import format_duration
 from tracker.clock import format_ms
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from tracker.item_attempts import AttemptOfItem
 
 
@@ -28,6 +30,22 @@ def say_count(number: int, noun: str, plural: str = "s") -> str:
     ('1 item', '2,000 processes')
     """
     return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+SHOWN_REASONS = 3
+"""How many of the reasons for which something was refused are said, the most frequent first."""
+
+
+def say_reasons(refused_for: Mapping[str, int]) -> str:
+    """
+    Say for which reasons things were refused, and how many for each.
+
+    >>> say_reasons({"no key": 1, "older than since": 4})
+    'older than since: 4, no key: 1'
+    """
+    most = sorted(refused_for.items(), key=lambda each: -each[1])
+    said = [f"{reason}: {count}" for reason, count in most[:SHOWN_REASONS]]
+    return ", ".join([*said, *(["…"] if len(most) > SHOWN_REASONS else [])])
 
 
 def say_until(at: int, now: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tracker.clock import latest_ms, now_ms
 from tracker.connection import Connection, write
@@ -129,7 +129,8 @@ def finish_discovery(conn: Connection, run: RunLease, findings: Findings) -> Non
             return
         record_looks(conn, run.job_id, findings.looks)
         clear_errors(conn, run.job_id)
-        detail = {"found": counts.found, "new": counts.new, "refused": dict(findings.refused)}
+        detail: dict[str, Any] = {"run_id": run.run_id, "found": counts.found, "new": counts.new}
+        detail["refused"] = dict(findings.refused)
         more = {"changed": counts.changed, "held": counts.held, "problems": _show(findings.problems)}
         detail |= {name: value for name, value in more.items() if value}
         append_event(conn, run.job_id, "discover", None, None, None, None, detail)
@@ -150,7 +151,8 @@ def fail_discovery(
             return
         record_looks(conn, run.job_id, findings.looks)
         set_job_error(conn, run.job_id, error)
-        detail = {"error": error, "retry_at": retry_at}
+        detail: dict[str, Any] = {"run_id": run.run_id, "error": error, "retry_at": retry_at}
+        detail |= {"refused": dict(findings.refused)} if findings.refused else {}
         append_event(conn, run.job_id, "discover_failed", None, None, None, None, detail)
 
 

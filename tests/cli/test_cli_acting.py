@@ -216,3 +216,6 @@ def test_discovery_says_why_it_refused_what_it_refused(shell, folder, conn):
         exit_codes.OK,
         "rows: 1 found, 1 new, 3 refused (key repeated: 2, no key: 1)\n",
     )
+    assert "refused: key repeated: 2, no key: 1" in shell("sources", "rows", "--history").out
+    (look,) = json.loads(shell("sources", "rows", "--history", "--json").out)
+    assert (look["refused"], look["refused_for"]) == (3, {"key repeated": 2, "no key": 1})

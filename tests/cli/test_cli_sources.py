@@ -8,7 +8,7 @@ import pytest
 import tracker
 from cli import exit_codes
 from tracker.held import count_held
-from tracker.runs import list_runs
+from tracker.runs import list_looks
 from tracker.sources import SourceLook, list_sources, record_looks
 
 CAPPED = """
@@ -80,7 +80,7 @@ def test_the_history_tells_each_look_and_why_it_failed(shell, shell_each, folder
     rows = shown.out.splitlines()[1:]
     assert ("unavailable" in rows[0], "cannot read the folder" in rows[0]) == (True, True)
     assert "found" in rows[1]
-    assert json.loads(told.out) == [asdict(run) for run in list_runs(conn, "notes")]
+    assert json.loads(told.out) == [asdict(run) for run in list_looks(conn, "notes")]
 
 
 def test_a_history_is_of_one_job(call, tracked):

@@ -189,6 +189,12 @@ def test_sources_and_looks_are_shown_with_their_health(page, conn):
     assert "every 1 h" in text
 
 
+def test_a_look_says_why_it_refused_what_it_refused(page, visit, conn):
+    finish_discovery(conn, begin_discovery(conn, "papers"), Findings({HOSTILE: 2, "no key": 1}))
+    for text in (page(), visit().get("/sources?job=papers").text):
+        assert re.search(r"refused: &lt;script&gt;alert.*: 2, no key: 1</td>", text)
+
+
 def test_a_hostile_source_is_text_and_is_cut(page, visit, conn):
     look(conn, SourceLook(HOSTILE + "x" * 100_000, error=HOSTILE + "y" * 1_000_000))
     for text in (page(), visit().get("/sources").text, visit().get("/sources?job=papers").text):

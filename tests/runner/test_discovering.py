@@ -27,8 +27,8 @@ def test_what_is_found_is_stored_counted_and_sent(shop):
     finding(shop, "b", "c")
     assert (discover(shop.runtime, "papers").new, shop.sent[-1]) == (1, ("c", "fetch"))
     assert [event["detail"] for event in shop.events("discover")] == [
-        {"found": 2, "new": 2, "refused": {}},
-        {"found": 2, "new": 1, "refused": {}},
+        {"run_id": 1, "found": 2, "new": 2, "refused": {}},
+        {"run_id": 2, "found": 2, "new": 1, "refused": {}},
     ]
 
 

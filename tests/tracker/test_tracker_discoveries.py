@@ -10,7 +10,7 @@ from tracker import discoveries
 from tracker.clock import to_ms
 from tracker.discoveries import DISCOVERY_LEASE_SECONDS, Findings, Run
 from tracker.run_counts import Counts, add_to_run
-from tracker.runs import find_last_run
+from tracker.runs import find_last_run, list_looks
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NOON_MS = to_ms(NOON)
@@ -63,6 +63,17 @@ def test_a_discovery_that_worked_is_on_record_and_clears_the_jobs_error(conn, ru
     assert report.ended_at == NOON_MS + 2000
     assert tracker.get_job_error(conn, "papers") is None
     assert event_kinds() == ["discover_failed", "discover"]
+
+
+def test_a_look_tells_why_each_of_its_attempts_refused_what_it_refused(conn, run, clock):
+    discoveries.fail_discovery(conn, run, "no such host", NOON_MS, Findings({"no key": 1}))
+    again = discoveries.resume_discovery(conn, run.run_id)
+    discoveries.finish_discovery(conn, again, Findings({"no key": 2, "older than since": 1}))
+    discoveries.finish_discovery(conn, discoveries.begin_discovery(conn, "papers"), Findings())
+    discoveries.finish_discovery(conn, discoveries.begin_discovery(conn, "talks"), Findings({"no key": 9}))
+    newest, oldest = list_looks(conn, "papers")
+    assert (newest.refused, newest.refused_for) == (0, {})
+    assert (oldest.refused, oldest.refused_for) == (4, {"no key": 3, "older than since": 1})
 
 
 def test_a_discovery_is_tried_again_at_its_time_by_one_taker(conn, run, clock):
