@@ -138,7 +138,7 @@ def _write_runs(runs: Sequence[LookReport]) -> None:
             (
                 format_ms(one.started_at),
                 _say_taken(one),
-                one.outcome or "running",
+                "waiting" if one.is_waiting else one.outcome or "running",
                 one.requests,
                 one.found,
                 one.new,

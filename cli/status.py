@@ -171,6 +171,8 @@ def _say_discovery(report: JobReport) -> str:
         return f"began {say_ago(look.started_at)}"
     if look.outcome == "skipped":
         return f"skipped {say_ago(look.ended_at)}"
+    if look.is_waiting:
+        return f"waits for {look.waits_for} since {say_ago(look.ended_at)}"
     if look.error is not None:
         return f"failed {say_ago(look.ended_at)}"
     return f"{look.found} found, {look.new} new, {say_ago(look.ended_at)}"

@@ -79,7 +79,10 @@ def find_next_look(
     if pause is not None and not pause.is_probing:
         return NextLook("looks for items when it is let go on", None, schedule)
     if last is not None and last.retry_at is not None:
-        return NextLook("tries again to look for items", last.retry_at, schedule)
+        waits = f"waits for the paused host {last.waits_for}; looks again"
+        return NextLook(
+            waits if last.is_waiting else "tries again to look for items", last.retry_at, schedule
+        )
     if slot_at is None:
         return NextLook("looks for items only when asked")
     return NextLook("looks for items again", slot_at, schedule)

@@ -19,7 +19,7 @@ class RunReport:
     One look that a job took at its sources; instants in Unix milliseconds.
 
     `outcome` is found, unavailable, failed, skipped, or None while it runs. `slot_at` is the scheduled time, None
-    for one asked for by hand. `error` says why it failed or was skipped.
+    for one asked for by hand. `error` says why it failed, was skipped, or waits: for the paused host `waits_for`.
     """
 
     run_id: int
@@ -36,11 +36,17 @@ class RunReport:
     held: int
     error: str | None
     retry_at: int | None
+    waits_for: str | None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it failed at nothing, and goes on when the host that it `waits_for` is no longer paused."""
+        return self.waits_for is not None and self.retry_at is not None
 
 
 LIST_RUNS = """
 SELECT run_id, slot_at, attempt, started_at, ended_at, outcome, requests, found, new, changed, refused, held, error,
-       retry_at
+       retry_at, waits_for
   FROM discovery_runs
  WHERE job_id = :job_id
  ORDER BY run_id DESC

@@ -17,6 +17,7 @@ from tracker import backlog, item_reports, reports
 from tracker.attempt_logs import AttemptLog, put_log
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
+from tracker.host_waits import wait_for_host
 from tracker.items import find_item
 from tracker.jobs import SWEPT_AT, set_note
 from tracker.recovery import release_lost_worker, reset_items
@@ -151,6 +152,14 @@ def test_the_note_says_why_a_job_does_not_move(call, tracked):
     ended = call("status")
     assert "paused by me: site is down until 20" in ended.out
     assert "source unavailable: gone; retry at 20" in ended.out
+
+
+def test_a_look_that_met_a_paused_host_is_said_to_wait_for_it(call, tracked, conn):
+    begun = begin_discovery(conn, "notes")
+    wait_for_host(conn, begun, "example.org", "example.org is paused", now_ms() + 60_000)
+    (row,) = call("status", "notes").out.splitlines()[1:2]
+    assert ("waits for example.org since now" in row, "failed" in row) == (True, False)
+    assert "waiting" in call("sources", "notes", "--history").out
 
 
 def test_the_note_says_what_jobs_yaml_has_done_with_a_job(call, tracked, folder):

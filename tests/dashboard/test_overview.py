@@ -10,6 +10,7 @@ from pipeline.jobs_file import load_jobs_file
 from tracker.budgets import remember_budgets
 from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
+from tracker.host_waits import wait_for_host
 from tracker.pauses import Target, pause
 
 THREE_JOBS = """
@@ -147,6 +148,12 @@ def test_a_look_that_failed_says_when_it_is_tried_again(jobs, conn, visit):
     card = card_of(visit().get("/"), "papers")
     assert "tries again to look for items <time" in card
     assert "no &lt;route&gt; to host" in card
+
+
+def test_a_look_that_met_a_paused_host_waits_for_it_and_did_not_fail(jobs, conn, visit):
+    wait_for_host(conn, begin_discovery(conn, "papers"), "example.org", "it is paused", now_ms() + 60_000)
+    assert "waits for the paused host example.org; looks again <time" in card_of(visit().get("/"), "papers")
+    assert "<td>waiting</td>" in visit().get("/sources?job=papers").text
 
 
 def test_numbers_carry_the_names_by_which_they_move(jobs, conn, visit):
