@@ -70,7 +70,7 @@ def _shorten(text: str) -> str:
 
 def shorten_trace(trace: str) -> list[str]:
     """
-    Keep the last frames of a traceback, the innermost last, without ours; its error is told elsewhere.
+    Keep the last frames of a traceback, the innermost last; its error is told elsewhere.
 
     >>> shorten_trace('Traceback (most recent call last):' + chr(10) + '  File "a.py", line 1, in f' + chr(10) + 'E: x')
     ['File "a.py", line 1, in f']
@@ -81,5 +81,4 @@ def shorten_trace(trace: str) -> list[str]:
             frames.append([line[2:]])
         elif frames and line.startswith("    "):
             frames[-1].append(line[2:])
-    theirs = [frame for frame in frames if "/handlers/running.py" not in frame[0]]
-    return [line for frame in theirs[-FRAMES:] for line in frame]
+    return [line for frame in frames[-FRAMES:] for line in frame]

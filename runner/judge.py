@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import traceback
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from pipeline.errors import HandlerContractError, SourceError
 from pipeline.outcomes import GiveUp, Outcome, RetryLater, Skip
 from pipeline.redaction import KNOWN
 from pipeline.versions import hash_result
+from runner.traces import write_trace
 from tracker.clock import now_ms
 from tracker.endings import Ending, Failure
 
@@ -69,9 +69,7 @@ def describe_error(error: BaseException) -> Failure:
         message = as_text(error)
     except Exception as fault:  # noqa: BLE001 - a plugin's own __str__ may raise anything
         message = f"(its text cannot be had: {type(fault).__name__})"
-    failure = Failure.named(
-        type(error).__name__, message, as_text("".join(traceback.format_exception(error)))
-    )
+    failure = Failure.named(type(error).__name__, message, as_text(write_trace(error)))
     return replace(failure, host=error.host if isinstance(error, SourceError) else None)
 
 

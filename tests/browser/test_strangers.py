@@ -7,6 +7,9 @@ from urllib.parse import quote
 import pytest
 from house import STRANGE
 
+import tracker
+from tracker.connection import write
+
 IDS = "SELECT item_id FROM work_items WHERE job_id = 'strangers' AND key = ?"
 GROUPS = "SELECT name FROM failure_groups JOIN work_items ON item_id = example_item_id WHERE key = ?"
 
@@ -74,3 +77,25 @@ def test_a_kept_page_runs_nothing(person):
         person.open(url)
         assert person.page.evaluate("document.querySelectorAll('[onclick]').length") == 0
     assert person.page.get_by_text("By hand.").count() == 1
+
+
+LONG_TRACE = (
+    "Traceback (most recent call last):\n"
+    + '  File "theirs.py", line 1, in call\n' * 90
+    + "ValueError: the end"
+)
+ENDS_IN_SIGHT = """one => {
+  const box = one.getBoundingClientRect(), text = one.firstElementChild.getBoundingClientRect();
+  return [text.height > box.height, Math.abs(text.bottom - box.bottom) < 2, box.height <= window.innerHeight];
+}"""
+
+
+def test_a_long_traceback_shows_its_end_on_a_phone(person, fresh):
+    with tracker.open_db(fresh.db) as conn, write(conn):
+        conn.execute("UPDATE failures SET traceback = ? WHERE job_id = 'letters'", (LONG_TRACE,))
+    group = fresh.ask("SELECT name FROM failure_groups WHERE job_id = 'letters'")
+    for path in ("/items?job=letters&key=letter-03", f"/failures/{group}"):
+        person.open(path)
+        person.look_at(360, 740, "light")
+        assert person.page.locator(".trace").first.evaluate(ENDS_IN_SIGHT) == [True, True, True], path
+        assert person.find_barriers() == []
