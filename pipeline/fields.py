@@ -15,13 +15,13 @@ from pydantic import (
 )
 
 from pipeline.durations import parse_duration
+from pipeline.forms import HOST_PATTERN, NAME_PATTERN, QUEUE_PATTERN
 from pipeline.key_template import KeyTemplate
 from pipeline.problems import InvalidValueError, show_value
 from pipeline.rate import Rate
 from pipeline.schedule import Schedule, check_timezone
 from pipeline.since import Since
 
-NAME_PATTERN = r"^[a-z][a-z0-9_-]{0,62}$"
 MAX_SECONDS = 30 * 86_400
 
 
@@ -43,7 +43,7 @@ def _read_schedule(value: Any, info: ValidationInfo) -> Schedule:
 
 
 Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
-Queue = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,99}$")]
+Queue = Annotated[str, StringConstraints(pattern=QUEUE_PATTERN)]
 Flag = Annotated[bool, Field(strict=True)]
 Whole = Annotated[int, Field(strict=True)]
 Retries = Annotated[Whole, Field(ge=0, le=1000)]
@@ -111,9 +111,7 @@ Batch = Annotated[Whole, Field(ge=1, le=1000)]
 Keep = Annotated[Whole, Field(ge=1, le=10_000)]
 HostName = Annotated[
     str,
-    StringConstraints(
-        strip_whitespace=True, to_lower=True, pattern=r"^[A-Za-z0-9_:-]+(\.[A-Za-z0-9_-]+)*$", max_length=253
-    ),
+    StringConstraints(strip_whitespace=True, to_lower=True, pattern=HOST_PATTERN, max_length=253),
 ]
 Needs = Annotated[tuple[str, ...], BeforeValidator(_read_needs, json_schema_input_type=str | list[str])]
 Timezone = Annotated[str, BeforeValidator(check_timezone, json_schema_input_type=str)]

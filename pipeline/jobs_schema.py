@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from pipeline.catalog import HANDLER, STRATEGY, Kind, load
-from pipeline.fields import NAME_PATTERN
 from pipeline.filespec import JobsDocument
+from pipeline.forms import NAME_PATTERN
 from pipeline.jobspec import DiscoverySpec, JobEntry, StageSpec
 
 if TYPE_CHECKING:

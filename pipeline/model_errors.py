@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from pipeline.catalog import find_nearest
-from pipeline.fields import NAME_PATTERN
+from pipeline.forms import FORMS
 from pipeline.problems import Finding, InvalidValueError, KeyPath, show_value, value_at
 
 if TYPE_CHECKING:
@@ -76,8 +76,8 @@ def _explain_one(detail: ErrorDetails, model: type[BaseModel], base: KeyPath, da
     if cause is not None:
         return Finding(path, str(cause))
     value = show_value(value_at(data, path))
-    if context.get("pattern") == NAME_PATTERN:
-        context["pattern"] = "a lower-case letter, then more of them, digits, - and _; 63 in all"
+    if (pattern := context.get("pattern")) in FORMS:
+        context["pattern"] = FORMS[pattern]
     message, allowed = WORDS.get(detail["type"], ("{value} " + detail["msg"].removeprefix("Input "), ""))
     return Finding(path, message.format(value=value, **context), allowed.format(**context))
 

@@ -126,3 +126,9 @@ def test_a_folder_that_cannot_be_kept_in_is_told_of_before_the_handler_runs(cook
     ended = cook("raise", "--keep", "file/out")
     assert (ended.code, ended.out) == (exit_codes.UNUSABLE, "")
     assert ended.err == "celeriac: cannot write file/out: Not a directory\n"
+
+
+def test_a_function_without_its_module_is_told_the_form_in_words(shell):
+    ended = shell("try", "python", "function=kitchen")
+    assert ended.code == exit_codes.INVALID
+    assert "'kitchen' has the wrong form (allowed: package.module:function)" in ended.err
