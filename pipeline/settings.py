@@ -23,10 +23,13 @@ from pydantic import (
 
 from pipeline.catalog import find_nearest
 from pipeline.errors import OperatorError
+from pipeline.model_errors import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
+
+    from pipeline.problems import Finding
 
 PREFIX = "CELERIAC_"
 BROKER_SCHEMES = ("redis", "rediss", "redis+socket")
@@ -198,30 +201,28 @@ def load_settings() -> Settings:
     """
     try:
         said = {**dotenv_values(".env"), **os.environ}
-        return Settings.model_validate(
-            {
-                name: said[variable]
-                for name in Settings.model_fields
-                if said.get(variable := variable_name(name))
-            }
-        )
-    except ValidationError as error:
-        # the message only, never the input: it may be a password
-        details = error.errors(include_url=False)
-        lines = [_tell(detail["loc"], _reason(detail["msg"])) for detail in details]
-        raise OperatorError("\n".join(lines)) from None
     except UnicodeDecodeError as error:
         raise OperatorError(f".env is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    given = {
+        name: said[variable] for name in Settings.model_fields if said.get(variable := variable_name(name))
+    }
+    try:
+        return Settings.model_validate(given)
+    except ValidationError as error:
+        shown = {name: value for name, value in given.items() if name not in _SECRETS}
+        raise OperatorError("\n".join(map(_tell, explain(error, Settings, (), shown)))) from None
 
 
-def _tell(place: tuple[int | str, ...], reason: str) -> str:
-    return (
-        f"{variable_name(str(place[0]))}: {reason}" if place else reason
-    )  # without one, of several together
+_SECRETS = {"broker_url", "token"}
+"""The settings of which no message quotes what was given."""
 
 
-def _reason(message: str) -> str:
-    return message.removeprefix("Value error, ")
+def _tell(finding: Finding) -> str:
+    allowed = f" (allowed: {finding.allowed})" if finding.allowed else ""
+    place = (
+        f"{variable_name(str(finding.path[0]))}: " if finding.path else ""
+    )  # else it is of several together
+    return f"{place}{finding.message}{allowed}"
 
 
 def variable_name(field: str) -> str:

@@ -8,7 +8,14 @@ from kombu.transport.redis import Transport
 from pydantic import ValidationError
 
 from pipeline.errors import OperatorError
-from pipeline.settings import BROKER_SCHEMES, Settings, describe_settings, load_settings, variable_name
+from pipeline.settings import (
+    _SECRETS,
+    BROKER_SCHEMES,
+    Settings,
+    describe_settings,
+    load_settings,
+    variable_name,
+)
 from runner.broker import connect_to
 
 
@@ -62,6 +69,9 @@ def test_hosts_are_separated_by_commas(monkeypatch):
         ("CELERIAC_BROKER_URL", "me:hunter2://x", "not a URL; write redis://"),
         ("CELERIAC_BROKER_URL", "rdis://x", r"by rdis://; did you mean redis://\? \(allowed: redis://,"),
         ("CELERIAC_BROKER_URL", "redis://:hunter/2@host/0", "its port is no number"),
+        ("CELERIAC_TOGETHER", "x", r"'x' is not a whole number \(allowed: a whole number\)$"),
+        ("CELERIAC_TOGETHER", "65", r"'65' is too large \(allowed: 64 or less\)$"),
+        ("CELERIAC_ATTEMPT_LOGS", "all", r"'all' is not allowed \(allowed: 'debug', 'info',"),
         ("CELERIAC_BROKER_URL", "amqp://x", r"by amqp:// \(allowed: redis://, rediss://, redis\+socket://\)"),
     ],
 )
@@ -69,6 +79,11 @@ def test_a_bad_value_names_its_variable(monkeypatch, variable, value, reason):
     monkeypatch.setenv(variable, value)
     with pytest.raises(OperatorError, match=f"^{variable}: .*{reason}"):
         load_settings()
+
+
+def test_no_mistake_in_a_secret_setting_shows_it(monkeypatch):
+    secret = {name for name, field in Settings.model_fields.items() if "SecretStr" in str(field.annotation)}
+    assert secret == _SECRETS
 
 
 @pytest.mark.parametrize("scheme", BROKER_SCHEMES)
