@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from pipeline.errors import NotFoundError, StaleLeaseError
+from pipeline.lifecycle import Status
 from runner.alive import is_alive
 from runner.breaker import note_ending
 from runner.judge import describe_timeout, judge_failure
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from runner.runtime import Runtime
     from tracker.connection import Connection
+    from tracker.moves import Settled
 
 log = structlog.get_logger(__name__)
 
@@ -36,11 +38,21 @@ def give_back_crashed(runtime: Runtime, item_id: int, stage: str, attempt: int, 
             holder = recovery.find_holder(conn, item_id, stage, attempt)
             if holder is not None and _lives(holder):
                 return  # what died had a duplicate of the message, and no claim
-            release_crashed(runtime, conn, item_id, stage, attempt, reason)
+            settled = release_crashed(runtime, conn, item_id, stage, attempt, reason)
     except StaleLeaseError as error:
         log.debug("nothing to give back", reason=str(error))
         return
-    log.warning("worker process lost; its stage was given back", item_id=item_id, stage=stage, reason=reason)
+    failed = settled.status == Status.FAILED
+    log.error(
+        "worker process lost; its stage failed"
+        if failed
+        else "worker process lost; its stage was given back",
+        job=settled.job_id,
+        item_id=item_id,
+        stage=stage,
+        attempt=attempt,
+        reason=reason,
+    )
 
 
 def give_back_waiting(runtime: Runtime, pid: int) -> None:
@@ -73,11 +85,12 @@ def _lives(worker: str) -> bool:
 
 def release_crashed(
     runtime: Runtime, conn: Connection, item_id: int, stage: str, attempt: int, reason: str
-) -> None:
+) -> Settled:
     """Give back the claim of a process that died, in the caller's transaction. Raises `StaleLeaseError`."""
     settled, ending = recovery.release_lost_worker(conn, item_id, stage, attempt, reason)
     if (job := runtime.jobs.jobs.get(settled.job_id)) is not None:
         note_ending(conn, job, settled, ending)
+    return settled
 
 
 def end_overdue(runtime: Runtime, item_id: int, stage: str, attempt: int) -> None:

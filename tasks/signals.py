@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import signal
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from billiard.exceptions import TimeLimitExceeded, WorkerLostError
 from celery import bootsteps, signals
 from celery.exceptions import WorkerTerminate
 from celery.worker import state
+from celery.worker.request import Request
 
 from handlers.time_limit import TIME_LIMIT
 from pipeline.errors import CeleriacError
@@ -49,7 +51,21 @@ is settled; to look through them again and again took a tenth of its processor.
 def use_our_logs(loglevel: int, **_: Any) -> None:
     """Log in our form, whatever command started this process; what handlers print becomes log lines too."""
     configure_logs(loglevel, LEVELS[load_settings().attempt_logs])
+    logging.getLogger(Request.__module__).addFilter(is_not_told_by_us)
     log_what_is_printed(app.conf.worker_redirect_stdouts_level)
+
+
+def is_not_told_by_us(record: logging.LogRecord) -> bool:
+    """Tell whether a line of Celery's is of something else than a lost process, which ours say without a traceback."""
+    args = record.args if isinstance(record.args, tuple) else ()
+    return not any(isinstance(one, WorkerLostError) for one in args)
+
+
+@signals.task_failure.connect
+def tell_loss(sender: Task[..., None], exception: BaseException, **_: Any) -> None:
+    """In a worker's parent: a child died under a task that is for no stage of this machine's tracker."""
+    if isinstance(exception, WorkerLostError) and sender.name not in {run_stage.name, run_batch.name}:
+        log.error("worker process lost", task=sender.name, reason=str(exception))
 
 
 @signals.task_failure.connect(sender=run_stage)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -64,6 +65,34 @@ def test_the_claim_of_a_lost_child_is_given_back_once(conn, ids):
     row = read_stage(conn, ids)
     assert (row["status"], row["crashes"], row["retries"]) == ("pending", 1, 0)
     assert "SIGKILL" in row["reason"]
+
+
+def test_a_lost_child_is_told_of_in_one_line_that_names_its_stage(conn, ids, app):
+    lost = WorkerLostError("Worker exited prematurely: exitcode 9 Job: 1.")
+    with structlog.testing.capture_logs() as logs:
+        fail(lost, ids)
+    assert logs == [{
+        "event": "worker process lost; its stage was given back", "log_level": "error", "job": "demo",
+        "item_id": ids[0], "stage": "fetch", "attempt": 1, "reason": str(lost),
+    }]  # fmt: skip
+    with structlog.testing.capture_logs() as logs:
+        signals.task_failure.send(
+            sender=app.tasks["tasks.discover"], exception=lost, args=["demo"], kwargs={}
+        )
+    assert [(line["event"], line["task"]) for line in logs] == [("worker process lost", "tasks.discover")]
+
+
+def test_celerys_own_line_of_a_lost_child_is_left_out_and_no_other(caplog, monkeypatch):
+    theirs = logging.getLogger("celery.worker.request")
+    monkeypatch.setattr(theirs, "filters", [])
+    monkeypatch.setattr("tasks.signals.configure_logs", lambda *_: None)
+    monkeypatch.setattr("tasks.signals.log_what_is_printed", lambda *_: None)
+    signals.setup_logging.send(sender=None, loglevel=logging.ERROR)
+    for error in (WorkerLostError("gone"), ValueError("odd")):
+        theirs.error("Task handler raised error: %r", error)
+    assert [record.getMessage() for record in caplog.records] == [
+        "Task handler raised error: ValueError('odd')"
+    ]
 
 
 def test_the_claims_of_a_batch_of_a_lost_child_are_all_given_back(conn, fetch):
