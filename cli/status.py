@@ -66,6 +66,7 @@ def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: 
     from cli.reading import reading, require_job
     from cli.render import out, write_json
     from runner.house_status import read_job_status
+    from runner.saying import agree
 
     with reading() as conn:
         require_job(conn, job)
@@ -78,9 +79,8 @@ def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: 
         out.print()
         show_stages(found.stages)
     if found.stages and found.job.unopened:
-        out.print(
-            f"{found.job.unopened:,} more items have no stages yet: they begin when there is room to send them"
-        )
+        more = "[more item has|more items have] no stages yet: [it begins|they begin] when there is room"
+        out.print(f"{found.job.unopened:,} {agree(more, with_one=found.job.unopened == 1)}")
     if found.progress:
         out.print()
         show_running(found.progress)

@@ -49,13 +49,14 @@ def show_action(request: Request, action_id: int) -> Response:
 def ask_undo(request: Request, action: int | None = None) -> Response:
     """Ask before an action is put back: the one named, or the last."""
     found = find_undoable(request.app.state.house.reader, action)
+    counted = ACTS[found.act].counts
     return ask(
         request,
         Question(
             title=f"Undo the {found.act}{_of(found)}",
             number=found.done,
-            words=f"{ACTS[found.act].counts} were changed by {found.by}. They become what they were, but for items "
-            "in which something has run since.",
+            words=f"[{counted.removesuffix('s')} was|{counted} were] changed by {found.by}. "
+            "[It becomes what it was|They become what they were], but for items in which something has run since.",
             do="Undo it",
             to="/undo",
             back=_page_of(found),

@@ -19,9 +19,9 @@ class Question:
     """
     What is asked before it is done.
 
-    `number` is how many are touched and `words` what they are, and what becomes of them. The form is sent to `to`
-    with the `hidden` fields; `back` is where one goes who thinks better of it. With `asks_why` it has fields for a
-    reason and an end.
+    `number` is how many are touched and `words` what they are, and what becomes of them, with `[one|several]` where
+    that depends on the number (see `runner.saying.agree`). The form is sent to `to` with the `hidden` fields; `back`
+    is where one goes who thinks better of it. With `asks_why` it has fields for a reason and an end.
     """
 
     title: str

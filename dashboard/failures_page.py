@@ -143,13 +143,13 @@ def _unmute(house: House, group: FailureGroup, by: str) -> str:
 
 
 GROUP_ACTS = (
-    GroupAct("retry", "Try again what failed so", "failed stages are tried again. It can be undone where nothing "
-             "has run since.", _retry),
-    GroupAct("skip", "Skip what failed so", "failed stages are skipped: what needs them goes on without their "
-             "results. It can be undone where nothing has run since.", _skip),
-    GroupAct("mute", "Mute this group", "failed stages stay as they are. The group is listed no more, and nobody is "
-             "told of it; what fails so in future joins it.", _mute),
-    GroupAct("unmute", "List this group again", "failed stages are listed again.", _unmute),
+    GroupAct("retry", "Try again what failed so", "failed [stage is|stages are] tried again. It can be undone where "
+             "nothing has run since.", _retry),
+    GroupAct("skip", "Skip what failed so", "failed [stage is|stages are] skipped: what needs [it|them] goes on "
+             "without [its result|their results]. It can be undone where nothing has run since.", _skip),
+    GroupAct("mute", "Mute this group", "failed [stage stays as it is|stages stay as they are]. The group is listed no "
+             "more, and nobody is told of it; what fails so in future joins it.", _mute),
+    GroupAct("unmute", "List this group again", "failed [stage is|stages are] listed again.", _unmute),
 )  # fmt: skip
 
 

@@ -36,7 +36,11 @@ COUNT_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """How an act is spoken of, and what it wants to know: `fields` of stage, reason and priority."""
+    """
+    How an act is spoken of, and what it wants to know: `fields` of stage, reason and priority.
+
+    What depends on the number of them stands as `[one|several]` (see `runner.saying.agree`).
+    """
 
     title: str
     words: str
@@ -46,34 +50,39 @@ class Words:
 
 WORDS = {
     "retry": Words(
-        "Retry", "failed stages are tried again, as if for the first time.", "Retry them", ("stage",)
+        "Retry",
+        "failed [stage is|stages are] tried again, as if for the first time.",
+        "Retry [it|them]",
+        ("stage",),
     ),
     "reset": Words(
         "Do again",
-        "items are done again from this stage on; what needs it follows.",
-        "Do them again",
+        "[item is|items are] done again from this stage on; what needs it follows.",
+        "Do [it|them] again",
         ("stage",),
     ),
     "skip": Words(
         "Skip",
-        "stages are left out, and their items go on without their results. Without a stage these are failed ones; with "
-        "one it is left out also where it waits.",
-        "Skip them",
+        "[stage is left out, and its item goes on without its result|stages are left out, and their items go on "
+        "without their results]. Without a stage these are failed ones; with one it is left out also where it waits.",
+        "Skip [it|them]",
         ("stage", "reason"),
     ),
     "cancel": Words(
         "Cancel",
-        "stages are not done: what waits is skipped at once, what runs is told to stop, and what waits to be done "
-        "again stays as it ended.",
-        "Cancel them",
+        "[stage is|stages are] not done: what waits is skipped at once, what runs is told to stop, and what waits to "
+        "be done again stays as it ended.",
+        "Cancel [it|them]",
         ("stage",),
     ),
     "reopen": Words(
         "Reopen",
-        "ended items go through all their stages again; those under way are left alone.",
-        "Reopen them",
+        "ended [item goes|items go] through all [its|their] stages again; those under way are left alone.",
+        "Reopen [it|them]",
     ),
-    "priority": Words("Priority", "items get this priority; higher goes first.", "Set it", ("priority",)),
+    "priority": Words(
+        "Priority", "[item gets|items get] this priority; higher goes first.", "Set it", ("priority",)
+    ),
 }
 """Each act, by its name in `tracker.acts.ACTS`, which is also what whoever does it must be allowed."""
 

@@ -123,7 +123,7 @@ def _apply_whole(asked: Asked) -> None:
 
 
 UNPAUSE = JobAct(
-    "unpause", "unpause", "Let {what} go on", "unfinished items may go on.", count_waiting, _unpause
+    "unpause", "unpause", "Let {what} go on", "unfinished [item|items] may go on.", count_waiting, _unpause
 )
 
 JOB_ACTS = (
@@ -131,16 +131,17 @@ JOB_ACTS = (
     JobAct("wake", "wake", "Look for items of {what} now",
            "job looks for items at the next sweep, whatever its schedule says.", lambda _: 1, _wake),
     JobAct("approve", "approve", "Let in the held items of {what}",
-           "held items are let in, the earliest found first, and go through all stages.",
+           "held [item is|items are] let in, the earliest found first, and [goes|go] through all stages.",
            lambda asked: count_held(asked.house.reader, asked.job or ""), _approve),
     JobAct("dismiss", "approve", "Leave out the held items of {what}",
-           "held items become known, and no stage of theirs is run.",
+           "held [item becomes|items become] known, and none of [its|their] stages is run.",
            lambda asked: count_held(asked.house.reader, asked.job or ""), _dismiss),
     JobAct("retry", "retry", "Try again what failed of {what}",
-           "failed stages are tried again. It can be undone where nothing has run since.", _count_failed, _retry),
+           "failed [stage is|stages are] tried again. It can be undone where nothing has run since.",
+           _count_failed, _retry),
     JobAct("apply", "apply", "Apply jobs.yaml to {what}",
-           "items at most are brought to the stages that jobs.yaml has now. A stage that may have been renamed is "
-           "taken for one removed and another added.", _count_plan, _apply),
+           "[item|items] at most [is|are] brought to the stages that jobs.yaml has now. A stage that may have been "
+           "renamed is taken for one removed and another added.", _count_plan, _apply),
 )  # fmt: skip
 """Everything but pausing, which asks for a reason and an end as well."""
 

@@ -31,7 +31,10 @@ router = APIRouter(include_in_schema=False)
 MOST_CHARS = 500
 """How long a reason may be."""
 
-PAUSED = "unfinished items stay as they are: nothing more of it is begun. What runs ends as it would."
+PAUSED = (
+    "unfinished [item stays as it is|items stay as they are]: nothing more of it is begun. What runs ends as it "
+    "would."
+)
 
 
 def _ask_pause(

@@ -14,7 +14,7 @@ from dashboard.deeds import find_done
 from dashboard.kinds import say_bytes, shorten_json
 from dashboard.visitors import find_visitor
 from pipeline.durations import format_duration
-from runner.saying import say_reasons
+from runner.saying import agree, say_reasons
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def make_environment(show_instant: Callable[[int | None], Markup | str] = show_t
         "short_json": shorten_json,
         "bytes": say_bytes,
         "reasons": say_reasons,
+        "agree": agree,
     }
     environment.globals["item_path"] = item_path
     return environment

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pipeline.durations import format_duration
@@ -30,6 +31,19 @@ def say_count(number: int, noun: str, plural: str = "s") -> str:
     ('1 item', '2,000 processes')
     """
     return f"{number:,} {noun}{'' if number == 1 else plural}"
+
+
+_BOTH = re.compile(r"\[([^|\]]*)\|([^|\]]*)\]")
+
+
+def agree(words: str, *, with_one: bool) -> str:
+    """
+    Let words that follow a number agree with it: of each `[one|several]` keep what does.
+
+    >>> agree("[stage is|stages are] tried again.", with_one=True)
+    'stage is tried again.'
+    """
+    return _BOTH.sub(r"\1" if with_one else r"\2", words)
 
 
 SHOWN_REASONS = 3

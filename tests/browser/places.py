@@ -46,7 +46,7 @@ PLACES = {
     "undo": Place("/undo?action=1", "Undo"),
     "login": Place("/login", "Log in"),
     "not there": Place("/jobs/leters", "did you mean"),
-    "retry an item": Place("/items?job=letters&key=letter-03", "failed stages are tried again", "Retry"),
+    "retry an item": Place("/items?job=letters&key=letter-03", "failed stage is tried again", "Retry"),
     "skip an item": Place("/items?job=letters&key=letter-03", "Reason", "Skip"),
     "reprocess an item": Place("/items?job=letters&key=letter-01", "The quote", "Reprocess"),
 }

@@ -62,8 +62,8 @@ def choose_stage(person, stage):
 def test_an_item_is_retried_from_its_page_and_that_is_undone(person, fresh):
     person.open("/items?job=letters&key=letter-03")
     person.enter("Retry", "button")
-    person.says("1 failed stages are tried again")
-    person.enter("Retry them", "button")
+    person.says("1 failed stage is tried again")
+    person.enter("Retry it", "button")
     assert fresh.status("letter-03", "answer") == "pending"
     assert last_action(fresh) == ("retry", ME, 1)
     person.enter("Undo", "link")
@@ -93,7 +93,7 @@ def test_an_item_is_skipped_with_a_reason(person, fresh):
     person.enter("Skip", "button")
     person.tab_to("Reason", "field")
     person.type("nobody minds")
-    person.enter("Skip them", "button")
+    person.enter("Skip it", "button")
     assert fresh.status("letter-03", "answer") == "skipped"
     reason = fresh.ask(
         "SELECT reason FROM item_stages JOIN work_items USING (item_id) WHERE key = 'letter-03' AND stage = 'answer'"
@@ -107,7 +107,7 @@ def test_an_item_gets_another_priority(person, fresh):
     person.tab_to("Priority", "field")
     person.type("12")
     person.enter("Count", "button")
-    person.says("1 items get this priority")
+    person.says("1 item gets this priority")
     person.enter("Set it", "button")
     assert fresh.ask("SELECT priority FROM work_items WHERE key = 'letter-04'") == 12
 
@@ -115,14 +115,14 @@ def test_an_item_gets_another_priority(person, fresh):
 def test_an_item_that_waits_is_cancelled(person, fresh):
     person.open("/items?job=papers&key=b")
     person.enter("Cancel", "button")
-    person.enter("Cancel them", "button")
+    person.enter("Cancel it", "button")
     assert fresh.status("b", "note") == "skipped"
 
 
 def test_an_item_goes_through_everything_again(person, fresh):
     person.open("/items?job=letters&key=letter-01")
     person.enter("Reopen", "button")
-    person.enter("Reopen them", "button")
+    person.enter("Reopen it", "button")
     assert fresh.status("letter-01", "open") == "pending"
 
 

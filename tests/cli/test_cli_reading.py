@@ -162,6 +162,10 @@ def test_a_look_that_met_a_paused_host_is_said_to_wait_for_it(call, tracked, con
     assert "waiting" in call("sources", "notes", "--history").out
 
 
+def test_one_item_that_has_no_stages_yet_is_spoken_of_as_one(call, tracked):
+    assert "1 more item has no stages yet: it begins when there is room" in call("status", "notes").out
+
+
 def test_the_note_says_what_jobs_yaml_has_done_with_a_job(call, tracked, folder):
     text = (folder / "jobs.yaml").read_text()
     (folder / "jobs.yaml").write_text(text.replace("  notes:\n", "  notes:\n    enabled: false\n"))

@@ -278,7 +278,7 @@ def test_what_jobs_yaml_would_change_is_shown_and_an_admin_may_apply_it(settings
     text = browser.get("/jobs/papers").text
     assert "+ tell is new: 1 item get it" in text
     assert 'href="/jobs/papers/apply"' in text
-    assert "<strong>1</strong> items at most" in browser.get("/jobs/papers/apply").text
+    assert "<strong>1</strong> item at most is brought" in browser.get("/jobs/papers/apply").text
     assert browser.post("/jobs/papers/apply").headers["location"] == "/jobs/papers?did=apply"
     assert "What jobs.yaml would change" not in browser.get("/jobs/papers").text
     assert 'href="/jobs/papers/apply"' not in log_in("operator").get("/jobs/papers").text
@@ -372,6 +372,15 @@ def test_what_failed_is_tried_again_and_that_is_undone(conn, log_in):
     assert "undo of the retry of papers: 2 stages" in browser.get(undone).text
     assert tracker.get_failed(conn, "papers")
     assert browser.get(f"/undo?action={action}").status_code == 409
+
+
+def test_a_question_agrees_with_its_number(conn, visit):
+    first, second = add(conn, "a", "b")
+    do(conn, first, "fetch", "it broke")
+    remember(conn)
+    assert "<strong>1</strong> failed stage is tried again." in visit().get("/jobs/papers/retry").text
+    do(conn, second, "fetch", "it broke")
+    assert "<strong>2</strong> failed stages are tried again." in visit().get("/jobs/papers/retry").text
 
 
 def test_of_one_stage_only_what_failed_there_is_tried_again(conn, visit):
