@@ -62,7 +62,7 @@ CAUSES = (
           standing.find_done),
     Cause("failed", "failed: {error}{group}", "`{retry}`; `celeriac failures {job}` shows those that are alike",
           standing.find_failed),
-    Cause("waits_for_stage", "waits for {needs}{states}", "nothing: it follows", standing.find_waiting),
+    Cause("waits_for_stage", "waits for {needs}{states}", "{follows}", standing.find_waiting),
     Cause("held", "waits for approval{since}: there were more than the cap lets in",
           "`celeriac approve {job}`", standing.find_held),
     Cause("not_in_jobs_file", "its job is not in jobs.yaml", "put {job} back into jobs.yaml", standing.find_gone),

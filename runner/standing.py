@@ -102,13 +102,41 @@ def find_waiting(place: Place) -> Words | None:
     if place.state is not State.BLOCKED:
         return None
     needs = place.facts.needs.get(place.stage or "", [])
+    told: Words = {"follows": _say_follows(place)}
     if not place.facts.item_stages:
-        return {"needs": " and ".join(needs) or "an earlier stage", "states": ""}
+        return told | {"needs": " and ".join(needs) or "an earlier stage", "states": ""}
     states = {one.stage: one.status for one in place.facts.item_stages}
     unmet = [need for need in needs if states.get(need) in {"pending", "in_progress", "failed"}]
     said = {"in_progress": "running"}
     how = ", ".join(said.get(states[need], states[need]) for need in unmet)
-    return {"needs": " and ".join(unmet) or "an earlier stage", "states": f", which is {how}" if how else ""}
+    return told | {
+        "needs": " and ".join(unmet) or "an earlier stage",
+        "states": f", which is {how}" if how else "",
+    }
+
+
+def _say_follows(place: Place) -> str:
+    """Say what lets it follow: nothing but time, or another try of what failed before it."""
+    facts, before = place.facts, _list_before(place)
+    if facts.item_stages:
+        failed = [one.stage for one in facts.item_stages if one.stage in before and one.status == "failed"]
+        if not failed:
+            return "nothing: it follows"
+        return f"`{_say_retry(place)}`: it follows when {' and '.join(failed)} is done"
+    if not any(facts.stages[one].failed for one in before if one in facts.stages):
+        return "nothing: it follows"
+    return f"nothing: it follows; where a stage before it failed, `{_say_retry(place)}`"
+
+
+def _list_before(place: Place) -> set[str]:
+    """List the stages that a stage needs, and those that these need."""
+    before: set[str] = set()
+    left = list(place.facts.needs.get(place.stage or "", []))
+    while left:
+        if (need := left.pop()) not in before:
+            before.add(need)
+            left += place.facts.needs.get(need, [])
+    return before
 
 
 def find_held(place: Place) -> Words | None:

@@ -165,6 +165,21 @@ def test_a_stage_waits_for_the_stage_that_it_needs_and_says_what_that_is(house):
     assert explained.stage == "fetch"
 
 
+def test_a_stage_behind_one_that_failed_follows_only_when_that_is_retried(house):
+    shop = house(papers=job(step("fetch", retries=0), step("text"), step("store")))
+    shop.acts["fetch"] = lambda context: GiveUp("it is withdrawn") if context.key == "a" else RetryLater(3600)
+    shop.run("a", "b")
+    explained = explain_item(shop.conn, on_file(shop), "papers", "a")
+    retry = "`celeriac retry papers --key a`: it follows when fetch is done"
+    assert [one.cause.do for one in explained.stages[1:]] == [retry, retry]
+    explained = explain_item(shop.conn, on_file(shop), "papers", "b")
+    assert [one.cause.do for one in explained.stages[1:]] == ["nothing: it follows"] * 2
+    blocked = [part for part in why_job(shop).parts if part.state == "blocked"]
+    assert {part.cause.do for part in blocked} == {
+        "nothing: it follows; where a stage before it failed, `celeriac retry papers`"
+    }
+
+
 def test_an_item_above_the_cap_waits_for_approval(open_workshop, clock):
     shop = open_workshop(papers=job(step("fetch"), first_run_max=1))
     shop.plugins.find = lambda: [{"key": "a"}, {"key": "b"}]
