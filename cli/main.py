@@ -209,11 +209,28 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     sys.exit(code or exit_codes.OK)
 
 
+LISTED_BY = {
+    "job": "celeriac status",
+    "stage of job": "celeriac status JOB",
+    "item in job": "celeriac items JOB",
+}
+"""By what somebody named that is not there, as the message begins, the command that lists what is."""
+
+
 def _say(error: CeleriacError) -> str:
     from pipeline.problems import JobsFileInvalidError
 
-    # `file:line: …` from the first column on, as editors read it
-    return str(error) if isinstance(error, JobsFileInvalidError) else f"celeriac: {error}"
+    if isinstance(error, JobsFileInvalidError):
+        return str(error)  # `file:line: …` from the first column on, as editors read it
+    return f"celeriac: {error}{_say_list(error)}"
+
+
+def _say_list(error: CeleriacError) -> str:
+    """Name the command that lists what there is, where none is like what was asked for."""
+    if not isinstance(error, NotFoundError) or error.nearest is not None:
+        return ""
+    lists = (command for what, command in LISTED_BY.items() if f"{error.what} ".startswith(f"{what} "))
+    return next((f"; `{command}` lists them" for command in lists), "")
 
 
 def _code_of(error: CeleriacError) -> int:

@@ -114,6 +114,20 @@ def test_an_unknown_key_names_the_nearest(call, tracked, key, meant):
     assert f"did you mean {meant!r}?" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("line", "lists"),
+    [
+        ("show zzz KEY", "no job 'zzz'; `celeriac status` lists them"),
+        ("run zzz", "no job 'zzz'; `celeriac status` lists them"),
+        ("results notes zzz", "no stage of job 'notes' named 'zzz'; `celeriac status JOB` lists them"),
+        ("show notes zzz", "no item in job 'notes' with key 'zzz'; `celeriac items JOB` lists them"),
+    ],
+)
+def test_what_is_like_nothing_there_is_answered_with_the_command_that_lists_it(call, tracked, line, lists):
+    ended = call(*line.split())
+    assert (ended.code, ended.err) == (exit_codes.NOT_FOUND, f"celeriac: {lists}\n")
+
+
 def test_a_key_like_no_other_names_none(call, tracked):
     assert "did you mean" not in call("show", "notes", "something else").err
 
