@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from pipeline.catalog import HANDLER
-from pipeline.errors import OperatorError
 from pipeline.jobspec import JobSpec
 from runner.attempt import Work
 from runner.given_params import check_params
+from runner.output import errors_are_told
 from runner.prepared import make_handler
 from runner.sandbox import Ran, run_aside
 from runner.scratch_desk import ScratchDesk
@@ -67,7 +66,7 @@ def try_handler(
     """
     Run a handler once. What it keeps goes away, unless it is copied into the folder `keep`.
 
-    Raises `InvalidParamsError` with every mistake, or `LackingError`; `OperatorError` when `keep` cannot be used,
+    Raises `InvalidParamsError` with every mistake, or `LackingError`; `ExportError` when `keep` cannot be used,
     before the handler is run if that can be known.
     """
     check_params(HANDLER, name, params)
@@ -90,24 +89,16 @@ def try_handler(
 
 
 def _make_folder(folder: Path) -> None:
-    with _told_of(folder):
+    with errors_are_told(folder):
         folder.mkdir(parents=True, exist_ok=True)
 
 
 def _copy_artifacts(desk: ScratchDesk, folder: Path) -> Iterator[Path]:
     for pointer in desk.pointers:
         path = _find_free(folder, Path(pointer["name"]).name or "artifact")
-        with _told_of(path):
+        with errors_are_told(path):
             shutil.copyfile(desk.find(pointer), path)
         yield path
-
-
-@contextmanager
-def _told_of(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OperatorError(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _find_free(folder: Path, name: str) -> Path:
