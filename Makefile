@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 TOOLS  ?= $(VENV)/release
-JOBS   ?= 4
+JOBS   ?= 6
 SEED   ?= 1
 SECONDS ?= 120
 
