@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from ipaddress import ip_network
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
@@ -213,7 +213,7 @@ def load_settings() -> Settings:
         raise OperatorError("\n".join(map(_tell, explain(error, Settings, (), shown)))) from None
 
 
-_SECRETS = {"broker_url", "token"}
+_SECRETS = {name for name, field in Settings.model_fields.items() if SecretStr in get_args(field.annotation)}
 """The settings of which no message quotes what was given."""
 
 

@@ -34,6 +34,10 @@ class Change:
     sources: frozenset[Status]
     made: Status | None
     move: Move | None = None
+    only_waiting: bool = False
+    """Whether it is for those alone that wait for a time."""
+    only_marked: bool = False
+    """Whether it is for those alone that wait to be done again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,13 +164,17 @@ ACTS = {
             (
                 Change(TO_CANCELLED, frozenset({Status.PENDING}), Status.SKIPPED, SKIP),
                 Change(ASK_TO_STOP, frozenset({Status.IN_PROGRESS}), Status.IN_PROGRESS),
-                Change(LEAVE_AS_ENDED, ENDED, None),
+                Change(LEAVE_AS_ENDED, ENDED, None, only_marked=True),
             ),
             reach=Reach.REST,
             only_switched_on=False,
             opens=True,
         ),
-        Act("wake", "wake_stages", (Change(WAKE_STAGES, frozenset({Status.PENDING}), Status.PENDING),)),
+        Act(
+            "wake",
+            "wake_stages",
+            (Change(WAKE_STAGES, frozenset({Status.PENDING}), Status.PENDING, only_waiting=True),),
+        ),
         Act("priority", "prioritise_items", (), counts="items"),  # see tracker.priorities
         Act("inject", "inject", (), counts="items"),  # see tracker.injecting
     )

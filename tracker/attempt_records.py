@@ -25,7 +25,7 @@ class Moved:
     An attempt whose stage has moved, by this ending.
 
     `took_ms` is how long it took, if that is not the time since its claim; `hand_over` whether its wait may be the
-    broker's; `before` what its stage had made, if it was done again; `is_cancelled` whether somebody asked it to stop.
+    broker's; `before` what its stage had made, if it was done again and nobody cancelled it.
     """
 
     attempt: Attempt
@@ -33,7 +33,6 @@ class Moved:
     took_ms: int | None
     hand_over: bool
     before: Before | None
-    is_cancelled: bool
 
 
 def record(conn: Connection, moved: Sequence[Moved], by: str | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline.lifecycle import Status
-from tracker.acts import LEAVE_AS_ENDED, WAKE_STAGES, Act, Change, Reach
+from tracker.acts import Act, Change, Reach
 from tracker.clock import now_ms
 from tracker.cutoff import lift_cancels, note_released, release_waiting
 from tracker.followers import recount_needs
@@ -260,8 +260,8 @@ def _bind(conn: Connection, asked: Asked, change: Change) -> dict[str, Any]:
         "sources": json.dumps(asked.sources(change)),
         "made": change.made,
         "until": asked.asked_at if asked.act.only_earlier else ANY_TIME,
-        "only_waiting": change.statement is WAKE_STAGES,
-        "only_marked": change.statement is LEAVE_AS_ENDED,
+        "only_waiting": change.only_waiting,
+        "only_marked": change.only_marked,
         "places": _write_places(asked),
     }
 

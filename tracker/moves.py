@@ -159,12 +159,11 @@ def _owns(ended: Ended, row: Row) -> bool:
 def _read_moved(conn: Connection, ended: Ended, row: Row, now: int) -> Moved:
     item_id, stage, attempt, job_id, started_at, status, cancelled_by, again, _ = row
     ending = ended.ending
-    is_cancelled = cancelled_by is not None and status == Status.IN_PROGRESS
-    if is_cancelled:  # that is how it ended, however it did
-        ending = Ending.skipped(f"cancelled by {cancelled_by}")
     before = None if again is None else read_before(conn, item_id, stage)
+    if cancelled_by is not None and status == Status.IN_PROGRESS:  # that is how it ended, however it did
+        ending, before = Ending.skipped(f"cancelled by {cancelled_by}"), None  # and nothing follows
     attempted = Attempt(item_id, job_id, stage, attempt, started_at, now)
-    return Moved(attempted, ending, ended.took_ms, ended.hand_over, before, is_cancelled)
+    return Moved(attempted, ending, ended.took_ms, ended.hand_over, before)
 
 
 def _move(conn: Connection, moved: Iterable[Moved]) -> None:
@@ -192,7 +191,7 @@ def _follow_up(conn: Connection, moved: Moved, by: str | None) -> Status:
     status = moved.ending.move.target
     if status is Status.PENDING:
         return rejoin_plan(conn, moved.attempt, by)
-    if status in SATISFIED and moved.before is not None and not moved.is_cancelled:
+    if status in SATISFIED and moved.before is not None:
         follow_rerun(conn, moved.attempt, moved.before, moved.ending, by)
     return status
 
