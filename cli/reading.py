@@ -79,9 +79,6 @@ def _read_jobs() -> JobsFile | None:
 
 def require_key(conn: Connection, job: str, key: str) -> None:
     """Raise `NotFoundError`, with the nearest key, for an item that the job has not."""
-    from pipeline.errors import NotFoundError
-    from tracker.item_reports import find_near_key
-    from tracker.items import find_item
+    from tracker.items import get_item
 
-    if find_item(conn, job, key) is None:
-        raise NotFoundError(f"item in job {job!r} with key", key, find_near_key(conn, job, key))
+    get_item(conn, job, key)

@@ -19,7 +19,8 @@ from runner.explain import explain_item, find_job
 from runner.saying import say_no_log
 from tracker import item_story
 from tracker.item_attempts import list_attempts
-from tracker.item_reports import find_near_key, list_stages
+from tracker.item_reports import list_stages
+from tracker.near_keys import no_such_item
 from tracker.progress import list_progress_of_item
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def _get_item(house: House, job: str, key: str, item_id: int | None = None) -> I
         return _get_item_by_id(house, job, item_id)
     item = item_story.find_facts(house.reader, job, key)
     if item is None:
-        raise NotFoundError(f"item in job {job!r} with key", key, find_near_key(house.reader, job, key))
+        raise no_such_item(house.reader, job, key)
     return item
 
 

@@ -25,8 +25,8 @@ from tracker.attempts import list_stages, list_untried, read_attempt_report
 from tracker.blobs import BlobStore
 from tracker.clock import now_ms
 from tracker.connection import open_readonly, write
-from tracker.item_reports import find_near_key
 from tracker.items import find_item, get_item, upsert_items
+from tracker.near_keys import find_near_key
 from tracker.plan import open_items
 from tracker.results import get_result
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.catalog import find_nearest
 from pipeline.errors import NotFoundError
 from pipeline.filters import Filter, parse_filter
-from tracker import item_reports, items, reports
+from tracker import items, reports
 from tracker.failures import get_group, keep_to_failures
 
 if TYPE_CHECKING:
@@ -29,14 +29,8 @@ EVERY_ITEM: dict[str, Any] = {"by": "job"}
 def choose_keys(runtime: Runtime, job_id: str, keys: Sequence[str]) -> dict[str, Any]:
     """Choose items of a job by their keys. Raises `NotFoundError`, with the nearest key, for one that is not there."""
     runtime.jobs.get_job(job_id)
-    ids = []
-    for key in keys:
-        item = items.find_item(runtime.tracker, job_id, key)
-        if item is None:
-            nearest = item_reports.find_near_key(runtime.tracker, job_id, key)
-            raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
-        ids.append(item["item_id"])
-    return {"by": "items", "items": sorted(set(ids))}
+    ids = {items.get_item(runtime.tracker, job_id, key)["item_id"] for key in keys}
+    return {"by": "items", "items": sorted(ids)}
 
 
 def choose_filter(

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.errors import JobsFileError, NotFoundError
+from pipeline.errors import JobsFileError
 from pipeline.jobs_file import load_jobs_file
 from runner.budgets import read_limits
 from runner.causes import CAUSES, Told, find_cause
 from runner.places import JobOnFile, Place, State
 from tracker.explain import read_facts
 from tracker.facts import ItemStage
-from tracker.item_reports import find_near_key
+from tracker.near_keys import no_such_item
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,7 +113,7 @@ def explain_item(conn: Connection, file: JobOnFile, job: str, key: str) -> ItemE
     """Explain why one item does not move. Raises `NotFoundError` with the nearest key."""
     facts = read_facts(conn, job, key)
     if not facts.is_known:
-        raise NotFoundError(f"item in job {job!r} with key", key, find_near_key(conn, job, key))
+        raise no_such_item(conn, job, key)
     return judge_item(facts, _add_limits(conn, file))
 
 

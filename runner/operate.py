@@ -6,11 +6,11 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.errors import HeldPlanError, NotFoundError
+from pipeline.errors import HeldPlanError
 from runner import actions, choices, pausing
 from runner.actions import Order
 from runner.dispatch import dispatch_job
-from tracker import held, item_reports, items, jobs
+from tracker import held, items, jobs
 from tracker.collecting import collect
 from tracker.connection import write
 from tracker.events import append_event
@@ -141,17 +141,9 @@ def _as_acted(done: actions.ActedOnMany) -> Acted:
     return Acted(done.act, done.job or "", done.items, done.sent)
 
 
-def _require_items(runtime: Runtime, job_id: str, keys: Sequence[str]) -> None:
-    for key in keys:
-        if items.find_item(runtime.tracker, job_id, key) is None:
-            nearest = item_reports.find_near_key(runtime.tracker, job_id, key)
-            raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
-
-
 def prioritise(runtime: Runtime, job_id: str, key: str, priority: int, by: str) -> Acted:
     """Set an item's priority; higher goes first. Raises `NotFoundError`."""
     runtime.jobs.get_job(job_id)
-    _require_items(runtime, job_id, [key])
     items.update_item_priority(runtime.tracker, job_id, key, priority, by=by)
     return Acted("priority", job_id, 1)
 

@@ -15,7 +15,7 @@ from runner.attempt import Work
 from runner.big_results import is_moved, read_back
 from runner.sandbox import Ran, run_aside
 from runner.scratch_desk import ScratchDesk
-from tracker import answers, fingerprints, item_reports, items
+from tracker import answers, fingerprints, items
 from tracker.connection import open_readonly
 from tracker.results import get_handler_version, read_results
 from tracker.stages import get_stage_status
@@ -67,7 +67,7 @@ def replay_aside(
     job = runtime.jobs.get_job(job_id)
     prepared = runtime.prepare(job, stage)
     with open_readonly(runtime.settings.db_path) as conn, TemporaryDirectory(prefix="celeriac-") as folder:
-        item = _get_item(conn, job_id, key)
+        item = items.get_item(conn, job_id, key)
         work = _describe_work(runtime, conn, prepared, item)
         before = read_stored(runtime, conn, job_id, key, stage)
         desk = ReadingDesk(Path(folder), conn, item["item_id"], stage, runtime)
@@ -76,17 +76,9 @@ def replay_aside(
     return Replayed(job_id, key, stage, before, prepared.version, ran, diff)
 
 
-def _get_item(conn: Connection, job_id: str, key: str) -> Any:
-    item = items.find_item(conn, job_id, key)
-    if item is None:
-        nearest = item_reports.find_near_key(conn, job_id, key)
-        raise NotFoundError(f"item in job {job_id!r} with key", key, nearest)
-    return item
-
-
 def require_ready(conn: Connection, job: JobSpec, key: str, stage: str) -> None:
     """Raise `NotFoundError` for an item that is not there, or whose stage waits for the results of others."""
-    item_id = _get_item(conn, job.name, key)["item_id"]
+    item_id = items.get_item(conn, job.name, key)["item_id"]
     for need in job.stage(stage).needs:
         if get_stage_status(conn, item_id, need) not in {Status.DONE, Status.SKIPPED}:
             raise NotFoundError(f"result of a stage that {stage!r} needs, named", need)
@@ -94,7 +86,7 @@ def require_ready(conn: Connection, job: JobSpec, key: str, stage: str) -> None:
 
 def read_stored(runtime: Runtime, conn: Connection, job_id: str, key: str, stage: str) -> StoredResult:
     """Read the result of a stage, a big one from its file, and its version."""
-    found = read_whole(runtime, conn, _get_item(conn, job_id, key)["item_id"], [stage])
+    found = read_whole(runtime, conn, items.get_item(conn, job_id, key)["item_id"], [stage])
     version = get_handler_version(conn, job_id, key, stage)
     return StoredResult(found[stage].result if stage in found else None, version)
 

@@ -6,14 +6,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from runner.candidates import can_open
 from runner.discover import Discovered, discover
 from runner.dispatch import dispatch_job
 from runner.search_keeping import keep_search
 from runner.sweep import sweep
-from tracker import item_reports, items, jobs, recovery, stages
+from tracker import items, jobs, recovery, stages
 from tracker.applying import find_change
 from tracker.backlog import count_statuses, read_backlog
 from tracker.clock import now_ms
@@ -81,11 +80,7 @@ def prepare_pass(runtime: Runtime, job_id: str, run: RunContext, *, cold: bool) 
 def _choose_items(runtime: Runtime, job_id: str, run: RunContext) -> frozenset[int]:
     conn = runtime.tracker
     if run.test_item is not None:
-        try:
-            return frozenset({items.get_item(conn, job_id, run.test_item)["item_id"]})
-        except NotFoundError:
-            nearest = item_reports.find_near_key(conn, job_id, run.test_item)
-            raise NotFoundError(f"item in job {job_id!r} with key", run.test_item, nearest) from None
+        return frozenset({items.get_item(conn, job_id, run.test_item)["item_id"]})
     limit = run.limit if run.limit is not None else ALL_ITEMS
     if run.test_stage is not None:
         rows = stages.get_items_needing_stage(conn, job_id, run.test_stage, limit)

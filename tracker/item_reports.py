@@ -6,8 +6,6 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pipeline.catalog import find_nearest
-from pipeline.errors import NotFoundError
 from tracker import items, results
 from tracker.history import PastResult, list_history
 from tracker.item_attempts import AttemptOfItem, list_attempts
@@ -128,31 +126,10 @@ SELECT stage, attempt, failed_at, error_type, message, traceback
  ORDER BY failed_at, stage, attempt
 """
 
-KEYS_AFTER = """
-SELECT key FROM work_items WHERE job_id = :job_id AND key >= :key ORDER BY key LIMIT 100
-"""
-
-KEYS_BEFORE = """
-SELECT key FROM work_items WHERE job_id = :job_id AND key < :key ORDER BY key DESC LIMIT 100
-"""
-
-
-def find_near_key(conn: Connection, job_id: str, key: str) -> str | None:
-    """Find the key that was likeliest meant by `key`, of those near it in the alphabet, in any case, or None."""
-    near = [
-        row[0]
-        for spelled in dict.fromkeys((key, key.lower(), key.upper(), key.capitalize()))
-        for sql in (KEYS_AFTER, KEYS_BEFORE)
-        for row in conn.execute(sql, {"job_id": job_id, "key": spelled})
-    ]
-    return find_nearest(key, near) or next((one for one in near if key and one.startswith(key)), None)
-
 
 def get_whole_item_report(conn: Connection, job_id: str, key: str) -> WholeItemReport:
     """Report everything about one item, with its newest 50 events. Raises `NotFoundError` with a near key."""
-    item = items.find_item(conn, job_id, key)
-    if item is None:
-        raise NotFoundError(f"item in job {job_id!r} with key", key, find_near_key(conn, job_id, key))
+    item = items.get_item(conn, job_id, key)
     asked = {"item_id": item["item_id"]}
     return WholeItemReport(
         job=job_id,

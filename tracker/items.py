@@ -18,6 +18,7 @@ from tracker.followers import recount_needs
 from tracker.introducing import INTRODUCE_JOB
 from tracker.item_data import complete_data, set_data
 from tracker.moves import settle
+from tracker.near_keys import no_such_item
 from tracker.plan import StagePlan, Stages, make_plan, open_items
 from tracker.priorities import give_priority
 from tracker.results import store_result
@@ -113,10 +114,10 @@ def find_item(conn: Connection, job_id: str, key: str) -> Row | None:
 
 
 def get_item(conn: Connection, job_id: str, key: str) -> Row:
-    """Get an item by its key; raises `NotFoundError`."""
+    """Get an item by its key. Raises `NotFoundError`, with the nearest key."""
     row = find_item(conn, job_id, key)
     if row is None:
-        raise NotFoundError(f"item in job {job_id!r} with key", key)
+        raise no_such_item(conn, job_id, key)
     return row
 
 

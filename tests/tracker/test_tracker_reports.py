@@ -9,7 +9,7 @@ import time_machine
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
-from tracker import backlog, discoveries, item_reports, reports, run_counts
+from tracker import backlog, discoveries, item_reports, near_keys, reports, run_counts
 from tracker.clock import to_ms
 from tracker.dispatch import list_ready, stamp
 from tracker.jobs import SWEPT_AT, set_note
@@ -157,7 +157,7 @@ def test_every_record_is_frozen_and_slotted():
 @pytest.mark.parametrize(("asked", "there"), [("REPORT-1", "report-1"), ("report-1", "REPORT-1")])
 def test_a_key_in_another_case_is_near_though_many_are_between(conn, add_items, asked, there):
     add_items(there, *(f"Z{number:03}" for number in range(150)))
-    assert item_reports.find_near_key(conn, "papers", asked) == there
+    assert near_keys.find_near_key(conn, "papers", asked) == there
 
 
 def test_everything_people_read_can_be_read_from_a_readonly_connection(busy, db_path):
