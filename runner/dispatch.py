@@ -191,7 +191,7 @@ def publish(runtime: Runtime, job: JobSpec, messages: Sequence[Message]) -> int:
     except BrokerUnavailableError as error:
         log.warning("the broker is away; stages wait in the tracker", error=str(error), stages=len(messages))
         with write(runtime.tracker):
-            tracker_dispatch.take_back_stamps(runtime.tracker, messages)
+            tracker_dispatch.take_back_stamps(runtime.tracker, [one.attempt_key for one in messages])
         return 0
     return len(messages)
 

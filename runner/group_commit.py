@@ -26,7 +26,7 @@ from runner.dispatch import dispatch_job
 from runner.room import wait_for_room
 from tracker import claims
 from tracker.connection import write
-from tracker.dispatch import Message, take_back_stamps
+from tracker.dispatch import take_back_stamps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -167,9 +167,7 @@ class GroupCommit:
     def _hand_back(self) -> None:
         """Let others have what waits here and is not claimed; its messages find nothing to claim then."""
         conn = self._runtime.tracker
-        waiting = [
-            Message(item_id, "", stage, number, "") for item_id, stage, number in self._look_ahead(MANY)
-        ]
+        waiting = self._look_ahead(MANY)
         with write(conn):
             take_back_stamps(conn, waiting)
 

@@ -15,13 +15,13 @@ from runner.judge import describe_timeout, judge_failure
 from runner.runtime import HOST, name_process
 from tracker import dispatch, moves, recovery
 from tracker.connection import open_db, write
-from tracker.dispatch import Message
 from tracker.endings import Ending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from runner.runtime import Runtime
+    from tracker.claims import Attempt
     from tracker.connection import Connection
     from tracker.moves import Settled
 
@@ -108,11 +108,10 @@ def end_overdue(runtime: Runtime, item_id: int, stage: str, attempt: int) -> Non
     log.warning("stage killed: it did not stop when its time was up", item_id=item_id, stage=stage)
 
 
-def hand_back_unbegun(runtime: Runtime, fetched: Iterable[tuple[int, str, int]]) -> None:
-    """Let other workers have what this one fetched and has not begun: (item, stage, attempt) of each."""
-    messages = [Message(item_id, "", stage, attempt, "") for item_id, stage, attempt in fetched]
-    if not messages:
+def hand_back_unbegun(runtime: Runtime, fetched: Sequence[Attempt]) -> None:
+    """Let other workers have what this one fetched and has not begun."""
+    if not fetched:
         return
     with open_db(runtime.settings.db_path) as conn, write(conn):
-        dispatch.take_back_stamps(conn, messages)
-    log.info("handed back what was not begun", stages=len(messages))
+        dispatch.take_back_stamps(conn, fetched)
+    log.info("handed back what was not begun", stages=len(fetched))

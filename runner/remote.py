@@ -35,7 +35,6 @@ from runner.room import wait_for_room
 from tracker import answers, artifacts, claims, dispatch, progress, recovery, workers
 from tracker.attempt_logs import AttemptLog
 from tracker.connection import write
-from tracker.dispatch import Message
 from tracker.endings import Ending, Failure
 
 if TYPE_CHECKING:
@@ -265,8 +264,7 @@ def note_lost(runtime: Runtime, item_id: int, stage: str, attempt: int, reason: 
 
 def note_handed_back(runtime: Runtime, attempts: Sequence[tuple[int, str, int]]) -> None:
     """Let other remote workers have what one fetched and has not begun: (item, stage, attempt) of each."""
-    messages = [Message(item_id, "", stage, attempt, "") for item_id, stage, attempt in attempts]
-    dispatch.take_back_stamps(runtime.tracker, messages)
+    dispatch.take_back_stamps(runtime.tracker, attempts)
 
 
 def note_worker(runtime: Runtime, word: dict[str, Any]) -> None:

@@ -11,8 +11,9 @@ from tracker.moves import RESEND_AFTER_MS
 from tracker.places import AtPlaces, Place
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from tracker.claims import Attempt
     from tracker.connection import Connection
 
 RESEND_AT_MOST_MS = 3_600_000
@@ -67,6 +68,11 @@ class Message:
     cargo: Mapping[str, Any] | None = None
     """What the stage needs, if its worker cannot open the tracker."""
     crashes: int = 0
+
+    @property
+    def attempt_key(self) -> Attempt:
+        """What a claim knows the attempt by: (item, stage, attempt)."""
+        return self.item_id, self.stage, self.attempt
 
 
 READ_RUNWAYS = "SELECT stage, queued, in_progress FROM stage_counts WHERE job_id = :job_id"
@@ -268,7 +274,7 @@ UPDATE item_stages
 """
 
 
-def take_back_stamps(conn: Connection, messages: Sequence[Message]) -> None:
+def take_back_stamps(conn: Connection, attempts: Iterable[Attempt]) -> None:
     """
     Undo the stamps of messages that could not be published, or are handed back, in the caller's transaction.
 
@@ -276,5 +282,5 @@ def take_back_stamps(conn: Connection, messages: Sequence[Message]) -> None:
     """
     conn.executemany(
         TAKE_BACK_STAMP,
-        [{"item_id": one.item_id, "stage": one.stage, "attempt": one.attempt} for one in messages],
+        [{"item_id": item_id, "stage": stage, "attempt": attempt} for item_id, stage, attempt in attempts],
     )

@@ -24,7 +24,6 @@ from tracker import claims, messages, recovery
 from tracker import dispatch as tracker_dispatch
 from tracker.clock import now_ms
 from tracker.connection import open_db, open_readonly, write
-from tracker.dispatch import Message as Sent
 from tracker.endings import Ending, Failure
 from tracker.plan import open_items
 
@@ -149,9 +148,8 @@ class House:
         hand_back_unbegun(self.runtime, [(1, NAMES[step.about.stage], step.about.attempt)])
 
     def _find_the_broker_away(self, step: Step) -> None:
-        sent = Sent(1, JOB, NAMES[step.about.stage], step.about.attempt, "a")
         with write(self.conn):
-            tracker_dispatch.take_back_stamps(self.conn, [sent])
+            tracker_dispatch.take_back_stamps(self.conn, [(1, NAMES[step.about.stage], step.about.attempt)])
 
     _publish_and_hear_nothing = _find_the_broker_away
 

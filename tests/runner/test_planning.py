@@ -48,7 +48,7 @@ def five(shop):
         shop.take()
     sweep(shop.runtime)
     shop.publisher.waiting.clear()
-    take_back_stamps(shop.conn, shop.publisher.sent)
+    take_back_stamps(shop.conn, [one.attempt_key for one in shop.publisher.sent])
     return shop
 
 

@@ -115,7 +115,7 @@ def test_a_pass_over_a_later_stage_does_those_that_are_ready_for_it(shop):
     shop.dispatch()
     shop.take()
     shop.publisher.waiting.clear()
-    take_back_stamps(shop.conn, shop.publisher.sent)
+    take_back_stamps(shop.conn, [one.attempt_key for one in shop.publisher.sent])
     found(shop)
     pass_over(shop, RunContext(test_stage="extract"))
     assert (shop.status("ready", "extract"), shop.status("ready", "store")) == ("done", "pending")

@@ -48,7 +48,7 @@ class LifeOfAStage(LifeMachine):
             reserve(self.conn, sent, dict.fromkeys(self.plan.names, 0.5))
         if not is_published:
             with tracker.write(self.conn):
-                dispatch.take_back_stamps(self.conn, sent)
+                dispatch.take_back_stamps(self.conn, [one.attempt_key for one in sent])
         self.messages += sent
 
     @rule(key=KEYS, stage=STAGES)

@@ -134,7 +134,7 @@ def test_stamps_of_messages_that_could_not_be_published_are_taken_back(conn, add
     add_opened("a", "b")
     messages = stamp(*ready())
     with tracker.write(conn):
-        dispatch.take_back_stamps(conn, messages[:1])
+        dispatch.take_back_stamps(conn, [messages[0].attempt_key])
     assert [one.item_id for one in ready()] == [messages[0].item_id]
 
 
@@ -144,7 +144,7 @@ def test_taking_back_an_old_message_leaves_a_later_attempts_stamp(conn, opened_i
     moves.settle(conn, opened_id, "fetch", 1, Ending.released("stopping"))
     stamp(*ready())
     with tracker.write(conn):
-        dispatch.take_back_stamps(conn, [message])
+        dispatch.take_back_stamps(conn, [message.attempt_key])
     assert read_stage(opened_id, "fetch")["queued_at"] == NOON_MS
 
 
