@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
 from pipeline.errors import OperatorError
+from pipeline.release import read_release
 
 
 def identify(contact: str | None) -> str:
@@ -16,14 +15,7 @@ def identify(contact: str | None) -> str:
     Raises `OperatorError` for a contact that cannot stand in a header.
     """
     if not contact:
-        return f"Celeriac/{_version()}"
+        return f"Celeriac/{read_release()}"
     if not (contact.isascii() and contact.isprintable()) or set(contact) & set("()"):
         raise OperatorError(f"CELERIAC_CONTACT: {contact!r} is no mail address or URL in plain ASCII")
-    return f"Celeriac/{_version()} (+{contact})"
-
-
-def _version() -> str:
-    try:
-        return version("celeriac")
-    except PackageNotFoundError:  # run from a checkout that is not installed
-        return "dev"
+    return f"Celeriac/{read_release()} (+{contact})"

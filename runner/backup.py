@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import time
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 from pipeline.errors import OperatorError, TrackerFullError, TrackerUnusableError
+from pipeline.release import read_release
 from runner.backup_files import Files, copy_used, remove_unused
 from runner.backup_places import (
     ARTIFACTS,
@@ -125,7 +125,7 @@ def _back_up_to_folder(work: _Backup, parent: Path, size: int, owner: str, keep:
             FORMAT,
             at,
             owner,
-            find_version(),
+            read_release(),
             hash_file(database),
             database.stat().st_size,
             counted.counts,
@@ -174,11 +174,3 @@ def _require_room(folder: Path, size: int) -> None:
         raise TrackerFullError(
             f"no room in {folder.parent}: the tracker has {size:,} bytes, {free:,} are free"
         )
-
-
-def find_version() -> str:
-    """Tell which Celeriac this is."""
-    try:
-        return version(MADE_BY)
-    except PackageNotFoundError:  # run from a tree that was never installed
-        return "unknown"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from pipeline.release import read_release
 from pipeline.sources import OWN_PACKAGES
 
 ROOT = Path(__file__).parent.parent
@@ -20,14 +20,7 @@ def read_code_version() -> str:
 
     It is that of the files when a process first asks, so a worker asks when it starts.
     """
-    return f"{_read_release()}+{_hash_sources()}"
-
-
-def _read_release() -> str:
-    try:
-        return version("celeriac")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "0"
+    return f"{read_release()}+{_hash_sources()}"
 
 
 def _hash_sources() -> str:
