@@ -99,10 +99,10 @@ def _try(runtime: Runtime, wish: Wish, canary: int, *, as_json: bool) -> list[Ca
 
 def _quote_again(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, as_json: bool) -> Quote:
     """Quote once more, now that a canary has shown how many results come out as others."""
-    from runner.canary import count_changed
+    from runner.canary import find_changed_shares
     from runner.reprocess import quote
 
-    changed = count_changed(tried)
+    changed = find_changed_shares(tried)
     quoted = quote(runtime, wish, changed)
     if not as_json:
         said = ", ".join(f"{share:.0%} of {stage}" for stage, share in changed.items())

@@ -16,7 +16,7 @@ from dashboard.known import list_stage_names, require_job
 from dashboard.rendering import render
 from dashboard.visitors import Needs, Visitor
 from pipeline.errors import OperatorError, UnclearRequestError
-from runner.canary import count_changed
+from runner.canary import find_changed_shares
 from runner.kept_canaries import begin_canary, read_canary, take_canary
 from runner.reprocess import Wish, make_wish, quote
 
@@ -97,7 +97,7 @@ def show_canary(request: Request, job: str, name: str) -> Response:
     canary = read_canary(house.settings, job, name)
     quoted = None
     if not canary.is_running:
-        quoted = quote(house.runtime, _wish_of(house, canary), count_changed(canary.items))
+        quoted = quote(house.runtime, _wish_of(house, canary), find_changed_shares(canary.items))
     return render(
         request,
         "canary.html",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from handlers.desk import Pointer
     from runner.runtime import Runtime
     from tracker.artifacts import Holder
+    from tracker.connection import Connection
 
 MAX_CHARS = 1024 * 1024
 """A result of more JSON than this is kept as an artifact: the tracker stays quick to read and to copy."""
@@ -82,13 +83,15 @@ def _find_pointers(result: dict[str, Any]) -> Iterator[str]:
             waiting += found
 
 
-def read_needed(runtime: Runtime, item_id: int, stages: Sequence[str]) -> dict[str, NeededResult]:
+def read_needed(
+    runtime: Runtime, conn: Connection, item_id: int, stages: Sequence[str]
+) -> dict[str, NeededResult]:
     """
     Read the results of some stages of an item as these gave them, in the order of `stages`.
 
     Raises `ArtifactError` for one whose file is gone or was changed.
     """
-    needed = read_results(runtime.tracker, item_id, stages)
+    needed = read_results(conn, item_id, stages)
     return {stage: read_back(runtime, one) if is_moved(one.result) else one for stage, one in needed.items()}
 
 

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline.differences import Difference, compare_results
 from pipeline.versions import hash_input, hash_result
 from runner.attempt import Work
-from runner.big_results import MAX_CHARS, is_moved
+from runner.big_results import MAX_CHARS, is_moved, read_needed
 from runner.costs import log_spent
 from runner.needed_results import NeededResults
-from runner.replay import ReadingDesk, StoredResult, read_stored, read_whole
+from runner.replay import ReadingDesk, StoredResult, read_stored
 from runner.sandbox import Ran, run_aside
 from tracker.events import append_event
 from tracker.reprocessing import Basis, Made, MeantItem, count_as_done, list_first
@@ -143,7 +143,7 @@ def _run_stage(
 def _read_needed(
     runtime: Runtime, item_id: int, needs: Sequence[str], fresh: Mapping[str, NeededResult]
 ) -> dict[str, NeededResult]:
-    stored = read_whole(runtime, runtime.tracker, item_id, needs)
+    stored = read_needed(runtime, runtime.tracker, item_id, needs)
     return {need: one for need, one in {**stored, **fresh}.items() if need in needs}
 
 
@@ -167,20 +167,18 @@ def approve_canary(runtime: Runtime, job_id: str, canary: Sequence[CanaryItem], 
     seen_to: list[int] = []
     for one in canary:
         made = {done.stage: done.made for done in one.stages if done.made is not None}
-        if made and _count(runtime, one, made, by):
+        if not made:
+            continue
+        settled = count_as_done(runtime.tracker, one.item_id, one.basis, made, by=by, worker=runtime.worker)
+        if settled is not None:
             seen_to.append(one.item_id)
     if seen_to:
         append_event(runtime.tracker, job_id, "approve_canary", None, None, None, by, {"items": len(seen_to)})
     return seen_to
 
 
-def _count(runtime: Runtime, one: CanaryItem, made: Mapping[str, Made], by: str) -> bool:
-    settled = count_as_done(runtime.tracker, one.item_id, one.basis, made, by=by, worker=runtime.worker)
-    return settled is not None
-
-
-def count_changed(canary: Sequence[CanaryItem]) -> dict[str, float]:
-    """Count what share of a canary's results are others than before, by stage."""
+def find_changed_shares(canary: Sequence[CanaryItem]) -> dict[str, float]:
+    """Find what share of a canary's results differ from those before, by stage."""
     runs: dict[str, list[bool]] = {}
     for one in canary:
         for done in one.stages:

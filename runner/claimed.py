@@ -74,7 +74,9 @@ class Claimed:
     def make_context(self, prepared: Prepared, stop_asked: Callable[[], bool]) -> HandlerContext:
         """Make what the handler is handed; its deadline counts from now."""
         claim, spec = self.claim, prepared.spec
-        self._needed = NeededResults(lambda: read_needed(self._runtime, claim.item_id, spec.needs))
+        self._needed = NeededResults(
+            lambda: read_needed(self._runtime, self._runtime.tracker, claim.item_id, spec.needs)
+        )
         work = Work(
             job=claim.job_id,
             key=claim.key,

@@ -12,12 +12,12 @@ from pipeline.differences import Difference, compare_results
 from pipeline.errors import NotFoundError
 from pipeline.lifecycle import Status
 from runner.attempt import Work
-from runner.big_results import is_moved, read_back
+from runner.big_results import read_needed
 from runner.sandbox import Ran, run_aside
 from runner.scratch_desk import ScratchDesk
 from tracker import answers, fingerprints, items
 from tracker.connection import open_readonly
-from tracker.results import get_handler_version, read_results
+from tracker.results import get_handler_version
 from tracker.stages import get_stage_status
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from runner.prepared import Prepared
     from runner.runtime import Runtime
     from tracker.connection import Connection
-    from tracker.results import NeededResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +85,7 @@ def require_ready(conn: Connection, job: JobSpec, key: str, stage: str) -> None:
 
 def read_stored(runtime: Runtime, conn: Connection, job_id: str, key: str, stage: str) -> StoredResult:
     """Read the result of a stage, a big one from its file, and its version."""
-    found = read_whole(runtime, conn, items.get_item(conn, job_id, key)["item_id"], [stage])
+    found = read_needed(runtime, conn, items.get_item(conn, job_id, key)["item_id"], [stage])
     version = get_handler_version(conn, job_id, key, stage)
     return StoredResult(found[stage].result if stage in found else None, version)
 
@@ -94,7 +93,7 @@ def read_stored(runtime: Runtime, conn: Connection, job_id: str, key: str, stage
 def _describe_work(runtime: Runtime, conn: Connection, prepared: Prepared, item: Any) -> Work:
     job, spec = prepared.job, prepared.spec
     require_ready(conn, job, item["key"], spec.name)
-    needed = read_whole(runtime, conn, item["item_id"], spec.needs)
+    needed = read_needed(runtime, conn, item["item_id"], spec.needs)
     return Work(
         job=job.name,
         key=item["key"],
@@ -105,14 +104,6 @@ def _describe_work(runtime: Runtime, conn: Connection, prepared: Prepared, item:
         timeout_seconds=spec.timeout,
         item_files=prepared.item_files,
     )
-
-
-def read_whole(
-    runtime: Runtime, conn: Connection, item_id: int, stages: Sequence[str]
-) -> dict[str, NeededResult]:
-    """Read the results of some stages of an item, big ones from their files. Raises `ArtifactError`."""
-    found = read_results(conn, item_id, stages)
-    return {stage: read_back(runtime, one) if is_moved(one.result) else one for stage, one in found.items()}
 
 
 class ReadingDesk(ScratchDesk):

@@ -12,7 +12,7 @@ from pipeline import catalog
 from pipeline.errors import InvalidFilterError, NotFoundError, PluginError
 from pipeline.outcomes import RetryLater
 from runner import actions
-from runner.canary import approve_canary, count_changed, run_canary
+from runner.canary import approve_canary, find_changed_shares, run_canary
 from runner.comparing import compare_stored
 from runner.reprocess import make_wish, quote, reprocess
 from runner.sweep import sweep
@@ -240,8 +240,8 @@ def test_a_canary_shows_old_and_new_and_leaves_nothing_but_its_costs(shop):
 def test_a_canary_says_how_much_follows(shop):
     renew(shop, another_for_a)
     wish, tried = try_out(shop)
-    assert count_changed(tried) == {"fetch": 0.5}
-    found = quote(shop.runtime, wish, count_changed(tried))
+    assert find_changed_shares(tried) == {"fetch": 0.5}
+    found = quote(shop.runtime, wish, find_changed_shares(tried))
     assert [(one.stage, one.expected) for one in found.stages] == [
         ("fetch", 4),
         ("extract", 2),
