@@ -120,7 +120,7 @@ class Concluded:
 def conclude(runtime: Runtime, claimed: Claimed, ending: Ending) -> Settled | None:
     """Settle an attempt, refill what runs low, publish. None when its lease was lost: then nothing is changed."""
     ended = _prepare(runtime, claimed, ending)
-    settled = [] if ended is None else _conclude_some(runtime, [ended])
+    settled = [] if ended is None else conclude_prepared(runtime, [ended])
     return settled[0] if settled else None
 
 
@@ -140,7 +140,7 @@ def conclude_all(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]
     for first in range(0, len(small), TOGETHER):
         some = small[first : first + TOGETHER]
         try:
-            settled += _conclude_some(runtime, some)
+            settled += conclude_prepared(runtime, some)
         except runtime.stop_errors:
             raise
         except Exception as error:  # noqa: BLE001 - each is tried by itself then
@@ -159,7 +159,8 @@ def _prepare(runtime: Runtime, claimed: Claimed, ending: Ending) -> EndedClaim |
         return None
 
 
-def _conclude_some(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]:
+def conclude_prepared(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settled]:
+    """Settle attempts of which no result is big any more, refill what runs low, publish. Commits."""
     done = wait_for_room(partial(_commit, runtime, ended))
     follow_up(runtime, done)
     return done.settled
@@ -167,7 +168,7 @@ def _conclude_some(runtime: Runtime, ended: Sequence[EndedClaim]) -> list[Settle
 
 def _conclude_alone(runtime: Runtime, ended: EndedClaim) -> list[Settled]:
     try:
-        return _conclude_some(runtime, [ended])
+        return conclude_prepared(runtime, [ended])
     except runtime.stop_errors:
         raise
     except Exception as error:  # noqa: BLE001 - one that cannot be settled must not take the others with it

@@ -25,7 +25,7 @@ from pipeline.errors import (
     TrackerUnusableError,
 )
 from pipeline.other_releases import read_said
-from runner.advance import Concluded, conclude, conclude_together, follow_up
+from runner.advance import Concluded, conclude, conclude_prepared, conclude_together, follow_up
 from runner.big_results import is_to_be_moved
 from runner.claimed import Claimed
 from runner.costs import Costs
@@ -163,14 +163,9 @@ def note_ended(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
     except (ArtifactError, TrackerUnusableError, OSError) as error:
         ending = Ending.failed(describe_error(error))
     if report.get("moved"):
-        follow_up(runtime, wait_for_room(lambda: _conclude_moved(runtime, claimed, ending)))
+        conclude_prepared(runtime, [(claimed, ending)])
     else:
         conclude(runtime, claimed, ending)
-
-
-def _conclude_moved(runtime: Runtime, claimed: Claimed, ending: Ending) -> Concluded:
-    with write(runtime.tracker):
-        return conclude_together(runtime, [(claimed, ending)])
 
 
 def _receive(
