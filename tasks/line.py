@@ -31,11 +31,11 @@ class TrackerLine:
 
     def begun(self) -> None:
         """Say that the handler is about to run."""
-        self._send("tasks.remote_begun", self._worker, retry=False)
+        self._send("tasks.remote_begun", self._worker)
 
     def alive(self, told: Told | None) -> None:
         """Say that it still runs, and how far it is."""
-        self._send("tasks.remote_alive", *(() if told is None else (told,)), retry=False)
+        self._send("tasks.remote_alive", *(() if told is None else (told,)))
 
     def ended(self, report: dict[str, Any]) -> None:
         """Say how it ended."""
@@ -43,13 +43,10 @@ class TrackerLine:
 
     def lost(self, reason: str) -> None:
         """Say that its process died."""
-        self._send("tasks.remote_lost", reason, retry=False)
+        self._send("tasks.remote_lost", reason)
 
     def _send(self, task: str, *args: Any, **options: Any) -> None:
-        try:
-            self._app.send_task(task, (*self._ids, *args), queue=TRACKER_QUEUE, argsrepr="", **options)
-        except AWAY as error:
-            log.warning("the broker is away; the tracker does not hear of this", task=task, error=str(error))
+        _send(self._app, task, (*self._ids, *args), **options)
 
 
 class PresenceLine:
@@ -60,18 +57,19 @@ class PresenceLine:
 
     def alive(self, word: dict[str, Any]) -> None:
         """Say that the worker lives."""
-        self._send("tasks.worker_alive", word)
+        _send(self._app, "tasks.worker_alive", (word,))
 
     def gone(self, host: str, pid: int) -> None:
         """Say that it stops."""
-        self._send("tasks.worker_gone", host, pid)
+        _send(self._app, "tasks.worker_gone", (host, pid))
 
     def handed_back(self, attempts: Sequence[tuple[int, str, int]]) -> None:
         """Say what it has fetched and not begun: (item, stage, attempt) of each."""
-        self._send("tasks.remote_handed_back", list(attempts))
+        _send(self._app, "tasks.remote_handed_back", (list(attempts),))
 
-    def _send(self, task: str, *args: Any) -> None:
-        try:
-            self._app.send_task(task, args, queue=TRACKER_QUEUE, argsrepr="", retry=False)
-        except AWAY as error:
-            log.warning("the broker is away; the tracker does not hear of this", task=task, error=str(error))
+
+def _send(app: Celery, task: str, args: tuple[Any, ...], *, retry: bool = False, **options: Any) -> None:
+    try:
+        app.send_task(task, args, queue=TRACKER_QUEUE, argsrepr="", retry=retry, **options)
+    except AWAY as error:
+        log.warning("the broker is away; the tracker does not hear of this", task=task, error=str(error))
