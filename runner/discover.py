@@ -272,7 +272,7 @@ def collect_found(runtime: Runtime, job: JobSpec, limit: int | None = None) -> l
 
     Raises what the strategy raises.
     """
-    sieve = Sieve(job, since=job.since.instant() if job.since else None)
+    sieve = Sieve(job)
     found: list[FoundItem] = []
 
     def collect(batch: Batch) -> None:

@@ -57,12 +57,15 @@ def find_cap(conn: Connection, job: JobSpec, run_id: int) -> int | None:
 
 @dataclass(slots=True)
 class Sieve:
-    """Makes the keys that the job wants, and leaves out what is too old, counting it in `refused`."""
+    """Makes the keys that the job wants, and leaves out what is older than its `since`, counting it in `refused`."""
 
     job: JobSpec
     refused: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
-    since: datetime | None = None
+    since: datetime | None = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.since = self.job.since.instant() if self.job.since else None
 
     def sift(self, batch: Batch) -> Sequence[AdmittedItem]:
         """Give the items of a batch that go on."""
@@ -126,7 +129,7 @@ class Intake:
 
     def __init__(self, conn: Connection, job: JobSpec, run: RunLease) -> None:
         self._conn, self._run = conn, run
-        self._sieve = Sieve(job, since=job.since.instant() if job.since else None)
+        self._sieve = Sieve(job)
         self._terms = Terms(job.priority, job.on_change)
         self._cap = find_cap(conn, job, run.run_id)
         self._found: Counter[str] = Counter()

@@ -139,7 +139,7 @@ def _try(
     recall: Recall,
     describe: Callable[[Sequence[AdmittedItem]], list[TriedItem]],
 ) -> Trial:
-    collector = _Collector(Sieve(job, since=job.since.instant() if job.since else None), limit)
+    collector = _Collector(Sieve(job), limit)
     access = replace(runtime.access(job, collector.receive), recall=recall)
     strategy = make_strategy(job, access)
     began = time.monotonic()
