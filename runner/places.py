@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
+from tracker.spending import EVERYTHING
 from tracker.workers import SILENT_MS
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ class Place:
         """Find the budget that holds it: the job's own before the one for everything. What costs nothing goes on."""
         if not self.counts or not self.counts.expected_usd:
             return None
-        return min(self.facts.holds, key=lambda one: one.job == "*", default=None)
+        return min(self.facts.holds, key=lambda one: one.job == EVERYTHING, default=None)
 
     def count_serving(self) -> int:
         """Count the living workers of its queue."""

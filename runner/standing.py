@@ -8,6 +8,7 @@ from pipeline.money import format_usd
 from pipeline.quoting import quote
 from runner.places import State, is_within
 from runner.saying import say_distance, say_span, say_until, shorten
+from tracker.spending import EVERYTHING
 
 if TYPE_CHECKING:
     from runner.places import Place
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
 
 Words = dict[str, object]
 """What a cause's words are filled with."""
-
-EVERYTHING = "*"
 
 
 def find_claimed(place: Place) -> Words | None:

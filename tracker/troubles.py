@@ -12,6 +12,7 @@ from tracker.held import count_held
 from tracker.jobs import get_job_error
 from tracker.runs import list_runs
 from tracker.sources import list_silent
+from tracker.spending import EVERYTHING
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -62,7 +63,9 @@ def list_general_troubles(conn: Connection, chores: Collection[str]) -> Iterator
         until = f", until {format_ms(until_at)} UTC" if until_at else ""
         whose = f" of stage {stage}" if stage else ""
         words = f"the budget {cap} of ${usd:g}{whose} is reached; what costs waits{until}"
-        yield Trouble(TroubleKind.BUDGET, "" if job_id == "*" else job_id, f"{cap} {stage}".strip(), words)
+        yield Trouble(
+            TroubleKind.BUDGET, "" if job_id == EVERYTHING else job_id, f"{cap} {stage}".strip(), words
+        )
     for chore in chores:
         last = find_last_chore(conn, chore)
         if last is not None and last.error is not None:
