@@ -135,11 +135,11 @@ def _canary(runtime: Runtime, asked: Mapping[str, Any]) -> Iterator[Any]:
     yield from run_canary(runtime, runtime.jobs.get_job(asked["job"]), asked["how"], asked["count"])
 
 
-_CALLS: dict[str, tuple[Callable[[Runtime, Mapping[str, Any]], Iterator[Any]], str]] = {
-    "replay": (_replay, "dry_run"),
-    "canary": (_canary, "production"),
+_CALLS: dict[str, tuple[Callable[[Runtime, Mapping[str, Any]], Iterator[Any]], RunContext]] = {
+    "replay": (_replay, RunContext(mode="dry_run")),
+    "canary": (_canary, RunContext()),
 }
-"""Each call, and the mode of the run in which it is made."""
+"""Each call, and the run in which it is made."""
 
 
 def main() -> None:
@@ -148,9 +148,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what a handler prints is no answer
     configure_logs(logging.ERROR)
-    call, mode = _CALLS[asked["call"]]
+    call, run = _CALLS[asked["call"]]
     settings = Settings(**asked["settings"])
-    runtime = Runtime(settings, publisher=None, run=RunContext(mode=mode))  # type: ignore[arg-type]
+    runtime = Runtime(settings, publisher=None, run=run)
     try:
         for gave in call(runtime, asked):
             answers.write(json.dumps({"gave": asdict(gave)}, default=str) + "\n")

@@ -20,7 +20,6 @@ from tracker.endings import Ending
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pipeline.jobspec import StageSpec
     from runner.prepared import Prepared
     from runner.runtime import Runtime
     from tracker.connection import Connection
@@ -88,7 +87,7 @@ def _renewal(taken: list[Claimed]) -> Callable[[Connection], bool]:
 def _run(
     runtime: Runtime, prepared: Prepared, taken: list[Claimed], stop_asked: Callable[[], bool]
 ) -> list[Ending]:
-    spec: StageSpec = prepared.spec
+    spec = prepared.spec
     contexts = [one.make_context(prepared, stop_asked) for one in taken]
     try:
         with LinesOfBatch([one.lines for one in taken]):

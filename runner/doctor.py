@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -109,15 +108,11 @@ def repair(runtime: Runtime, by: str, *, full: bool = False) -> CheckUp:
     recounted, unused files collected, the log folded. Nothing that a worker does meanwhile is undone.
     """
     before = check_up(runtime.settings, full=full)
-    wanted = list(dict.fromkeys(finding.mend for finding in before.findings if finding.mend))
-    mended: Counter[str] = Counter()
-    for name in wanted:
-        mended[name] += MENDS[name](runtime)
-    done = {name: count for name, count in mended.items() if count}
-    if wanted:
-        sent = sum(dispatch_job(runtime, job) for job in runtime.watch.current().enabled_jobs) if done else 0
-        done |= {"sent": sent} if sent else {}
+    wanted = dict.fromkeys(finding.mend for finding in before.findings if finding.mend)
+    done = {name: count for name in wanted if (count := MENDS[name](runtime))}
     if done:
+        if sent := sum(dispatch_job(runtime, job) for job in runtime.watch.current().enabled_jobs):
+            done["sent"] = sent
         log_event(runtime.tracker, None, "repair", by=by, detail=done)
     return CheckUp(check_up(runtime.settings, full=full).findings, done)
 

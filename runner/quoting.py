@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.code_version import read_code_version
@@ -148,8 +148,14 @@ def _expect(
 def _quote_stage(
     spec: StageSpec, runs: int, at_most: bool, expected: int | None, usd: float | None, p50: float | None
 ) -> StageQuote:
-    told = StageQuote(spec.name, runs, at_most, expected if at_most else runs, None, None)
-    return replace(told, usd=None if usd is None else runs * usd, seconds=None if p50 is None else runs * p50)
+    return StageQuote(
+        spec.name,
+        runs,
+        at_most,
+        expected if at_most else runs,
+        usd=None if usd is None else runs * usd,
+        seconds=None if p50 is None else runs * p50,
+    )
 
 
 def _count_seconds(job: JobSpec, stages: Sequence[StageQuote], processes: int) -> float | None:
