@@ -121,7 +121,8 @@ def _reset(job: str, key: str, stage: str) -> StoredResult:
     """Reset the stage and what needs it, sending nothing, since the pass that follows does; its result before."""
     from cli.acting import who
     from pipeline.settings import load_settings
-    from runner import operate
+    from runner.actions import Order, carry_out
+    from runner.choices import choose_keys
     from runner.logs import configure_logs
     from runner.replay import read_stored, require_ready
     from runner.runtime import Runtime
@@ -134,7 +135,8 @@ def _reset(job: str, key: str, stage: str) -> StoredResult:
         with open_readonly(settings.db_path) as conn:
             require_ready(conn, runtime.jobs.get_job(job), key, stage)
             before = read_stored(runtime, conn, job, key, stage)
-        operate.reset(runtime, job, stage, [key], who())
+        how = choose_keys(runtime, job, [key])
+        carry_out(runtime, Order("reset", job, who(), stage, how, detail={"stage": stage}))
     finally:
         runtime.close()
     return before

@@ -1,4 +1,8 @@
-"""What people do to jobs and items, from a shell or the dashboard. Each act is one event, with who."""
+"""
+What people do to a job and its items, from a shell or the dashboard. Each act is one event, with who.
+
+Acts on many stages are in `runner.actions`, pauses in `runner.pausing`.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +11,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import HeldPlanError
-from runner import actions, choices, pausing
-from runner.actions import Order
 from runner.dispatch import dispatch_job
 from tracker import held, items, jobs
 from tracker.collecting import collect
 from tracker.connection import write
 from tracker.events import append_event
 from tracker.injecting import record_injection
-from tracker.pauses import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from datetime import datetime
 
     from runner.runtime import Runtime
     from tracker.collecting import Collected
@@ -108,37 +108,6 @@ def _take_held(take: Callable[..., int], limit: int | None) -> int:
         if got < wanted:
             break
     return taken
-
-
-def pause(runtime: Runtime, job_id: str, reason: str, until: datetime | None, by: str) -> Acted:
-    """Hold a job back, at once, until an instant or until somebody lifts it; see `runner.pausing`."""
-    pausing.pause(runtime, Target.of_job(job_id), reason, until, by)
-    return Acted("pause", job_id, 0)
-
-
-def unpause(runtime: Runtime, job_id: str, by: str) -> Acted:
-    """Let a job go on."""
-    return Acted("unpause", job_id, 0, pausing.unpause(runtime, Target.of_job(job_id), by).sent)
-
-
-def retry(
-    runtime: Runtime, job_id: str, by: str, stage: str | None = None, keys: Sequence[str] | None = None
-) -> Acted:
-    """Try failed stages again: all of a job, of one stage, or of some items. Raises `NotFoundError`."""
-    how = choices.EVERY_FAILURE if keys is None else choices.choose_keys(runtime, job_id, keys)
-    return _as_acted(actions.carry_out(runtime, Order("retry", job_id, by, stage, how)))
-
-
-def reset(runtime: Runtime, job_id: str, stage: str, keys: Sequence[str] | None, by: str) -> Acted:
-    """Do a stage again, and all that needs it, for some items or for all. Raises `NotFoundError`."""
-    how = choices.EVERY_ITEM if keys is None else choices.choose_keys(runtime, job_id, keys)
-    return _as_acted(
-        actions.carry_out(runtime, Order("reset", job_id, by, stage, how, detail={"stage": stage}))
-    )
-
-
-def _as_acted(done: actions.ActedOnMany) -> Acted:
-    return Acted(done.act, done.job or "", done.items, done.sent)
 
 
 def prioritise(runtime: Runtime, job_id: str, key: str, priority: int, by: str) -> Acted:

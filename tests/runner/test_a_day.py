@@ -14,7 +14,8 @@ import time_machine
 from workshop import job, step
 
 import tracker
-from runner import operate
+from runner.actions import Order, carry_out
+from runner.choices import choose_keys
 from runner.discover import discover
 from runner.sweep import sweep
 from tracker.clock import to_datetime
@@ -104,7 +105,8 @@ class Day:
 
     def fetch_again(self, *keys):
         """Reset the first stage of some items, as somebody does."""
-        operate.reset(self.shop.runtime, "papers", "fetch", keys, "ada")
+        how = choose_keys(self.shop.runtime, "papers", keys)
+        carry_out(self.shop.runtime, Order("reset", "papers", "ada", "fetch", how, detail={"stage": "fetch"}))
 
     def spent(self):
         """Tell what was spent on each day, by Berlin's calendar."""

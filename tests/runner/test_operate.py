@@ -11,9 +11,14 @@ from workshop import job, step
 import tracker
 from pipeline.errors import NotFoundError
 from pipeline.outcomes import GiveUp
-from runner import actions, operate
+from runner import actions, operate, pausing
+from runner.actions import Order
+from runner.choices import EVERY_FAILURE, EVERY_ITEM, choose_keys
 from runner.sweep import sweep
 from tracker.held import count_held
+from tracker.pauses import Target
+
+PAPERS = Target.of_job("papers")
 
 
 def failed(shop, *keys):
@@ -23,6 +28,18 @@ def failed(shop, *keys):
     shop.acts.clear()
     shop.publisher.sent.clear()
     return shop
+
+
+def retry(runtime, job_id, by, stage=None, keys=None):
+    """Try failed stages again: all of a job, of one stage, or of some items."""
+    how = EVERY_FAILURE if keys is None else choose_keys(runtime, job_id, keys)
+    return actions.carry_out(runtime, Order("retry", job_id, by, stage, how))
+
+
+def reset(runtime, job_id, stage, keys, by):
+    """Do a stage again, and all that needs it, for some items or for all."""
+    how = EVERY_ITEM if keys is None else choose_keys(runtime, job_id, keys)
+    return actions.carry_out(runtime, Order("reset", job_id, by, stage, how, detail={"stage": stage}))
 
 
 def only_event(shop, kind):
@@ -120,21 +137,21 @@ def test_an_item_may_start_in_the_middle_with_the_results_given(shop):
 
 def test_pausing_holds_a_job_back_until_it_is_lifted(shop):
     until = datetime.now(UTC) + timedelta(hours=1)
-    operate.pause(shop.runtime, "papers", "the site is down", until, "me")
+    pausing.pause(shop.runtime, PAPERS, "the site is down", until, "me")
     assert operate.enqueue(shop.runtime, "papers", [{"key": "a"}], "me").sent == 0
     assert tracker.get_pause_reason(shop.conn, "papers") == "the site is down"
-    assert operate.unpause(shop.runtime, "papers", "me").sent == 1
+    assert pausing.unpause(shop.runtime, PAPERS, "me").sent == 1
     assert (only_event(shop, "pause")["by"], only_event(shop, "unpause")["by"]) == ("me", "me")
 
 
 def test_unpausing_a_job_that_is_not_paused_is_no_event(shop):
-    operate.unpause(shop.runtime, "papers", "me")
+    pausing.unpause(shop.runtime, PAPERS, "me")
     assert shop.events("unpause") == []
 
 
 def test_retrying_sends_the_failed_stages_again(shop):
     failed(shop, "a", "b")
-    acted = operate.retry(shop.runtime, "papers", "me")
+    acted = retry(shop.runtime, "papers", "me")
     assert (acted.items, acted.sent) == (2, 2)
     shop.work()
     assert (shop.status("a"), shop.status("b")) == ("done", "done")
@@ -143,15 +160,15 @@ def test_retrying_sends_the_failed_stages_again(shop):
 
 def test_retrying_some_items_leaves_the_others(shop):
     failed(shop, "a", "b")
-    assert operate.retry(shop.runtime, "papers", "me", keys=["b"]).items == 1
+    assert retry(shop.runtime, "papers", "me", keys=["b"]).items == 1
     assert (shop.status("a"), shop.status("b")) == ("failed", "pending")
-    assert operate.retry(shop.runtime, "papers", "me", stage="extract").items == 0
+    assert retry(shop.runtime, "papers", "me", stage="extract").items == 0
 
 
 def test_resetting_does_a_stage_again_and_all_that_needs_it(shop):
     shop.run("a", "b")
     shop.plugins.seen.clear()
-    assert operate.reset(shop.runtime, "papers", "extract", ["a"], "me").items == 1
+    assert reset(shop.runtime, "papers", "extract", ["a"], "me").items == 1
     shop.work()
     assert shop.plugins.seen == [("extract", "a"), ("store", "a")]
     assert only_event(shop, "reset_stage")["by"] == "me"
@@ -176,10 +193,10 @@ def test_waking_a_job_sends_what_is_ready_and_has_it_discovered(shop):
 ACTS = {
     "enqueue": lambda runtime, name: operate.enqueue(runtime, name, [{"key": "a"}], "me"),
     "enqueue_at": lambda runtime, name: operate.enqueue_at(runtime, name, "new", "store", "me"),
-    "pause": lambda runtime, name: operate.pause(runtime, name, "why", None, "me"),
-    "unpause": lambda runtime, name: operate.unpause(runtime, name, "me"),
-    "retry": lambda runtime, name: operate.retry(runtime, name, "me"),
-    "reset": lambda runtime, name: operate.reset(runtime, name, "fetch", None, "me"),
+    "pause": lambda runtime, name: pausing.pause(runtime, Target.of_job(name), "why", None, "me"),
+    "unpause": lambda runtime, name: pausing.unpause(runtime, Target.of_job(name), "me"),
+    "retry": lambda runtime, name: retry(runtime, name, "me"),
+    "reset": lambda runtime, name: reset(runtime, name, "fetch", None, "me"),
     "prioritise": lambda runtime, name: operate.prioritise(runtime, name, "a", 1, "me"),
     "wake": lambda runtime, name: operate.wake(runtime, name, "me"),
 }
@@ -211,10 +228,10 @@ def test_every_act_says_what_it_did(shop, act):
     "act",
     [
         lambda runtime: operate.enqueue_at(runtime, "papers", "a", "stor", "me"),
-        lambda runtime: operate.retry(runtime, "papers", "me", stage="stor"),
-        lambda runtime: operate.retry(runtime, "papers", "me", keys=["zz"]),
-        lambda runtime: operate.reset(runtime, "papers", "stor", None, "me"),
-        lambda runtime: operate.reset(runtime, "papers", "fetch", ["a", "zz"], "me"),
+        lambda runtime: retry(runtime, "papers", "me", stage="stor"),
+        lambda runtime: retry(runtime, "papers", "me", keys=["zz"]),
+        lambda runtime: reset(runtime, "papers", "stor", None, "me"),
+        lambda runtime: reset(runtime, "papers", "fetch", ["a", "zz"], "me"),
         lambda runtime: operate.prioritise(runtime, "papers", "zz", 1, "me"),
     ],
 )
