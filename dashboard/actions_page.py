@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse
 
 from dashboard import deeds
 from dashboard.asking import Question, ask
+from dashboard.house import house_of
 from dashboard.rendering import render
 from dashboard.visitors import Needs, Visitor
 from runner import actions
@@ -31,7 +32,7 @@ SHOWN = 50
 @router.get("/actions", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_actions(request: Request) -> Response:
     """Show the last actions, the newest first."""
-    found = list_actions(request.app.state.house.reader, SHOWN)
+    found = list_actions(house_of(request).reader, SHOWN)
     undone = {one.action_id: actions.say_put_back(one) for one in found}
     return render(request, "actions.html", rows=[deeds.describe(action) for action in found], undone=undone)
 
@@ -39,7 +40,7 @@ def show_actions(request: Request) -> Response:
 @router.get("/actions/{action_id}", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_action(request: Request, action_id: int) -> Response:
     """Show one action."""
-    reader = request.app.state.house.reader
+    reader = house_of(request).reader
     action = get_action(reader, action_id)
     undone = actions.say_put_back(get_action(reader, action.undone_by)) if action.undone_by else ""
     return render(request, "action.html", action=action, done=deeds.describe(action), undone=undone)
@@ -48,7 +49,7 @@ def show_action(request: Request, action_id: int) -> Response:
 @router.get("/undo", dependencies=[Depends(Needs("undo"))], response_model=None)
 def ask_undo(request: Request, action: int | None = None) -> Response:
     """Ask before an action is put back: the one named, or the last."""
-    found = find_undoable(request.app.state.house.reader, action)
+    found = find_undoable(house_of(request).reader, action)
     counted = ACTS[found.act].counts
     return ask(
         request,
@@ -70,7 +71,7 @@ def undo(
     request: Request, action: Annotated[int, Form()], visitor: Annotated[Visitor, Depends(Needs("undo"))]
 ) -> Response:
     """Put an action back."""
-    house = request.app.state.house
+    house = house_of(request)
     found = actions.find_undoable(house.runtime, action)
     query = deeds.undo(house, found, visitor.name)
     return RedirectResponse(f"{house.served.prefix}{_page_of(found)}?{query}", 303)

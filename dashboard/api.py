@@ -7,11 +7,12 @@ Errors are `{"error": …}`. Lists are pages; `next_after` says where the next o
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from dashboard.api_answers import HAS_TOKEN, PROBLEMS, After, Limit, answer
+from dashboard.house import house_of
 from dashboard.known import require_job, require_stage
 from dashboard.visitors import Needs
 from pipeline.filters import Filter, parse_filter
@@ -29,9 +30,6 @@ from tracker.result_pages import Place, ResultPage, list_result_page
 from tracker.selected import Cursor, Selected
 from tracker.selecting import select_page
 from tracker.workers import WorkerReport, list_workers
-
-if TYPE_CHECKING:
-    from dashboard.house import House
 
 router = APIRouter(prefix="/api", tags=["reading"], dependencies=[HAS_TOKEN], responses=PROBLEMS)
 
@@ -62,12 +60,6 @@ class EventsPage:
     events: list[EventReport]
     next_after: int
     is_last: bool
-
-
-def house_of(request: Request) -> House:
-    """Give what the dashboard stands on."""
-    house: House = request.app.state.house
-    return house
 
 
 # -- jobs -------------------------------------------------------------------------------------------------

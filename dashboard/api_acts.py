@@ -15,6 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstrai
 
 from dashboard import deeds
 from dashboard.api_answers import HAS_TOKEN, PROBLEMS, answer
+from dashboard.house import house_of
 from dashboard.visitors import Needs, Visitor
 from runner import actions, choices, operate, pausing
 from runner.actions import ActedOnMany, Order
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from typing import Self
 
-    from dashboard.house import House
 
 router = APIRouter(prefix="/api", tags=["acting"], dependencies=[HAS_TOKEN], responses=PROBLEMS)
 
@@ -142,7 +142,7 @@ def pause(
     """Hold a job back, or one stage of it, as `celeriac pause --json`."""
     try:
         acted = pausing.pause(
-            _runtime(request), _target(job, body.stage), body.reason, body.until, visitor.name
+            house_of(request).runtime, _target(job, body.stage), body.reason, body.until, visitor.name
         )
     except ValueError as error:
         raise HTTPException(400, f"until: {error}") from None
@@ -158,21 +158,17 @@ def unpause(
 ) -> Response:
     """Let a job go on, or one stage of it, as `celeriac unpause --json`."""
     target = _target(job, body.stage if body else None)
-    return answer(pausing.unpause(_runtime(request), target, visitor.name))
+    return answer(pausing.unpause(house_of(request).runtime, target, visitor.name))
 
 
 @router.post("/jobs/{job}/wake", response_model=Acted)
 def wake(request: Request, job: str, visitor: Annotated[Visitor, Depends(Needs("wake"))]) -> Response:
     """Let a job look for items at the next sweep, as `celeriac wake --json`."""
-    return answer(operate.wake(_runtime(request), job, visitor.name))
+    return answer(operate.wake(house_of(request).runtime, job, visitor.name))
 
 
 def _target(job: str, stage: str | None) -> Target:
     return Target.of_job(job) if stage is None else Target.of_stage(job, stage)
-
-
-def _runtime(request: Request) -> Any:
-    return request.app.state.house.runtime
 
 
 # -- many stages ------------------------------------------------------------------------------------------
@@ -249,7 +245,7 @@ def _choose(
     request: Request, job: str, body: WhichBody, *, stage: str | None = None, only_failed: bool = False
 ) -> Mapping[str, Any] | None:
     """Choose by keys or by a filter; None for all."""
-    runtime = _runtime(request)
+    runtime = house_of(request).runtime
     if body.keys is not None:
         return choices.choose_keys(runtime, job, body.keys)
     if body.filter is None:
@@ -258,7 +254,7 @@ def _choose(
 
 
 def _act(request: Request, body: WhichBody, order: Order) -> Response:
-    house: House = request.app.state.house
+    house = house_of(request)
     if body.count:
         total = actions.count(house.runtime, order)
         return answer(Counted(order.act, order.job_id or "", total, ACTS[order.act].counts))
@@ -274,7 +270,7 @@ def _act(request: Request, body: WhichBody, order: Order) -> Response:
 @router.get("/actions/{action}", response_model=ActionReport, dependencies=[Depends(Needs("view"))])
 def show_action(request: Request, action: Annotated[int, Path(ge=1, lt=2**62)]) -> Response:
     """Show how far an action is."""
-    return answer(_report(get_action(request.app.state.house.reader, action)))
+    return answer(_report(get_action(house_of(request).reader, action)))
 
 
 def _report(action: Action) -> ActionReport:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, HTTPException, Request, Response
 
 from dashboard.api_answers import HAS_TOKEN, PROBLEMS, answer
+from dashboard.house import house_of
 from dashboard.visitors import Needs, Visitor
 from runner import operate
 from runner.given_items import parse, read_item
@@ -83,7 +84,7 @@ def take_in(
 
     Safe to be sent again: an item that is known is left as it is.
     """
-    runtime = request.app.state.house.runtime
+    runtime = house_of(request).runtime
     runtime.jobs.get_job(job)
     items = list(_read_items(body))
     new = sent = 0

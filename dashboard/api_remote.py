@@ -17,6 +17,7 @@ from starlette.responses import FileResponse
 
 from dashboard.api_acts import Body, Name
 from dashboard.api_answers import HAS_TOKEN, PROBLEMS, answer
+from dashboard.house import house_of
 from dashboard.visitors import Needs
 from pipeline.errors import ArtifactError, NotFoundError, UnclearRequestError
 from runner import far_requests
@@ -114,7 +115,7 @@ class Twin:
 )
 def send_artifact(request: Request, sha256: Sha256) -> Response:
     """Send an artifact, as it is."""
-    house = request.app.state.house
+    house = house_of(request)
     artifact = get_artifact(house.reader, sha256)
     path = BlobStore(house.settings.artifacts_path).path(artifact.sha256)
     if not path.is_file():
@@ -140,7 +141,9 @@ async def take_artifact(
 ) -> Response:
     """Take in an artifact that a remote attempt made: at most 4 GiB, checked by its hash."""
     place, pieces = Place(item_id, stage, attempt, worker), _Pieces(request.stream())
-    return await run_in_threadpool(_keep, _runtime(request), place, sha256, pieces, name, content_type)
+    return await run_in_threadpool(
+        _keep, house_of(request).runtime, place, sha256, pieces, name, content_type
+    )
 
 
 def _keep(
@@ -179,19 +182,19 @@ def tell_if_wanted(
     attempt: Annotated[int, Path(ge=0, lt=2**62)],
 ) -> Response:
     """Tell whether anybody waits for the result of a running attempt."""
-    return answer(Wanted(far_requests.is_wanted(_runtime(request), item_id, stage, attempt)))
+    return answer(Wanted(far_requests.is_wanted(house_of(request).runtime, item_id, stage, attempt)))
 
 
 @router.post("/recall", dependencies=MAY, response_model=Recalled)
 def recall(request: Request, body: KeyBody) -> Response:
     """Recall what was remembered under a key, by whomever."""
-    return answer(Recalled(far_requests.recall(_runtime(request), body.key)))
+    return answer(Recalled(far_requests.recall(house_of(request).runtime, body.key)))
 
 
 @router.post("/remember", dependencies=MAY, response_model=Recalled)
 def remember(request: Request, body: RememberBody) -> Response:
     """Remember JSON under a key."""
-    far_requests.remember(_runtime(request), body.key, body.value)
+    far_requests.remember(house_of(request).runtime, body.key, body.value)
     return answer(Recalled(body.value))
 
 
@@ -202,18 +205,13 @@ def find_twin(request: Request, body: TwinBody) -> Response:
     if fingerprint >= 1 << 64:
         raise UnclearRequestError("a fingerprint has 64 bits")
     place = Place(body.item_id, body.stage, body.attempt, body.worker)
-    return answer(Twin(far_requests.find_twin(_runtime(request), place, fingerprint, body.distance)))
+    return answer(Twin(far_requests.find_twin(house_of(request).runtime, place, fingerprint, body.distance)))
 
 
 @router.post("/host", dependencies=MAY, response_model=Paused)
 def tell_if_paused(request: Request, body: HostBody) -> Response:
     """Tell whether a host may be asked."""
-    pause = far_requests.find_host_pause(_runtime(request), body.host)
+    pause = far_requests.find_host_pause(house_of(request).runtime, body.host)
     if pause is None:
         return answer(Paused(None, None, None))
     return answer(Paused(pause.name, pause.reason, pause.wait_seconds))
-
-
-def _runtime(request: Request) -> Runtime:
-    runtime: Runtime = request.app.state.house.runtime
-    return runtime

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, get_args
 from fastapi import APIRouter, Depends, Query, Request
 
 from dashboard.bars import draw_bars
+from dashboard.house import house_of
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render, show_usd
 from dashboard.visitors import Needs
@@ -37,7 +38,7 @@ def show_costs(
     request: Request, job: str = "", by: By | None = None, since: Annotated[str, Query(max_length=60)] = "30d"
 ) -> Response:
     """Show what was spent, by jobs, stages, models or days; the budgets; and a forecast."""
-    house = request.app.state.house
+    house = house_of(request)
     if job:
         require_job(house, job)
     problem = None

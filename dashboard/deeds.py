@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from dashboard.house import house_of
 from pipeline.errors import CeleriacError, NotFoundError, OperatorError
 from runner import actions
 from runner.canary import approve_canary
@@ -195,7 +196,7 @@ class Done:
 
 def find_done(request: Request) -> Done | None:
     """Find what the page that is asked for has to say of what was just done, by its query; None for nothing."""
-    asked, house = request.query_params, request.app.state.house
+    asked, house = request.query_params, house_of(request)
     if asked.get("did") in DID:
         return Done(DID[asked["did"]])
     action_id = asked.get("done", "")

@@ -8,6 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from dashboard.house import house_of
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render
 from dashboard.visitors import Needs
@@ -49,7 +50,7 @@ Wanted = Annotated[WantedEvents, Depends(read_wanted)]
 @router.get("/events", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_events(request: Request, wanted: Wanted, before: EventId = None, live: bool = True) -> Response:
     """Show the newest events, or those before one."""
-    house = request.app.state.house
+    house = house_of(request)
     if wanted.job is not None:
         require_job(house, wanted.job)
     is_live = live and before is None

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.background import BackgroundTask
 from starlette.responses import FileResponse
 
+from dashboard.house import house_of
 from dashboard.item_list import Asked
 from dashboard.known import require_job, require_stage
 from dashboard.visitors import Needs
@@ -42,7 +43,7 @@ def send_export(
     limit: int | None = None,
 ) -> Response:
     """Export the results of what a filter selects, of one stage or of all, and send the file."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     form = _read_form(form_name)
     if stage:

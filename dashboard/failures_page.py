@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse
 from dashboard import deeds
 from dashboard.asking import Question, ask
 from dashboard.bars import draw_bars
+from dashboard.house import house_of
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render
 from dashboard.visitors import Needs, find_visitor
@@ -46,7 +47,7 @@ def show_failures(
     limit: Annotated[int, Query(ge=1, le=MOST)] = PAGE,
 ) -> Response:
     """List the groups of failures, those with the most failed stages first."""
-    house = request.app.state.house
+    house = house_of(request)
     if job:
         require_job(house, job)
     problem, found = None, FailureGroups([])
@@ -77,7 +78,7 @@ def show_failures(
 @router.get("/failures/{group_id}", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_group(request: Request, group_id: str) -> Response:
     """Show one group, with its last failure and some of the items that are failed with it now."""
-    house = request.app.state.house
+    house = house_of(request)
     report = get_group_report(house.reader, group_id, PAGE)
     chart = _draw_charts(house, [report.group])[report.group.id]
     selects = str(make_group_filter(report.group))
@@ -157,14 +158,14 @@ def _add_routes(act: GroupAct) -> None:
     """Add the two routes of an act: the question, and the deed."""
 
     def ask_first(request: Request, group_id: str) -> Response:
-        group = get_group(request.app.state.house.reader, group_id)
+        group = get_group(house_of(request).reader, group_id)
         page = _page_of(group)
         return ask(
             request, Question(act.title, group.failed, act.words, act.title, f"{page}/{act.name}", page)
         )
 
     def do(request: Request, group_id: str) -> Response:
-        house, visitor = request.app.state.house, find_visitor(request)
+        house, visitor = house_of(request), find_visitor(request)
         group = get_group(house.reader, group_id)
         query = act.do(house, group, visitor.name if visitor else "unknown")
         return RedirectResponse(f"{house.served.prefix}{_page_of(group)}?{query}", 303)

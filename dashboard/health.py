@@ -9,6 +9,7 @@ from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel
 
 from dashboard.api_answers import answer
+from dashboard.house import house_of
 from tracker.gauges import read_ages
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ async def say_alive() -> Alive:
 @router.get("/readyz", response_model=Ready, responses={503: {"model": Ready, "description": "Not ready."}})
 def say_ready(request: Request) -> Response:
     """Say whether the tracker can be read and is swept, with 200 or 503."""
-    is_ready = _is_ready(request.app.state.house)
+    is_ready = _is_ready(house_of(request))
     return answer({"ready": is_ready}, 200 if is_ready else 503)
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from starlette.requests import HTTPConnection
+
     from pipeline.filespec import JobsFile
     from pipeline.settings import Settings
     from runner.runtime import Runtime
@@ -91,6 +93,12 @@ class House:
     def facts(self) -> dict[str, Any]:
         """Give what every page knows of how it is served."""
         return {"prefix": self.served.prefix, "flower_url": self.served.flower_url}
+
+
+def house_of(request: HTTPConnection) -> House:
+    """Give what the dashboard that is asked stands on."""
+    house: House = request.app.state.house
+    return house
 
 
 def read_key(path: Path) -> str:

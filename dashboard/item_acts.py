@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 
 from dashboard import deeds
 from dashboard.addresses import item_path
+from dashboard.house import house_of
 from dashboard.item_choice import MOST_CHOSEN, Chosen, find_keys, make_order, read_chosen
 from dashboard.item_list import Asked
 from dashboard.known import list_stage_names, require_job
@@ -97,7 +98,7 @@ Sent = Annotated[FormData, Depends(read_form)]
 
 def confirm(act: str, request: Request, job: str, visitor: Visitor, sent: FormData) -> Response:
     """Ask before an act is done, and say how many it touches; what is missing yet is asked for."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     chosen = read_chosen(job, sent)
     number, problem, missing = None, None, _find_missing(act, chosen, sent)
@@ -141,7 +142,7 @@ def _count(house: House, order: Order) -> str:
 
 def do(act: str, request: Request, job: str, visitor: Visitor, sent: FormData) -> Response:
     """Do what was asked for, and go back to where it was, which says what came of it."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     chosen = read_chosen(job, sent)
     query = deeds.carry_out(house, make_order(house, act, chosen, visitor.name))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Form, Query, Request
 
 from dashboard.addresses import item_path
+from dashboard.house import house_of
 from dashboard.kept_files import show_page
 from dashboard.kinds import find_at, make_tree
 from dashboard.known import list_stage_names, require_job
@@ -44,7 +45,7 @@ def show_item(
     b: int | None = None,
 ) -> Response:
     """Show one item, by its key or its id; with `diff` what differs between two results of that stage."""
-    house = request.app.state.house
+    house = house_of(request)
     item = _get_item(house, job, key, item_id)
     conn = house.reader
     events = item_story.list_events(conn, item.item_id, before)
@@ -116,7 +117,7 @@ def show_html(
     at: str = "",
 ) -> Response:
     """Show a text of an item's data (without a stage) or of a result as the page that it is, made harmless."""
-    house = request.app.state.house
+    house = house_of(request)
     item = _get_item(house, job, key, item_id)
     value: Any = item.data
     if stage:
@@ -136,7 +137,7 @@ def replay(
     request: Request, job: Annotated[str, Form()], item: Annotated[int, Form()], stage: Annotated[str, Form()]
 ) -> Response:
     """Run a stage again on what is stored, recording nothing, and show what would change."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     facts = _get_item_by_id(house, job, item)
     spec = house.runtime.jobs.get_job(job).stage(stage)

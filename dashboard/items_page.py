@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import APIRouter, Depends, Form, Query, Request
 from starlette.responses import RedirectResponse
 
+from dashboard.house import house_of
 from dashboard.item_list import Asked, Sort, list_sorts, read_list, suggest
 from dashboard.known import list_stage_names, require_job
 from dashboard.rendering import render
@@ -33,7 +34,7 @@ def show_items(
     after: str | None = None,
 ) -> Response:
     """Show one page of a list; for htmx its rows alone."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     asked = Asked(job, filter_text, _read_sort(sort), after)
     is_part = request.headers.get("hx-request") == "true" and after is not None
@@ -89,7 +90,7 @@ def keep_view(
     sort: Annotated[str, Form()] = Sort.NEWEST,
 ) -> Response:
     """Keep a list under a name."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     asked = Asked(job, filter_text, _read_sort(sort))
     asked.read_filter()
@@ -107,6 +108,6 @@ def drop_view(
     name: Annotated[str, Form()],
 ) -> Response:
     """Forget a kept list."""
-    house = request.app.state.house
+    house = house_of(request)
     forget_view(house.runtime.tracker, job, name, visitor.name)
     return RedirectResponse(f"{house.served.prefix}{Asked(job).url()}", 303)

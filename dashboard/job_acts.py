@@ -11,6 +11,7 @@ from starlette.responses import RedirectResponse
 
 from dashboard import deeds
 from dashboard.asking import Question, ask
+from dashboard.house import house_of
 from dashboard.known import require_job
 from dashboard.visitors import Needs, find_visitor
 from runner import choices, operate, pausing
@@ -163,7 +164,7 @@ def name_what(job: str | None, stage: str | None) -> str:
 
 def check(request: Request, job: str | None, stage: str | None) -> Asked:
     """Tell what is asked for, and by whom. Raises `NotFoundError` for a job that is not there."""
-    house, visitor = request.app.state.house, find_visitor(request)
+    house, visitor = house_of(request), find_visitor(request)
     if job is not None:
         require_job(house, job)
     return Asked(house, job, stage or None, visitor.name if visitor else "unknown")
@@ -171,7 +172,7 @@ def check(request: Request, job: str | None, stage: str | None) -> Asked:
 
 def go_back(request: Request, job: str | None, query: str) -> Response:
     """Go to the page of what was acted on, with a query that says what was done."""
-    return RedirectResponse(f"{request.app.state.house.served.prefix}{page_of(job)}?{query}", 303)
+    return RedirectResponse(f"{house_of(request).served.prefix}{page_of(job)}?{query}", 303)
 
 
 def ask_about(request: Request, act: JobAct, job: str | None, stage: str | None) -> Response:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request
 
 from dashboard import graph
+from dashboard.house import house_of
 from dashboard.job_cards import Card, make_card
 from dashboard.known import require_job
 from dashboard.rendering import render
@@ -72,7 +73,7 @@ def get_span(name: str) -> Span:
 @router.get("/jobs/{job}", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_job(request: Request, job: str, span: str = "24h") -> Response:
     """Show one job."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     jobs, refusal = house.read_jobs()
     conn = house.reader
@@ -169,7 +170,7 @@ def _list_faults(house: House, job: str) -> Sequence[Problem]:
 @router.get("/jobs/{job}/series", dependencies=[Depends(Needs("view"))], response_model=None)
 def read_series(request: Request, job: str, span: str = "24h") -> dict[str, Any]:
     """Read what the charts of a job show: of each the instants (Unix seconds), and the values of each line."""
-    house = request.app.state.house
+    house = house_of(request)
     require_job(house, job)
     wide = get_span(span)
     settled = read_settled(house.reader, job, wide.minutes, wide.every_minutes)

@@ -10,6 +10,7 @@ import nh3
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import FileResponse, HTMLResponse
 
+from dashboard.house import house_of
 from dashboard.kinds import name_kind
 from dashboard.visitors import Needs
 from pipeline.errors import NotFoundError, UnclearRequestError
@@ -41,7 +42,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 @router.get("/artifacts/{sha256}", dependencies=[Depends(Needs("view"))], response_model=None)
 def send_artifact(request: Request, sha256: str) -> Response:
     """Send a kept file; with `?as=page` one that is HTML as a page, made harmless."""
-    house = request.app.state.house
+    house = house_of(request)
     if not _SHA256.fullmatch(sha256):
         raise NotFoundError("artifact with the SHA-256", sha256)
     artifact = get_artifact(house.reader, sha256)

@@ -9,6 +9,7 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Request
 from starlette.responses import RedirectResponse, Response
 
+from dashboard.house import house_of
 from dashboard.rendering import render
 from dashboard.visitors import COOKIE, SESSION_SECONDS, find_address, make_session
 from runner.access import is_password
@@ -60,7 +61,7 @@ def show_login(request: Request, to: str = "/") -> Response:
 
 
 def _ask(request: Request, to: str, status: int = 200, problem: str | None = None) -> Response:
-    has_accounts = access.has_accounts(request.app.state.house.reader)
+    has_accounts = access.has_accounts(house_of(request).reader)
     return render(
         request, "login.html", status, to=_local_path(to), problem=problem, has_accounts=has_accounts
     )
@@ -74,7 +75,7 @@ def log_in(
     to: Annotated[str, Form()] = "/",
 ) -> Response:
     """Let somebody in who knows the password, and back to the page that they came for."""
-    house, throttle = request.app.state.house, request.app.state.throttle
+    house, throttle = house_of(request), request.app.state.throttle
     who = [f"name {name[:80]}"]
     if (address := find_address(request)) is not None:
         who.append(f"address {address[:80]}")
@@ -101,7 +102,7 @@ def log_in(
 @router.post("/logout")
 def log_out(request: Request) -> Response:
     """End a session."""
-    house = request.app.state.house
+    house = house_of(request)
     answer = RedirectResponse(f"{house.served.prefix}/login", 303)
     answer.delete_cookie(COOKIE, path=house.served.prefix or "/")
     return answer

@@ -23,6 +23,7 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from dashboard.house import house_of
 from dashboard.visitors import Needs
 from pipeline.lifecycle import Status
 from runner.code_version import read_code_version
@@ -49,7 +50,7 @@ OTHERS = "(others)"
 def show_metrics(request: Request) -> Response:
     """Show the metrics of the whole house, as text."""
     registry = CollectorRegistry()
-    registry.register(HouseCollector(request.app.state.house.reader))
+    registry.register(HouseCollector(house_of(request).reader))
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Depends, Request
 
 from dashboard.deeds import describe
+from dashboard.house import house_of
 from dashboard.job_cards import make_cards
 from dashboard.rendering import render
 from dashboard.standing import Stand
@@ -29,7 +30,7 @@ SHOWN_ACTIONS = 10
 @router.get("/", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_overview(request: Request, stand: str = "") -> Response:
     """Show every job, or those that stand in one way."""
-    described = describe_overview(request.app.state.house)
+    described = describe_overview(house_of(request))
     described["cards"] = [card for card in described["cards"] if stand in {"", card.stand.value}]
     return render(request, "overview.html", stand=stand, **described)
 

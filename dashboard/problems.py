@@ -12,6 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Match, Mount
 
 from dashboard.api_answers import answer, say_invalid
+from dashboard.house import house_of
 from dashboard.rendering import render
 from dashboard.visitors import NotAllowedError, NotKnownError
 from pipeline.errors import (
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
 
     from fastapi import FastAPI, Request
 
-    from dashboard.house import House
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
@@ -67,7 +67,7 @@ def ask_who(request: Request, _: Exception) -> Response:
     """Send a person to the login, and tell a program that it needs a token."""
     if wants_json(request):
         return say(request, 401, "log in, or send a token", {"WWW-Authenticate": "Bearer"})
-    house: House = request.app.state.house
+    house = house_of(request)
     asked_for = request.url.path.removeprefix(house.served.prefix)
     to = asked_for + (f"?{request.url.query}" if request.url.query else "")
     if request.method != "GET":
@@ -131,7 +131,7 @@ def say(request: Request, status: int, problem: str, headers: Mapping[str, str] 
 def wants_json(request: Request) -> bool:
     """Tell whether a program asks: below `/api`, for what only programs ask for, or when it accepts nothing else."""
     accepted: Any = request.headers.get("accept", "")
-    path = request.url.path.removeprefix(request.app.state.house.served.prefix)
+    path = request.url.path.removeprefix(house_of(request).served.prefix)
     return path.startswith(("/api/", "/live", "/metrics", "/healthz", "/readyz")) or accepted.startswith(
         "application/json"
     )

@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse
 
 from dashboard.addresses import item_path, write_query
 from dashboard.deeds import find_done
+from dashboard.house import house_of
 from dashboard.kinds import say_bytes, shorten_json
 from dashboard.visitors import find_visitor
 from pipeline.durations import format_duration
@@ -140,7 +141,7 @@ def render_part(house: House, visitor: Visitor, template: str, **values: Any) ->
 
 def render(request: Request, template: str, status_code: int = 200, **values: Any) -> HTMLResponse:
     """Render a page for whoever asks."""
-    house: House = request.app.state.house
+    house = house_of(request)
     facts: Mapping[str, Any] = {
         **house.facts(),
         "visitor": (visitor := find_visitor(request)),

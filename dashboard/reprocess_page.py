@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse
 
 from dashboard import deeds
+from dashboard.house import house_of
 from dashboard.item_acts import Sent, go_back
 from dashboard.item_choice import Chosen, read_chosen, write_filter
 from dashboard.item_list import Asked
@@ -46,7 +47,7 @@ def _make_wish(house: House, chosen: Chosen) -> Wish:
 @router.post("/jobs/{job}/items/reprocess/confirm", response_model=None, dependencies=[ALLOWED])
 def confirm(request: Request, job: str, sent: Sent) -> Response:
     """Ask before results are made again, with the quote."""
-    house = request.app.state.house
+    house = house_of(request)
     chosen = _read(request, job, sent)
     quoted: Quote | None = None
     problem = None
@@ -71,7 +72,7 @@ def confirm(request: Request, job: str, sent: Sent) -> Response:
 def do(request: Request, job: str, sent: Sent, visitor: Annotated[Visitor, ALLOWED]) -> Response:
     """Make results again."""
     chosen = _read(request, job, sent)
-    house = request.app.state.house
+    house = house_of(request)
     return go_back(house, chosen, deeds.make_again(house, _make_wish(house, chosen), visitor.name))
 
 
@@ -82,7 +83,7 @@ def do(request: Request, job: str, sent: Sent, visitor: Annotated[Visitor, ALLOW
 def try_some(request: Request, job: str, sent: Sent, visitor: Annotated[Visitor, ALLOWED]) -> Response:
     """Begin to run what is meant of some items aside, and go to the page that shows it."""
     chosen = _read(request, job, sent)
-    house = request.app.state.house
+    house = house_of(request)
     number = _read_number(sent.get("canary"))
     wish, text = _make_wish(house, chosen), write_filter(house, chosen)
     seconds = number * sum(stage.timeout for stage in wish.job.stages)
@@ -93,7 +94,7 @@ def try_some(request: Request, job: str, sent: Sent, visitor: Annotated[Visitor,
 @router.get("/jobs/{job}/canaries/{name}", response_model=None, dependencies=[ALLOWED])
 def show_canary(request: Request, job: str, name: str) -> Response:
     """Show how far a canary is, old and new of what it has done, and at its end a quote that knows more."""
-    house = request.app.state.house
+    house = house_of(request)
     canary = read_canary(house.settings, job, name)
     quoted = None
     if not canary.is_running:
@@ -112,7 +113,7 @@ def show_canary(request: Request, job: str, name: str) -> Response:
 @router.post("/jobs/{job}/canaries/{name}/go-on", response_model=None)
 def go_on(request: Request, job: str, name: str, visitor: Annotated[Visitor, ALLOWED]) -> Response:
     """Make the results again, but for those of the canary, which count."""
-    house = request.app.state.house
+    house = house_of(request)
     wish = _wish_of(house, read_canary(house.settings, job, name))
     canary = take_canary(house.settings, job, name)
     query = deeds.make_again(house, wish, visitor.name, canary.items)
@@ -127,7 +128,7 @@ def _wish_of(house: House, canary: KeptCanary) -> Wish:
 
 
 def _read(request: Request, job: str, sent: Any) -> Chosen:
-    require_job(request.app.state.house, job)
+    require_job(house_of(request), job)
     return read_chosen(job, sent)
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from fastapi import APIRouter, Depends, Request
 
 from dashboard.addresses import write_query
+from dashboard.house import house_of
 from dashboard.rendering import render
 from dashboard.visitors import Needs
 from pipeline.errors import TakesTooLongError
@@ -32,7 +33,7 @@ MOST_JOBS = 20
 @router.get("/search", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_search(request: Request, q: str = "", before: int | None = None) -> Response:
     """Show what a text finds: the exact key of an item, names of jobs, then what items say, the newest first."""
-    house = request.app.state.house
+    house = house_of(request)
     typed = q.strip()[:MOST_CHARACTERS]
     wanted = read_search(typed)
     found, problem = _search(house, wanted, before) if wanted else ([], None)

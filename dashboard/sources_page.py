@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from dashboard.house import house_of
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render
 from dashboard.visitors import Needs
@@ -25,7 +26,7 @@ def show_sources(
     request: Request, job: str = "", limit: Annotated[int, Query(ge=1, le=5000)] = 200
 ) -> Response:
     """Show the sources of one job, at most `limit`, or the first of every job; those in trouble first."""
-    house = request.app.state.house
+    house = house_of(request)
     if job:
         require_job(house, job)
     names = [job] if job else list_jobs(house)

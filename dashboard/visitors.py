@@ -12,7 +12,7 @@ from fastapi import Request  # noqa: TC002 - FastAPI reads the annotations
 from itsdangerous import BadSignature
 
 from dashboard.guarding import name_of
-from dashboard.house import LOCAL_HOSTS
+from dashboard.house import LOCAL_HOSTS, house_of
 from dashboard.roles import ACTIONS, Role
 from runner.access import hash_token
 from tracker import access
@@ -80,7 +80,7 @@ def find_visitor(request: Request) -> Visitor | None:
 
 
 def _find(request: Request) -> Visitor | None:
-    house: House = request.app.state.house
+    house = house_of(request)
     token = request.headers.get("authorization", "")
     if token.lower().startswith("bearer "):
         return _find_by_token(house, token[7:].strip())
@@ -134,7 +134,7 @@ def find_address(request: Request) -> str | None:
 
     None when such a proxy does not say: its own address is that of everybody behind it.
     """
-    proxies = request.app.state.house.served.proxies
+    proxies = house_of(request).served.proxies
     told = ",".join(request.headers.getlist("x-forwarded-for")).split(",")
     way = [*(one.strip() for one in told), request.client.host if request.client else ""]
     return next((one for one in reversed(way) if one not in proxies), None) or None

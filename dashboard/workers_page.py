@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request
 
+from dashboard.house import house_of
 from dashboard.rendering import render
 from dashboard.stage_facts import count_not_begun, count_waiting
 from dashboard.visitors import Needs
@@ -43,7 +44,7 @@ class QueueReport:
 @router.get("/workers", dependencies=[Depends(Needs("view"))], response_model=None)
 def show_workers(request: Request) -> Response:
     """Show the workers, the longest running attempts first."""
-    return render(request, "workers.html", **describe_workers(request.app.state.house))
+    return render(request, "workers.html", **describe_workers(house_of(request)))
 
 
 def describe_workers(house: House) -> dict[str, Any]:
