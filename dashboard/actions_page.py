@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse
 
 from dashboard import deeds
+from dashboard.addresses import job_path
 from dashboard.asking import Question, ask
 from dashboard.house import house_of
 from dashboard.rendering import render
@@ -60,7 +60,7 @@ def ask_undo(request: Request, action: int | None = None) -> Response:
             "[It becomes what it was|They become what they were], but for items in which something has run since.",
             do="Undo it",
             to="/undo",
-            back=_page_of(found),
+            back=job_path(found.job_id),
             hidden={"action": str(found.action_id)},
         ),
     )
@@ -74,12 +74,8 @@ def undo(
     house = house_of(request)
     found = actions.find_undoable(house.runtime, action)
     query = deeds.undo(house, found, visitor.name)
-    return RedirectResponse(f"{house.served.prefix}{_page_of(found)}?{query}", 303)
+    return RedirectResponse(f"{house.served.prefix}{job_path(found.job_id)}?{query}", 303)
 
 
 def _of(action: Action) -> str:
     return f" of {action.job_id}" if action.job_id else ""
-
-
-def _page_of(action: Action) -> str:
-    return f"/jobs/{quote(action.job_id, safe='')}" if action.job_id else "/"

@@ -18,6 +18,16 @@ def write_query(text: object) -> str:
     return quote(str(text), safe="", errors="replace")
 
 
+def job_path(job: str | None) -> str:
+    """
+    Write the address of a job's page, or of the overview for all jobs.
+
+    >>> job_path("papers"), job_path(None)
+    ('/jobs/papers', '/')
+    """
+    return f"/jobs/{write_query(job)}" if job else "/"
+
+
 def item_path(job: str, key: str, item_id: int) -> str:
     """
     Write the address of an item's page: by its key, which lasts, unless that is too long.

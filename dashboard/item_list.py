@@ -6,8 +6,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
+from dashboard.addresses import job_path
 from pipeline.errors import InvalidFilterError, TakesTooLongError, UnclearRequestError
 from pipeline.filter_words import FILTER_WORDS, ValueKind
 from pipeline.filters import Filter, parse_filter
@@ -54,7 +55,7 @@ class Asked:
     @property
     def path(self) -> str:
         """The path of the list."""
-        return f"/jobs/{quote(self.job, safe='')}/items"
+        return f"{job_path(self.job)}/items"
 
     def url(self, **others: str | None) -> str:
         """Write the URL of this list, with some of its parts others."""

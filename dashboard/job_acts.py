@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
-from urllib.parse import quote
 
 from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse
 
 from dashboard import deeds
+from dashboard.addresses import job_path
 from dashboard.asking import Question, ask
 from dashboard.house import house_of
 from dashboard.known import require_job
@@ -147,14 +147,9 @@ JOB_ACTS = (
 """Everything but pausing, which asks for a reason and an end as well."""
 
 
-def page_of(job: str | None) -> str:
-    """Give the address of a job's page, or of the overview for everything."""
-    return "/" if job is None else f"/jobs/{quote(job, safe='')}"
-
-
 def address_of(job: str | None, act: str) -> str:
     """Give the address at which an act is asked about and done."""
-    return f"/{act}" if job is None else f"{page_of(job)}/{act}"
+    return f"/{act}" if job is None else f"{job_path(job)}/{act}"
 
 
 def name_what(job: str | None, stage: str | None) -> str:
@@ -172,7 +167,7 @@ def check(request: Request, job: str | None, stage: str | None) -> Asked:
 
 def go_back(request: Request, job: str | None, query: str) -> Response:
     """Go to the page of what was acted on, with a query that says what was done."""
-    return RedirectResponse(f"{house_of(request).served.prefix}{page_of(job)}?{query}", 303)
+    return RedirectResponse(f"{house_of(request).served.prefix}{job_path(job)}?{query}", 303)
 
 
 def ask_about(request: Request, act: JobAct, job: str | None, stage: str | None) -> Response:
@@ -183,7 +178,7 @@ def ask_about(request: Request, act: JobAct, job: str | None, stage: str | None)
         words=act.words,
         do="Do it",
         to=address_of(job, act.name),
-        back=page_of(job),
+        back=job_path(job),
         hidden={"stage": stage} if stage else {},
     )
     return ask(request, question)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Depends, Form, Request
 
+from dashboard.addresses import job_path
 from dashboard.asking import Question, ask
 from dashboard.job_acts import (
     UNPAUSE,
@@ -16,7 +17,6 @@ from dashboard.job_acts import (
     find_target,
     go_back,
     name_what,
-    page_of,
 )
 from dashboard.visitors import Needs
 from pipeline.until import parse_until
@@ -46,7 +46,7 @@ def _ask_pause(
         words=PAUSED,
         do="Pause it",
         to=address_of(job, "pause"),
-        back=page_of(job),
+        back=job_path(job),
         hidden={"stage": stage} if stage else {},
         asks_why=True,
     )
