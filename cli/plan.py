@@ -11,7 +11,8 @@ from cli import exit_codes
 from cli.lines import write_line
 from cli.options import json_option
 from pipeline.money import format_usd
-from runner.plan_words import describe_change, say_items
+from runner.plan_words import describe_change
+from runner.saying import say_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -108,7 +109,7 @@ def _sum_up(plans: Sequence[JobPlan]) -> str:
     cost = f", about {format_usd(usd)}" if usd else ""
     count = f"{len(plans)} job{'' if len(plans) == 1 else 's'}"
     items = sum(plan.items for plan in plans)
-    touched = f", at most {say_items(items)}" if items else ""
+    touched = f", at most {say_count(items, 'item')}" if items else ""
     return f"plan: {count} to change{touched}{cost}"
 
 

@@ -41,10 +41,11 @@ def undo_command(action_id: int | None, *, as_list: bool, yes: bool, as_json: bo
       celeriac undo 12 --yes
     """
     from runner import actions
+    from tracker.actions import list_actions
 
     runtime = get_acting_runtime()
     if as_list:
-        _list(actions.list_last(runtime, SHOWN), as_json=as_json)
+        _list(list_actions(runtime.tracker, SHOWN), as_json=as_json)
         return
     action = actions.find_undoable(runtime, action_id)
     what = f"undo {_describe(action)}"

@@ -114,11 +114,6 @@ class Live:
         for queue in self._listeners:
             self._end(queue)
 
-    @property
-    def listeners(self) -> int:
-        """How many listen."""
-        return len(self._listeners)
-
     def _watch(self, topic: Topic, queue: Queue) -> None:
         watched = self._watched.setdefault(topic, _Watched())
         watched.queues.add(queue)

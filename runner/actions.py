@@ -182,11 +182,6 @@ def _report(runtime: Runtime, order: Order, action: Action | None, sent: int) ->
     )
 
 
-def list_last(runtime: Runtime, limit: int) -> list[Action]:
-    """List the last actions, the newest first."""
-    return actions.list_actions(runtime.tracker, limit)
-
-
 def say_put_back(undo: Action | None) -> str:
     """Say of an undo how much it put back, to follow its name; nothing of one that put back all, or is under way."""
     if undo is None or undo.finished_at is None or not undo.passed:

@@ -20,9 +20,9 @@ def say_held(plan: JobPlan) -> str:
         old, new = plan.renames[0]
         what = f"{old} may be called {new} now in jobs.yaml"
     elif plan.reopens:
-        what = f"jobs.yaml would reopen {say_items(plan.reopens)}"
+        what = f"jobs.yaml would reopen {say_count(plan.reopens, 'item')}"
     else:
-        what = f"jobs.yaml would change the stages of {say_items(plan.items)}"
+        what = f"jobs.yaml would change the stages of {say_count(plan.items, 'item')}"
     return f"{what}: celeriac plan, celeriac apply"
 
 
@@ -30,7 +30,7 @@ def describe_change(job: str, change: Change) -> str:
     """Describe one change: `+` is more, `-` is less, `~` is otherwise."""
     return _WORDS[change.kind].format(
         stage=change.stage,
-        items=say_items(change.items),
+        items=say_count(change.items, "item"),
         pending=f"{change.items:,} that wait{'s' if change.items == 1 else ''}",
         finished=f", {change.finished:,} finished ones are reopened" if change.finished else "",
         cost="" if change.usd is None else f", about {format_usd(change.usd)}",
@@ -56,13 +56,3 @@ _WORDS = {
     "stage_needs": "~ {stage} needs {now}, and needed {was}: {pending} are looked at again",
     "stage_order": "~ the order is {now}; it was {was}",
 }
-
-
-def say_items(count: int) -> str:
-    """
-    Say so many items.
-
-    >>> say_items(1), say_items(2000)
-    ('1 item', '2,000 items')
-    """
-    return say_count(count, "item")

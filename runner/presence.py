@@ -81,8 +81,3 @@ class Presence:
             return self.runtime.is_far or not self.runtime.jobs
         except JobsFileError:
             return True
-
-
-def note_beat(runtime: Runtime) -> None:
-    """Record that beat ticks."""
-    workers.note_beat(runtime.tracker)

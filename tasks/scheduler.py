@@ -10,11 +10,10 @@ from celery.beat import Scheduler
 
 from beat_schedule import make_beat_schedule
 from pipeline.errors import TrackerNewerError
-from runner import presence
 from tasks.app import get_runtime
 from tasks.newer import UNUSABLE
 from tracker.clock import EPOCH
-from tracker.workers import BEAT_SECONDS
+from tracker.workers import BEAT_SECONDS, note_beat
 
 log = structlog.get_logger(__name__)
 
@@ -49,7 +48,7 @@ class JobsScheduler(Scheduler):
             return
         self._said_at = time.monotonic()
         try:
-            presence.note_beat(get_runtime())
+            note_beat(get_runtime().tracker)
         except TrackerNewerError as error:
             log.error("beat stops: the tracker is no longer for this code", error=str(error))
             raise SystemExit(UNUSABLE) from None

@@ -83,7 +83,7 @@ def test_twenty_who_listen_are_told_by_one_poller(live, conn):
         streams = [live.listen() for _ in range(20)]
         told = await asyncio.gather(*(next_counts(stream) for stream in streams))
         pollers = [task for task in asyncio.all_tasks() if task.get_coro().__name__ == "_poll"]
-        listeners = live.listeners
+        listeners = len(live._listeners)
         for stream in streams:
             await stream.aclose()
         return told, len(pollers), listeners

@@ -21,7 +21,7 @@ from runner.explain import explain_item, find_job
 from runner.leases import LeaseKeeper
 from runner.sweep import sweep
 from tracker.action_batches import do_batch, next_page
-from tracker.actions import begin, get_action
+from tracker.actions import begin, get_action, list_actions
 from tracker.search import search
 
 
@@ -254,7 +254,7 @@ def test_names_that_mean_nothing_are_refused(failed, how):
 
 def test_an_action_is_the_same_after_it_was_written_and_read(failed):
     done = actions.carry_out(failed.runtime, retry())
-    (listed,) = actions.list_last(failed.runtime, 5)
+    (listed,) = list_actions(failed.conn, 5)
     assert json.dumps(listed.how) == json.dumps(EVERY_FAILURE)
     assert (listed.action_id, listed.done, listed.undone_by) == (done.action, 3, None)
 
