@@ -15,7 +15,7 @@ from dashboard.house import house_of
 from dashboard.kinds import say_bytes, shorten_json
 from dashboard.visitors import find_visitor
 from pipeline.durations import format_duration
-from runner.saying import agree, say_reasons
+from runner.saying import agree, say_distance, say_reasons
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:
@@ -32,20 +32,9 @@ SHOWN_CHARS = 100_000
 """More of one text is cut: a browser would choke on it."""
 
 
-def say_distance(at_ms: int | None) -> str:
-    """Say how long ago or ahead an instant is; an absent one is a dash."""
-    if at_ms is None:
-        return ABSENT
-    seconds = (at_ms - now_ms()) / 1000
-    if abs(seconds) < 1:
-        return "now"
-    distance = format_duration(abs(seconds))
-    return f"in {distance}" if seconds > 0 else f"{distance} ago"
-
-
 def show_time(at_ms: int | None) -> Markup | str:
     """Show an instant as its distance, with the instant itself in UTC on a pointer or for a screen reader."""
-    return _show_time(at_ms, say_distance)
+    return _show_time(at_ms, lambda at: say_distance(at, now_ms()))
 
 
 def show_still_time(at_ms: int | None) -> Markup | str:
