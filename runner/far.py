@@ -34,16 +34,13 @@ if TYPE_CHECKING:
     from handlers.spent import Spent
     from net.client import PoliteClient
     from runner.cargo import Cargo
-    from runner.far_desk import Afar
+    from runner.far_desk import Afar, HowFar
     from tracker.endings import Ending, Failure
 
 log = structlog.get_logger(__name__)
 
 Report = dict[str, Any]
 """How a remote attempt ended: an ending's name with what belongs to it, costs, what it logged, small artifacts."""
-
-Told = tuple[float, float | None, str]
-"""How far an attempt said that it is: done, total and note."""
 
 
 class Line(Protocol):
@@ -52,7 +49,7 @@ class Line(Protocol):
     def begun(self) -> None:
         """Say that the handler is about to run."""
 
-    def alive(self, told: Told | None) -> None:
+    def alive(self, told: HowFar | None) -> None:
         """Say that it still runs, and how far it is."""
 
     def ended(self, report: Report) -> None:

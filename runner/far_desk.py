@@ -35,6 +35,10 @@ NO_DASHBOARD = (
 )
 
 
+HowFar = tuple[float, float | None, str]
+"""How far an attempt said that it is: done, total and note."""
+
+
 @dataclass(frozen=True, slots=True)
 class Afar:
     """What a process far from the file has instead: a cache, and the dashboard if it is told where that is."""
@@ -69,7 +73,7 @@ class FarDesk(NoDesk):
 
     afar: Afar
     place: Place
-    told: tuple[float, float | None, str] | None = None
+    told: HowFar | None = None
     _inline: list[dict[str, Any]] = field(default_factory=list)
     _answers: dict[str, Any] = field(default_factory=dict)
 
@@ -90,7 +94,7 @@ class FarDesk(NoDesk):
         """Have the next word that the attempt lives say how far it is."""
         self.told = float(done), None if total is None else float(total), as_text(note)
 
-    def take_told(self) -> tuple[float, float | None, str] | None:
+    def take_told(self) -> HowFar | None:
         """Give what was told since the last time."""
         told, self.told = self.told, None
         return told

@@ -40,7 +40,8 @@ from tracker.endings import Ending, Failure
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from runner.far import Report, Told
+    from runner.far import Report
+    from runner.far_desk import HowFar
     from runner.runtime import Runtime
 
 log = structlog.get_logger(__name__)
@@ -137,7 +138,7 @@ def note_begun(runtime: Runtime, item_id: int, stage: str, attempt: int, worker:
     claims.claim(runtime.tracker, item_id, stage, attempt, worker=worker)
 
 
-def note_alive(runtime: Runtime, item_id: int, stage: str, attempt: int, told: Told | None = None) -> None:
+def note_alive(runtime: Runtime, item_id: int, stage: str, attempt: int, told: HowFar | None = None) -> None:
     """Renew the lease of a remote worker that still runs, and show how far it is."""
     claims.renew_lease(runtime.tracker, item_id, stage, attempt)
     if told is not None:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LastProgress:
     """How far a handler last said that it was."""
 
     done: float
@@ -50,7 +50,7 @@ class Ran:
     delay_seconds: float | None
     costs: Sequence[Mapping[str, Any]]
     artifacts: Sequence[Pointer]
-    progress: Told | None
+    progress: LastProgress | None
     seconds: float
     unavailable: bool = False
     trace: str | None = None
@@ -90,7 +90,7 @@ def run_aside(
         **{"result": None, "reason": None, "delay_seconds": None} | ended,
         costs=[_describe_cost(one) for one in spent],
         artifacts=desk.pointers,
-        progress=Told(*desk.progress) if desk.progress else None,
+        progress=LastProgress(*desk.progress) if desk.progress else None,
         seconds=round(time.monotonic() - began, 3),
     )
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from celery import Celery
 
-    from runner.far import Told
+    from runner.far_desk import HowFar
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +33,7 @@ class TrackerLine:
         """Say that the handler is about to run."""
         self._send("tasks.remote_begun", self._worker)
 
-    def alive(self, told: Told | None) -> None:
+    def alive(self, told: HowFar | None) -> None:
         """Say that it still runs, and how far it is."""
         self._send("tasks.remote_alive", *(() if told is None else (told,)))
 

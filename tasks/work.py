@@ -14,8 +14,7 @@ from runner import far, maintenance
 from runner import sweep as sweeping
 from runner.batch import advance_together
 from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
-from runner.far import Told  # noqa: TC001 - as above
-from runner.far_desk import Place
+from runner.far_desk import HowFar, Place
 from runner.group_commit import GroupCommit
 from runner.runtime import Runtime  # noqa: TC001 - as above
 from tasks.app import app, get_runtime
@@ -85,7 +84,7 @@ def remote_begun(item_id: int, stage: str, attempt: int, worker: str) -> None:
 
 
 @app.task(name="tasks.remote_alive")
-def remote_alive(item_id: int, stage: str, attempt: int, told: Told | None = None) -> None:
+def remote_alive(item_id: int, stage: str, attempt: int, told: HowFar | None = None) -> None:
     """Renew a remote worker's lease; see `runner.remote`."""
     hear("alive", item_id, stage, attempt, told)
 
