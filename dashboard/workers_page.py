@@ -12,8 +12,8 @@ from dashboard.rendering import render
 from dashboard.stage_facts import count_not_begun, count_waiting
 from dashboard.visitors import Needs
 from runner.code_version import read_code_version
-from tracker.jobs import SWEPT_AT, get_note
 from tracker.live import read_counts
+from tracker.notes import SWEPT_AT, find_note
 from tracker.stats import get_job_stats, stage_stats
 from tracker.workers import count_serving, find_beat, list_workers
 
@@ -51,7 +51,7 @@ def describe_workers(house: House) -> dict[str, Any]:
     """Describe the workers, what they run, and the queues, as the templates show it."""
     workers = list_workers(house.reader)
     running = [(worker, one) for worker in workers for one in worker.running]
-    swept = get_note(house.reader, SWEPT_AT)
+    swept = find_note(house.reader, SWEPT_AT)
     return {
         "workers": workers,
         "running": sorted(running, key=lambda each: each[1].started_at),

@@ -11,7 +11,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from tracker.jobs import get_note, set_note
+from tracker.notes import find_note, set_note
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -34,13 +34,13 @@ class Accepted:
 def note_accepted(conn: Connection, jobs: JobsFile) -> None:
     """Note the file in force. Writes nothing if it is noted already. Commits."""
     note = json.dumps({"digest": jobs.digest, "unavailable": sorted(jobs.unavailable)})
-    if get_note(conn, NOTE) != note:
+    if find_note(conn, NOTE) != note:
         set_note(conn, NOTE, note)
 
 
 def find_accepted(conn: Connection, path: Path) -> Accepted | None:
     """Find whether the file at a path, as it is now, was accepted."""
-    note = get_note(conn, NOTE)
+    note = find_note(conn, NOTE)
     if note is None:
         return None
     known = Accepted(**json.loads(note))

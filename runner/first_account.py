@@ -8,7 +8,7 @@ from pipeline.errors import OperatorError
 from runner.access import add_account, is_password
 from tracker.access import Account, find_account, list_accounts, remove_account
 from tracker.connection import write
-from tracker.jobs import get_note, set_note
+from tracker.notes import find_note, set_note
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,6 +56,6 @@ def keep_first_account(conn: Connection, name: str, password: str, by: str) -> b
 
 def _find_ours(conn: Connection) -> Account | None:
     """Find the account that was made so, if nobody has changed it since."""
-    changed_at, _, name = (get_note(conn, FIRST_ACCOUNT) or "").partition(" ")
+    changed_at, _, name = (find_note(conn, FIRST_ACCOUNT) or "").partition(" ")
     account = find_account(conn, name)
     return account if account is not None and str(account.changed_at) == changed_at else None

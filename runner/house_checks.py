@@ -12,7 +12,7 @@ from runner.patient import Finding
 from runner.saying import say_count, say_distance, say_span
 from runner.sending import SWEEP_LATE_MS
 from tracker.clock import now_ms
-from tracker.jobs import SWEPT_AT, get_note
+from tracker.notes import SWEPT_AT, find_note
 from tracker.workers import SILENT_MS, count_serving, find_beat
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def _list_skews(patient: Patient) -> Iterator[tuple[str, int]]:
 
 def check_beat(patient: Patient) -> Iterator[Finding]:
     """Check that beat ticks, and that its sweeps are done."""
-    now, ticked_at, swept = now_ms(), find_beat(patient.tracker), get_note(patient.tracker, SWEPT_AT)
+    now, ticked_at, swept = now_ms(), find_beat(patient.tracker), find_note(patient.tracker, SWEPT_AT)
     if ticked_at is None:
         yield Finding("beat", "warning", "has never ticked", "celeriac up, or celeriac beat")
     elif now - ticked_at > SILENT_MS:

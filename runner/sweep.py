@@ -30,6 +30,7 @@ from tracker.clock import now_ms, to_ms
 from tracker.connection import Connection, write
 from tracker.failure_hours import prune_failure_hours
 from tracker.host_waits import wake_waiting_stages
+from tracker.notes import SWEPT_AT, find_note, set_note
 from tracker.spending import forget_old_quarters
 from tracker.stats import prune_minutes
 from tracker.workers import forget_silent_workers
@@ -165,10 +166,10 @@ def _forget_actions(conn: Connection) -> None:
 
 
 def _note(conn: Connection) -> None:
-    noted = jobs.get_note(conn, jobs.SWEPT_AT)
+    noted = find_note(conn, SWEPT_AT)
     if noted is None or not 0 <= now_ms() - int(noted) < NOTE_EVERY_MS:
         with write(conn):
-            jobs.set_note(conn, jobs.SWEPT_AT, str(now_ms()))
+            set_note(conn, SWEPT_AT, str(now_ms()))
             forget_silent_workers(conn)
             prune_minutes(conn)
             forget_old_quarters(conn)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pipeline.errors import ArtifactError, NotFoundError, StaleLeaseError, TrackerUnusableError
 from tracker.clock import now_ms
 from tracker.connection import write
-from tracker.jobs import get_note, set_note
+from tracker.notes import find_note, set_note
 
 if TYPE_CHECKING:
     from tracker.blobs import Blob, BlobStore, Content
@@ -82,12 +82,12 @@ def claim_for(store: BlobStore, owner: str) -> bool:
 
 def name_owner(conn: Connection) -> str:
     """Name this tracker: by a name of its own, given when it is first asked for. Commits."""
-    return get_note(conn, OWNER_NOTE) or _choose_name(conn)
+    return find_note(conn, OWNER_NOTE) or _choose_name(conn)
 
 
 def _choose_name(conn: Connection) -> str:
     with write(conn):
-        name = get_note(conn, OWNER_NOTE) or uuid.uuid4().hex
+        name = find_note(conn, OWNER_NOTE) or uuid.uuid4().hex
         set_note(conn, OWNER_NOTE, name)
     return name
 

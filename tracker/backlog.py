@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.lifecycle import Status
 from tracker.clock import now_ms
-from tracker.jobs import SWEPT_AT, get_note
+from tracker.notes import SWEPT_AT, find_note
 from tracker.stats import get_job_stats
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def read_health(conn: Connection, within_seconds: int) -> Health:
     Stages that run for long are healthy as long as they hold their leases.
     """
     now = now_ms()
-    swept = get_note(conn, SWEPT_AT)
+    swept = find_note(conn, SWEPT_AT)
     if swept is None or now - int(swept) > within_seconds * 1000:
         return Health(False, f"no sweep in the last {within_seconds} seconds: is beat running, and a worker?")
     oldest = conn.execute(OLDEST_SENT).fetchone()[0]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tracker.connection import write
 from tracker.followers import recount_needs
-from tracker.jobs import get_note, set_note
+from tracker.notes import find_note, set_note
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -162,12 +162,12 @@ ITEM_COUNTERS = ("pending", "in_progress", "done", "failed", "skipped", "unopene
 
 def mend_drifts(conn: Connection, job_id: str) -> int:
     """Recount a job and put its counters right; how many were wrong. Commits, in one short transaction."""
-    mended = get_note(conn, MENDED)
+    mended = find_note(conn, MENDED)
     drifts = list_drifts(conn, job_id, full=True)
     if not drifts:
         return 0
     with write(conn):
-        if get_note(conn, MENDED) != mended:
+        if find_note(conn, MENDED) != mended:
             return 0  # another has put counters right since they were read
         set_note(conn, MENDED, str(int(mended or 0) + 1))
         for stage in sorted({drift.stage for drift in drifts}):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from tracker.clock import now_ms
-from tracker.jobs import SWEPT_AT, get_note
+from tracker.notes import SWEPT_AT, find_note
 from tracker.spending import EVERYTHING
 from tracker.workers import SILENT_MS, find_beat
 
@@ -180,7 +180,7 @@ def read_worker_gauge(conn: Connection) -> WorkerGauge:
 
 def read_ages(conn: Connection) -> tuple[float | None, float | None]:
     """Tell how many seconds ago the last sweep was, and beat's last tick; None for what never was."""
-    swept, beat = get_note(conn, SWEPT_AT), find_beat(conn)
+    swept, beat = find_note(conn, SWEPT_AT), find_beat(conn)
     now = now_ms()
     return (
         None if swept is None else max(0, now - int(swept)) / 1000,

@@ -226,25 +226,3 @@ def get_job_error(conn: Connection, job_id: str) -> str | None:
     """Get why a job's last discovery failed, or None."""
     row = conn.execute(READ_ERROR, {"job_id": job_id}).fetchone()
     return row[0] if row else None
-
-
-SWEPT_AT = "swept_at"
-"""The note that holds when the last sweep was, to within half a minute: beat and a worker live."""
-
-SET_META = (
-    "INSERT INTO meta (name, value) VALUES (:name, :value) ON CONFLICT DO UPDATE SET value = excluded.value"
-)
-
-GET_META = "SELECT value FROM meta WHERE name = :name"
-
-
-def set_note(conn: Connection, name: str, value: str) -> None:
-    """Keep a note about the whole system, such as the last sweep's time. Commits."""
-    with write(conn):
-        conn.execute(SET_META, {"name": name, "value": value})
-
-
-def get_note(conn: Connection, name: str) -> str | None:
-    """Get a note about the whole system, or None."""
-    row = conn.execute(GET_META, {"name": name}).fetchone()
-    return row[0] if row else None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.other_releases import read_said
 from tracker.clock import now_ms
 from tracker.connection import write
-from tracker.jobs import get_note, set_note
+from tracker.notes import find_note, set_note
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -137,7 +137,7 @@ def note_beat(conn: Connection) -> None:
 
 def find_beat(conn: Connection) -> int | None:
     """Find when (Unix ms) beat last ticked, or None if it never did."""
-    noted = get_note(conn, BEAT_AT)
+    noted = find_note(conn, BEAT_AT)
     return None if noted is None else int(noted)
 
 

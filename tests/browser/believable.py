@@ -15,7 +15,7 @@ from tracker.attempt_logs import AttemptLog, put_log
 from tracker.budgets import remember_budgets
 from tracker.connection import write
 from tracker.discoveries import Findings, begin_discovery, finish_discovery
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 from tracker.notices import open_notice
 from tracker.pauses import Target, lift, pause
 from tracker.plan import make_plan, remember_plan

@@ -7,7 +7,7 @@ import pytest
 import tracker
 from cli import exit_codes
 from tracker.clock import now_ms
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 from tracker.workers import WorkerWord, note_beat, note_worker
 
 

@@ -19,7 +19,7 @@ from tracker.clock import now_ms
 from tracker.discoveries import begin_discovery, fail_discovery
 from tracker.host_waits import wait_for_host
 from tracker.items import find_item
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 from tracker.recovery import release_lost_worker, reset_items
 
 REFUSED = "version: 1\njobs:\n  notes:\n    discovery: {strategy: nothing_like_it}\n    stages: [read_file]\n"

@@ -8,7 +8,7 @@ import tracker
 from pipeline.budget import BudgetSpec
 from tracker.budgets import remember_budgets
 from tracker.connection import write
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 from tracker.workers import WorkerWord, note_beat, note_worker
 
 JOBS = """

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from tracker.connection import write
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 
 STRANGER = ("192.0.2.7", 50000)
 

@@ -27,7 +27,7 @@ from tracker.artifacts import Holder, keep
 from tracker.claims import claim
 from tracker.clock import now_ms
 from tracker.doctor import measure_log
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 from tracker.workers import WorkerWord, note_beat, note_worker
 
 

@@ -25,7 +25,7 @@ from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.discoveries import begin_discovery, fail_discovery
 from tracker.host_waits import wait_for_host
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 from tracker.pauses import Target
 from tracker.workers import WorkerWord, note_worker
 

@@ -13,8 +13,8 @@ from pipeline.outcomes import RetryLater
 from runner.sweep import Swept, sweep
 from tracker import messages
 from tracker.claims import LEASE_SECONDS, claim
-from tracker.jobs import SWEPT_AT, get_note
 from tracker.messages import BROKER_LOSS_MS
+from tracker.notes import SWEPT_AT, find_note
 
 STAGES = ["fetch", "extract", "store"]
 
@@ -216,13 +216,13 @@ def test_a_sweep_with_items_that_may_not_go_on_writes_nothing(open_workshop, clo
 
 def test_the_sweep_notes_that_it_lives_twice_a_minute_at_most(shop, clock):
     sweep(shop.runtime)
-    noted = get_note(shop.conn, SWEPT_AT)
+    noted = find_note(shop.conn, SWEPT_AT)
     clock.shift(29)
     sweep(shop.runtime)
-    assert get_note(shop.conn, SWEPT_AT) == noted
+    assert find_note(shop.conn, SWEPT_AT) == noted
     clock.shift(2)
     sweep(shop.runtime)
-    assert int(get_note(shop.conn, SWEPT_AT)) == int(noted) + 31_000
+    assert int(find_note(shop.conn, SWEPT_AT)) == int(noted) + 31_000
 
 
 def test_a_sweep_for_one_job_sends_nothing_of_another(open_workshop):

@@ -9,7 +9,7 @@ from tasks.app import get_runtime
 from tasks.hearing import TASKS, take_waiting
 from tasks.line import PresenceLine, TrackerLine
 from tasks.publisher import TRACKER_QUEUE
-from tracker.jobs import SWEPT_AT, get_note
+from tracker.notes import SWEPT_AT, find_note
 from tracker.workers import list_workers
 
 WORD = {
@@ -57,7 +57,7 @@ def test_a_message_that_cannot_be_read_is_dropped_and_what_is_no_word_is_run(app
         producer.publish([[], {}, {}], routing_key=TRACKER_QUEUE, headers={"task": "tasks.sweep"})
     PresenceLine(app).gone("far", 2)
     assert [one.args for one in take_waiting(9)] == [("far", 1), ("far", 2)]
-    assert get_note(get_runtime().tracker, SWEPT_AT)
+    assert find_note(get_runtime().tracker, SWEPT_AT)
 
 
 @pytest.mark.parametrize("count", [0, 5])

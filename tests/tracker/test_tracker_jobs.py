@@ -7,7 +7,8 @@ import time_machine
 
 import tracker
 from tracker.clock import to_ms
-from tracker.jobs import get_note, list_woken_jobs, note_looked, reset_auto_unpauses, set_job_error, set_note
+from tracker.jobs import list_woken_jobs, note_looked, reset_auto_unpauses, set_job_error
+from tracker.notes import find_note, set_note
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -131,7 +132,7 @@ def test_clear_errors_forgets_why_a_job_failed(conn):
 
 
 def test_a_note_is_kept_until_it_is_set_anew(conn):
-    assert get_note(conn, "swept_at") is None
+    assert find_note(conn, "swept_at") is None
     set_note(conn, "swept_at", "1")
     set_note(conn, "swept_at", "2")
-    assert get_note(conn, "swept_at") == "2"
+    assert find_note(conn, "swept_at") == "2"

@@ -12,7 +12,7 @@ from pipeline.lifecycle import Status
 from tracker import backlog, discoveries, item_reports, near_keys, reports, run_counts
 from tracker.clock import to_ms
 from tracker.dispatch import list_ready, stamp
-from tracker.jobs import SWEPT_AT, set_note
+from tracker.notes import SWEPT_AT, set_note
 
 STAGES = ["fetch", "extract", "store"]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
