@@ -53,9 +53,11 @@ def _show(runtime: Runtime, job: str, finished: Finished, stages: list[StageRepo
         write_line()
     items = ", ".join(f"{count} {status}" for status, count in finished.statuses.items() if count)
     write_line(f"{job}: {items or 'no items'}")
-    pause = get_job_report(runtime.tracker, job).pause
-    if pause and not finished.all_done:
-        write_line(f"paused by {pause.by}: {pause.reason} (celeriac unpause {job})")
+    report = get_job_report(runtime.tracker, job)
+    if report.pause and not finished.all_done:
+        write_line(f"paused by {report.pause.by}: {report.pause.reason} (celeriac unpause {job})")
+    if report.budget is not None and report.budget.holds_back:
+        write_line(report.budget.words)
     if finished.next_due_at:
         write_line(f"the next is due {say_when(finished.next_due_at)}")
     if finished.statuses["failed"]:

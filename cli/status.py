@@ -190,7 +190,7 @@ def _list_notes(report: JobReport, jobs: JobsFile | None) -> Iterable[str]:
     if report.discovery is not None and report.discovery.error is not None:
         again = f"; retry at {say_when(report.discovery.retry_at)}" if report.discovery.retry_at else ""
         yield f"{report.discovery.error}{again}"
-    if report.budget is not None and (report.budget.reached or report.budget.over_budget):
+    if report.budget is not None and report.budget.holds_back:
         yield report.budget.words
     if report.held:
         yield f"{report.held} held: celeriac approve {report.job}"

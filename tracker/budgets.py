@@ -89,6 +89,11 @@ class BudgetReport:
     over_budget: int
 
     @property
+    def holds_back(self) -> bool:
+        """Tell whether anything waits because of it."""
+        return self.reached is not None or self.over_budget > 0
+
+    @property
     def words(self) -> str:
         """Say how it stands, such as `budget of $5.00 a day reached: 312 waiting, about $4.10, resumes 00:00 UTC`."""
         said = self._say_reached() if self.reached else f"budget: {', '.join(self._say_caps())}"

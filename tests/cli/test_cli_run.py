@@ -33,6 +33,12 @@ class Open(Handler):
     def run(self, context):
         context.artifact("mine.html", b"mine")
         return {"read": context.open_artifact(context.data["page"]).read_text()}
+
+
+class Buy(Handler):
+    def run(self, context):
+        context.cost(0.1, "shop")
+        return {"bought": True}
 """
 
 MORE_JOBS = """
@@ -42,6 +48,10 @@ MORE_JOBS = """
   broken:
     discovery: {strategy: manual, items: [a, b]}
     stages: [{name: read_file, retries: 0}]
+  dear:
+    discovery: {strategy: manual, items: [a, b, c]}
+    budget: {usd_total: 0.1}
+    stages: [{name: buy, handler: "handlers_of_mine:Buy", concurrency: 1}]
   slow:
     discovery: {strategy: local_files, root: many}
     stages: [{name: wait, handler: "handlers_of_mine:Slow"}]
@@ -103,6 +113,12 @@ def test_a_run_of_a_paused_job_says_so(shell, conn):
     ended = shell("run", "notes")
     assert ended.code == exit_codes.WAITING
     assert "paused by me: lunch (celeriac unpause notes)" in ended.out
+
+
+def test_a_run_that_ends_at_a_budget_says_so(shell, conn):
+    ended = shell("run", "dear")
+    assert ended.code == exit_codes.WAITING
+    assert "budget of $0.1000 in all reached: 2 waiting" in ended.out
 
 
 def test_a_source_that_is_away_is_one_line_with_the_time_of_the_next_try(shell, conn, folder, closed_port):
