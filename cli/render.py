@@ -15,7 +15,7 @@ from rich.table import Table
 
 from cli.lines import write_line
 from pipeline.records import as_data, as_json
-from pipeline.visible import make_visible
+from pipeline.visible import make_visible, make_visible_in_line
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:
@@ -102,7 +102,9 @@ def write_noted_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], nam
         write_table(columns, rows)
         return
     write_table(columns[:-1], [row[:-1] for row in rows])
-    noted = [f"{' '.join(map(str, row[:named_by]))}: {row[-1]}" for row in rows if row[-1]]
+    noted = [
+        make_visible_in_line(f"{' '.join(map(str, row[:named_by]))}: {row[-1]}") for row in rows if row[-1]
+    ]
     if noted:
         write_line()
     for line in noted:
@@ -143,7 +145,7 @@ def _write_unfolded(table: Table) -> None:
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = str(value)
+    text = make_visible_in_line(str(value))
     style = STATUS_STYLE.get(text)
     return f"[{style}]{text}[/{style}]" if style else escape(text)
 

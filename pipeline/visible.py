@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_BREAKS = str.maketrans({"\n": "\\n", "\t": "\\t", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 _COLOURS = re.compile("(\x1b\\[[0-9;]*m)")
 
 
@@ -20,6 +21,16 @@ def make_visible(text: str) -> str:
     Source: ECMA-48, control functions; Unicode Standard Annex 9, explicit directional formatting characters.
     """
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def make_visible_in_line(text: str) -> str:
+    r"""
+    Do so with line feeds and tabs too: a text that stands in one line of several must not look like another of them.
+
+    >>> make_visible_in_line("a\nb\tdone\u2028c")
+    'a\\nb\\tdone\\u2028c'
+    """
+    return make_visible(text.translate(_BREAKS))
 
 
 def make_visible_but_colours(text: str) -> str:

@@ -52,3 +52,11 @@ def test_a_note_is_named_by_as_many_cells_as_tell_its_row(write):
         "",
         "feed a: empty 3 times in a row",
     ]
+
+
+@pytest.mark.parametrize("width", [None, 200, 30])
+def test_a_row_is_one_line_whatever_a_stranger_wrote_into_it(write, width):
+    rows = [("a\nnotes", 7, "b\u2028\tdone", "c\nd")]
+    lines = write(width, rows=rows)
+    assert lines[1].split() == ["a\\nnotes", "7", "b\\u2028\\tdone", *(["c\\nd"] if width != 30 else [])]
+    assert lines[2:] == ([] if width != 30 else ["", "a\\nnotes: c\\nd"])
