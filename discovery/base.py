@@ -173,6 +173,8 @@ class BaseDiscovery:
         JSON value) in the transaction of the last; so a crash loses nothing that came before. Items of another
         source than `source` say so themselves. To move the cursor alone, hand over nothing with it.
         """
+        if source:
+            self.looks.setdefault(source, Look())  # it was looked at, also when nothing was there
         admitted = admit_items(items, self.refused)
         batch = list(islice(admitted, BATCH))
         while batch:

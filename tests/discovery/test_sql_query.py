@@ -113,6 +113,15 @@ def test_with_a_cursor_column_only_what_is_new_is_read_the_next_time(query, add,
     assert found(memory) == ["2501", "2502", "2503"]
 
 
+@pytest.mark.parametrize("where", ["id > coalesce(:cursor, 0)", "id < 0"])
+def test_a_query_that_gives_nothing_has_looked_at_its_database(query, add, path, where):
+    add(range(1, 4))
+    how = {"cursor_column": "id"} if ":cursor" in where else {}
+    looks = [list(query(f"SELECT id FROM t WHERE {where}", **how).looks) for _ in range(2)]  # noqa: S608
+    assert looks[0] == looks[1]
+    assert looks[0][0].startswith(str(path))
+
+
 def test_a_query_with_a_limit_is_run_until_it_gives_nothing_more(query, add, memory):
     add(range(1, 2501))
     query(ONWARD["sql"] + " LIMIT 700", cursor_column="id")
