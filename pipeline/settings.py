@@ -193,16 +193,22 @@ def _is_network(text: str) -> bool:
     return True
 
 
+def read_environment() -> dict[str, str]:
+    """Read the variables afresh: the environment goes before `.env`. Raises `OperatorError` if that is no text."""
+    try:
+        said = dotenv_values(".env")
+    except UnicodeDecodeError as error:
+        raise OperatorError(f".env is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    return {name: value for name, value in said.items() if value is not None} | os.environ
+
+
 def load_settings() -> Settings:
     """
     Read the settings afresh: the environment goes before `.env`, and an empty value means unset.
 
     Raises `OperatorError` naming each variable whose value is not allowed.
     """
-    try:
-        said = {**dotenv_values(".env"), **os.environ}
-    except UnicodeDecodeError as error:
-        raise OperatorError(f".env is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    said = read_environment()
     given = {
         name: said[variable] for name in Settings.model_fields if said.get(variable := variable_name(name))
     }

@@ -7,7 +7,6 @@ a file that holds it.
 
 from __future__ import annotations
 
-import os
 import re
 import sysconfig
 from collections.abc import Iterator, Mapping
@@ -18,7 +17,7 @@ from typing import Any
 from pipeline.catalog import find_nearest
 from pipeline.errors import JobsFileError
 from pipeline.redaction import KNOWN, has_password, is_secret_name, strike_out
-from pipeline.settings import load_settings
+from pipeline.settings import load_settings, read_environment
 
 VARIABLE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}")
 
@@ -55,7 +54,7 @@ class UnreadableVariableError(UnsetVariableError):
 
 
 def current_environment() -> dict[str, str]:
-    """Give the variables of this process: its environment, and the built-in ones."""
+    """Give the variables of this process: its environment, the lines of `.env`, and the built-in ones."""
     built_in = {"PYTHON_STDLIB": sysconfig.get_path("stdlib")}
     settings = load_settings()
     set_up = {
@@ -63,7 +62,7 @@ def current_environment() -> dict[str, str]:
         "CELERIAC_CONTACT": settings.contact or "",
         "CELERIAC_DATA": str(settings.data),
     }
-    return {**built_in, **os.environ, **set_up}
+    return {**built_in, **read_environment(), **set_up}
 
 
 def resolve_variables(value: Any, environment: Mapping[str, str]) -> Any:

@@ -38,6 +38,19 @@ def test_a_set_variable_goes_before_its_default():
     assert resolve_variables("${KEY:-default}", {"KEY": "x"}) == "x"
 
 
+def test_a_variable_may_stand_in_the_env_file_beside_the_settings_and_the_environment_goes_before_it(
+    monkeypatch, tmp_path
+):
+    (tmp_path / ".env").write_text(
+        "CELERIAC_CONTACT=me@example.org\nMY_KEY=from-file\nOTHER=from-file\nBARE\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OTHER", "environment")
+    assert resolve_params({"api_key": "${MY_KEY} ${OTHER} ${BARE:-none}"}) == {
+        "api_key": "from-file environment none"
+    }
+
+
 def test_a_value_that_looks_like_a_variable_is_not_resolved_again():
     assert resolve_variables("${A}", {"A": "${B}", "B": "x"}) == "${B}"
 
