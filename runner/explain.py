@@ -126,7 +126,8 @@ def judge_item(facts: Facts, file: JobOnFile) -> ItemExplained:
         for place in places
         if place.at is not None and place.stage is not None
     ]
-    return ItemExplained(facts.job, facts.key or "", foremost.stage, find_cause(foremost), stages)
+    goes_on_with = None if foremost.state is State.ENDED else foremost.stage
+    return ItemExplained(facts.job, facts.key or "", goes_on_with, find_cause(foremost), stages)
 
 
 def _place_item(facts: Facts, file: JobOnFile) -> list[Place]:

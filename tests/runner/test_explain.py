@@ -105,6 +105,12 @@ def test_a_claim_whose_worker_does_not_renew_it(house, clock):
     assert not why_job(shop).moves
 
 
+def test_an_item_that_is_through_is_at_no_stage(house):
+    shop = house(**TWO)
+    shop.run("a")
+    assert explain_item(shop.conn, on_file(shop), "papers", "a").stage is None
+
+
 def test_an_item_that_is_through_has_nothing_left_to_do(house):
     shop = house(**TWO)
     shop.run("a")
