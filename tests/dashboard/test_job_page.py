@@ -7,6 +7,8 @@ import pytest
 
 import tracker
 from dashboard.job_page import SHOWN_SOURCES
+from pipeline.budget import BudgetSpec
+from tracker.budgets import remember_budgets
 from tracker.connection import write
 from tracker.discoveries import Findings, begin_discovery, finish_discovery
 from tracker.pauses import list_pauses
@@ -133,6 +135,11 @@ def test_each_stage_says_its_queue_its_limits_its_times_and_what_it_costs(page, 
     assert "4 at once 30/m" in drawn
     assert "$0.2500 each" in drawn
     assert re.search(r"p50 \d+ ms, p95 \d+ ms", drawn)
+
+
+def test_a_budget_that_is_not_reached_is_called_one_once(page, conn):
+    remember_budgets(conn, {"papers": BudgetSpec(usd_total=2)})
+    assert "<dt>budget</dt><dd>$0.00 of $2.00 in all</dd>" in page()
 
 
 def test_a_stage_that_jobs_yaml_has_no_more_is_shown_as_that(page, conn):
