@@ -38,6 +38,8 @@ class Change:
     """Whether it is for those alone that wait for a time."""
     only_marked: bool = False
     """Whether it is for those alone that wait to be done again."""
+    only_uncancelled: bool = False
+    """Whether it leaves alone what runs and was asked to stop already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,9 @@ ACTS = {
             "cancel_stages",
             (
                 Change(TO_CANCELLED, frozenset({Status.PENDING}), Status.SKIPPED, SKIP),
-                Change(ASK_TO_STOP, frozenset({Status.IN_PROGRESS}), Status.IN_PROGRESS),
+                Change(
+                    ASK_TO_STOP, frozenset({Status.IN_PROGRESS}), Status.IN_PROGRESS, only_uncancelled=True
+                ),
                 Change(LEAVE_AS_ENDED, ENDED, None, only_marked=True),
             ),
             reach=Reach.REST,

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline.lifecycle import Status
 from tracker.acts import Act, Change, Reach
+from tracker.cancels import lift_cancels
 from tracker.clock import now_ms
-from tracker.cutoff import lift_cancels, note_released, release_waiting
+from tracker.cutoff import note_released, release_waiting
 from tracker.followers import recount_needs
 from tracker.plan import open_known
 
@@ -66,7 +67,7 @@ SELECT count(*), count(DISTINCT s.item_id)
    AND coalesce(s.ended_at, 0) <= :until
    AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
    AND (s.again = 'waits' OR NOT :only_marked)
-   AND (s.cancelled_by IS NULL OR s.status <> 'in_progress')
+   AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
 """
 
@@ -84,7 +85,7 @@ SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
    AND coalesce(s.ended_at, 0) <= :until
    AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
    AND (s.again = 'waits' OR NOT :only_marked)
-   AND (s.cancelled_by IS NULL OR s.status <> 'in_progress')
+   AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
     ON CONFLICT DO NOTHING
 RETURNING item_id, json_array(item_id, stage)
@@ -203,9 +204,9 @@ def change_stages(conn: Connection, asked: Asked) -> Touched:
             _make(conn, asked, change, f"[{','.join(row[1] for row in rows)}]")
         places += len(rows)
         touched.update(row[0] for row in rows)
-    if asked.act.lifts_cancels:
-        lift_cancels(conn, touched)
     _release(conn, asked, touched)
+    if asked.act.lifts_cancels:
+        lift_cancels(conn, touched, asked.by)
     recount_needs(conn, touched)
     return Touched(places, len(touched - before))
 
@@ -262,6 +263,7 @@ def _bind(conn: Connection, asked: Asked, change: Change) -> dict[str, Any]:
         "until": asked.asked_at if asked.act.only_earlier else ANY_TIME,
         "only_waiting": change.only_waiting,
         "only_marked": change.only_marked,
+        "only_uncancelled": change.only_uncancelled,
         "places": _write_places(asked),
     }
 

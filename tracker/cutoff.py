@@ -112,23 +112,6 @@ def _mark_children(conn: Connection, attempt: Attempt, by: str | None) -> None:
     )
 
 
-LIFT_CANCELS = """
-UPDATE item_stages
-   SET cancelled_by = NULL
- WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND cancelled_by IS NOT NULL
-   AND status IN ('done', 'failed', 'skipped')
-"""
-
-
-def lift_cancels(conn: Connection, item_ids: Iterable[int]) -> None:
-    """
-    Let what was cancelled of these items, and has ended, follow other results again.
-
-    In the caller's transaction. Whoever has something of an item done again calls this.
-    """
-    conn.execute(LIFT_CANCELS, {"item_ids": json.dumps(list(item_ids))})
-
-
 RESET_REST = """
 WITH RECURSIVE rest (stage) AS (
     SELECT stage FROM stage_needs WHERE job_id = :job_id AND need = :stage

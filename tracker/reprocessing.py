@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.versions import hash_input
+from tracker.cancels import lift_cancels
 from tracker.choosing import Choice, choose_page
 from tracker.claims import claim
 from tracker.clock import now_ms
 from tracker.connection import Connection, write
-from tracker.cutoff import lift_cancels, release_waiting
+from tracker.cutoff import release_waiting
 from tracker.endings import Ending
 from tracker.moves import settle
 
@@ -149,7 +150,7 @@ def count_as_done(
         if _has_moved_on(conn, item_id, basis):
             return None
         conn.execute(MARK_MEANT, {"item_id": item_id, "stages": json.dumps(list(basis.attempts))})
-        lift_cancels(conn, [item_id])
+        lift_cancels(conn, [item_id], by)
         release_waiting(conn, [item_id], by)
         settled: list[str] = []
         while found := _find_made(conn, item_id, made, settled):

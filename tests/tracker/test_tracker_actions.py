@@ -298,9 +298,13 @@ def test_a_cancelled_attempt_is_skipped_however_it_ends(conn, claimed_id, read_s
     assert tracker.get_events(conn, "papers")[0]["kind"] == "skip"
 
 
-def test_a_cancelled_attempt_that_was_reset_is_cancelled_no_more(conn, claimed_id, read_stage):
+@pytest.mark.parametrize(
+    "reset",
+    [lambda conn: tracker.reset_stage(conn, "papers", "fetch"), lambda conn: do(conn, "reset", "fetch")],
+)
+def test_a_cancelled_attempt_that_was_reset_is_cancelled_no_more(conn, claimed_id, read_stage, reset):
     do(conn, "cancel", "fetch")
-    tracker.reset_stage(conn, "papers", "fetch")
+    reset(conn)
     assert tracker.mark_stage_in_progress(conn, claimed_id, "fetch", STAGES) == 2
     settle(conn, claimed_id, "fetch", 2, Ending.finished("{}", None))
     assert read_stage(claimed_id, "fetch")["status"] == "done"

@@ -317,6 +317,19 @@ def test_what_was_cancelled_follows_another_result_of_a_later_reprocess(chain, g
     assert chain.work() == ["fetch", "extract"]
 
 
+def test_what_was_cancelled_and_still_runs_ends_at_once_and_follows_a_later_reprocess(chain):
+    running = get_to_run(chain)
+    chain.run("fetch")
+    assert chain.cancel("extract") == 1
+    chain.gives["fetch"] = {"n": 2}
+    assert chain.reprocess("fetch") == 1
+    check_now(chain.conn)
+    assert (chain.row("extract")["status"], chain.row("extract")["reason"]) == ("skipped", "cancelled by ann")
+    with pytest.raises(StaleLeaseError):
+        chain.end("extract", running)
+    assert chain.work() == ["fetch", "extract"]
+
+
 def test_who_waits_goes_on_when_what_it_needs_is_done_for_the_first_time(conn):
     works = Works(conn, CHAIN)
     works.end("store", None, Ending.counted_done())

@@ -139,7 +139,8 @@ HOT = {
     "acts.TO_PENDING": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "acts.TO_SKIPPED": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
     "acts.TO_CANCELLED": "item_stages USING PRIMARY KEY (item_id=? AND stage=?)",
-    "cutoff.LIFT_CANCELS": "item_stages USING PRIMARY KEY (item_id=?)",
+    "cancels.LIST_STOPPING": "item_stages USING PRIMARY KEY (item_id=?)",
+    "cancels.LIFT_CANCELS": "item_stages USING PRIMARY KEY (item_id=?)",
     "bulk.REMEMBER_STAGES": "s USING PRIMARY KEY (item_id=?)",
     "followers.RECOUNT_NEEDS": "item_stages USING PRIMARY KEY (item_id=?)",
     "choosing.LIST_FAILED": "item_stages USING COVERING INDEX idx_item_stages_status "
