@@ -5,14 +5,15 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from discovery.base import BaseDiscovery, FoundItem, name_source
-from discovery.local_paths import find_local_file
+from discovery.local_paths import check_local_path, find_local_file
 from discovery.opened_files import is_address, open_address, open_local_file
 from discovery.reading_place import Place
 from discovery.row_files import RowFile
 from discovery.row_reading import RowParams, RowReading
+from discovery.web_addresses import check_web_address
 
 if TYPE_CHECKING:
     from discovery.opened_files import OpenedFile
@@ -59,6 +60,11 @@ class CsvRows(BaseDiscovery):
             {}, description="Sent along when an address is fetched, such as Authorization."
         )
         max_mib: int = Field(2048, ge=1, description="An address is refused above so many MiB.")
+
+        @field_validator("path")
+        @classmethod
+        def _can_be_opened(cls, path: str) -> str:
+            return check_web_address(path) if is_address(path) else check_local_path(path)
 
     obeys_robots = False
     params: Params

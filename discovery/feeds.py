@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from discovery.base import BaseDiscovery, StrategyParams, canonical_url, hash_url, name_source
 from discovery.feed_reading import FeedBody, FeedReader, ReadFeed
 from discovery.gather import gather_bounded, keep_answers
 from discovery.items import MAX_KEY_BYTES
+from discovery.web_addresses import check_named
 from net.shown import show_url
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ class NamedFeed(StrategyParams):
 
     url: str = Field(min_length=1, description="The address of the feed.")
     name: str | None = Field(None, description="What its entries are marked with; left out, its own title.")
+
+
+Feed = Annotated[str | NamedFeed, AfterValidator(check_named)]
+"""A feed as jobs.yaml names it: its address, or more of it."""
 
 
 class FeedDiscovery(BaseDiscovery):

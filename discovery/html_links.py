@@ -17,7 +17,8 @@ from discovery.base import (
 from discovery.links import Exclude, Include, Link, SameHost, Wanted, find_link, find_links
 from discovery.pages import WebPage
 from discovery.paging import Page, collect_pages
-from net.html import Selector  # noqa: TC001  the model is built with it
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
+from net.html import Selector  # noqa: TC001  and with it
 
 KEY_DIGITS = 20
 PAGE_NUMBER = "{page}"
@@ -42,7 +43,7 @@ class HtmlLinks(BaseDiscovery):
     class Params(StrategyParams):
         """Which page, which of its links, and what comes after it."""
 
-        url: str = Field(min_length=1, description="The address of the page.")
+        url: WebAddress = Field(min_length=1, description="The address of the page.")
         selector: Selector = Field(
             "a[href]", description="A CSS selector of the links, or of what holds them."
         )
@@ -52,7 +53,7 @@ class HtmlLinks(BaseDiscovery):
         next_page: Selector | None = Field(
             None, description="A CSS selector of the link to the next page; left out, there is none."
         )
-        page_url: str | None = Field(
+        page_url: WebAddress | None = Field(
             None,
             description="The address of the pages after the first, with `{page}` for their number; "
             "they end with the first that has no links.",

@@ -21,6 +21,7 @@ from discovery.json_paging import (
 )
 from discovery.json_paths import JsonPath, as_word, look_up
 from discovery.paging import Page, hand_over_pages
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
 
@@ -48,7 +49,7 @@ class JsonApi(BaseDiscovery):
     class Params(StrategyParams):
         """Where the list is, how it goes on, and what its items are."""
 
-        url: str = Field(min_length=1, description="The address of the list, or of its first page.")
+        url: WebAddress = Field(min_length=1, description="The address of the list, or of its first page.")
         method: Literal["GET", "POST"] = Field("GET", description="How it is asked.")
         headers: dict[str, SecretStr] = Field(
             default_factory=dict, description="Headers to send; write secrets as `${VARIABLE}`."

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
+from typing import TypeVar
 
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
+
+LEADS_OUT = "leads out of the folder where Celeriac runs; give its whole path"
+
+AnyPath = TypeVar("AnyPath", str, Path)
+
+
+def check_local_path(path: AnyPath) -> AnyPath:
+    """Give a path back that need not lead out of the present folder. Raises ValueError for one that must."""
+    if Path(os.path.normpath(path)).parts[:1] == (os.pardir,) and not _is_below(Path(path).resolve()):
+        raise ValueError(f"{path} {LEADS_OUT}")
+    return path
+
+
+def _is_below(path: Path) -> bool:
+    return path.is_relative_to(Path.cwd().resolve())
 
 
 def find_local_file(path: str) -> Path:
@@ -18,10 +35,8 @@ def find_local_file(path: str) -> Path:
     try:
         asked = Path(path).expanduser()
         found = asked.resolve(strict=True)
-        if not asked.is_absolute() and not found.is_relative_to(Path.cwd().resolve()):
-            raise SourceRejectedError(
-                f"{path} leads out of the folder where Celeriac runs; give its whole path"
-            )
+        if not asked.is_absolute() and not _is_below(found):
+            raise SourceRejectedError(f"{path} {LEADS_OUT}")
         if not stat.S_ISREG(found.stat().st_mode):
             raise SourceRejectedError(f"{path} is no file")
     except (OSError, RuntimeError, ValueError) as error:

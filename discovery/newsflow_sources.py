@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams, name_source
 from discovery.composing import Found, discover_inside
@@ -17,6 +17,7 @@ from discovery.pages import Pattern  # noqa: TC001  the model is built with it
 from discovery.rss_feeds import RssFeeds
 from discovery.serper_news import SerperNews
 from discovery.sitemap import Sitemap
+from discovery.web_addresses import check_named
 from net.html import Selector  # noqa: TC001  and with it
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ class NewsflowSources(BaseDiscovery):
     class Params(StrategyParams):
         """Which sources, and what makes two stories one."""
 
-        sources: list[str | FlowSource] = Field(
+        sources: list[Annotated[str | FlowSource, AfterValidator(check_named)]] = Field(
             min_length=1, description="Addresses of feeds, or objects with `type`, `url` or `query`, `name`."
         )
         limit: int = Field(100, ge=1, le=5000, description="At most this many of the newest of each source.")

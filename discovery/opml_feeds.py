@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from discovery.base import FoundItem, StrategyParams
 from discovery.feeds import FeedDiscovery, NamedFeed
+from discovery.local_paths import check_local_path
 from discovery.outlines import MAX_FEEDS, MAX_OPML_BYTES, NoOutlinesError, Outline, OutlineReading
 from discovery.rss_feeds import make_item
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
@@ -42,11 +44,11 @@ class OpmlFeeds(FeedDiscovery):
     class Params(StrategyParams):
         """Where the list is, `path` or `url`, and which of its feeds are wanted."""
 
-        path: Path | None = Field(
+        path: Annotated[Path, AfterValidator(check_local_path)] | None = Field(
             None,
             description="The file; a relative one is inside the folder where Celeriac runs. `~` is the home folder.",
         )
-        url: str | None = Field(None, min_length=1, description="The address of the list.")
+        url: WebAddress | None = Field(None, min_length=1, description="The address of the list.")
         include: list[str] = Field(
             [],
             description="Patterns of the titles or categories of the feeds to read; all, when left out.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field
 
 from discovery.base import FoundItem, StrategyParams, name_source
-from discovery.feeds import FeedDiscovery, NamedFeed, make_key, version_of
+from discovery.feeds import Feed, FeedDiscovery, NamedFeed, make_key, version_of
 
 if TYPE_CHECKING:
     from discovery.feed_entries import Entry
@@ -39,7 +39,7 @@ class PodcastFeeds(FeedDiscovery):
     class Params(StrategyParams):
         """Which podcasts, and how much of each."""
 
-        feeds: list[str | NamedFeed] = Field(
+        feeds: list[Feed] = Field(
             min_length=1, description="Addresses of the podcasts' feeds, or objects with `url` and `name`."
         )
         limit: int = Field(100, ge=1, le=10_000, description="At most this many entries of each feed.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from discovery.base import FoundItem, StrategyParams, name_source
-from discovery.feeds import FeedDiscovery, NamedFeed, make_key, version_of
+from discovery.feeds import Feed, FeedDiscovery, NamedFeed, make_key, version_of
 
 if TYPE_CHECKING:
     from discovery.feed_entries import Entry
@@ -35,9 +35,7 @@ class RssFeeds(FeedDiscovery):
     class Params(StrategyParams):
         """Which feeds, and how much of each."""
 
-        feeds: list[str | NamedFeed] = Field(
-            min_length=1, description="Addresses, or objects with `url` and `name`."
-        )
+        feeds: list[Feed] = Field(min_length=1, description="Addresses, or objects with `url` and `name`.")
         limit: int = Field(100, ge=1, le=10_000, description="At most this many entries of each feed.")
 
     params: Params

@@ -27,6 +27,7 @@ from discovery.links import Wanted
 from discovery.pages import Pattern  # noqa: TC001  the model is built with it
 from discovery.sitemap_entries import NoSitemapError, PageEntry, Reading, SitemapEntry
 from discovery.urls import join_url
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from net.shown import show_url
 from pipeline.errors import SourceError, SourceRejectedError
 
@@ -73,7 +74,9 @@ class Sitemap(BaseDiscovery):
     class Params(StrategyParams):
         """Where the sitemaps are, `url` or `site`, and which pages are wanted."""
 
-        url: str | None = Field(None, min_length=1, description="The address of a sitemap, or of an index.")
+        url: WebAddress | None = Field(
+            None, min_length=1, description="The address of a sitemap, or of an index."
+        )
         site: str | None = Field(
             None,
             min_length=1,

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
 from discovery.keyset import Keyset, read_value, write_value
-from discovery.local_paths import find_local_file
+from discovery.local_paths import check_local_path, find_local_file
 from discovery.rows import Columns, RowShape, as_json_row
 from net.shown import show_url
 from pipeline.errors import SourceError, SourceRejectedError
@@ -92,7 +92,9 @@ class SqlQuery(BaseDiscovery):
         @classmethod
         def _can_be_reached(cls, database: SecretStr) -> SecretStr:
             url = database.get_secret_value()
-            if find_sqlite_path(url) is None:
+            if (path := find_sqlite_path(url)) is not None:
+                check_local_path(path)
+            else:
                 if url.startswith("sqlite"):
                     raise ValueError("an SQLite file is given by its path, or as sqlite:///path")
                 if importlib.util.find_spec("sqlalchemy") is None:

@@ -71,9 +71,8 @@ def test_a_file_outside_the_folder_is_read_only_when_it_is_named_whole(discover,
     (tmp_path / "inside").mkdir()
     (tmp_path / "inside" / "link.opml").symlink_to(tmp_path / "feeds.opml")
     monkeypatch.chdir(tmp_path / "inside")
-    for path in ("../feeds.opml", "link.opml"):
-        with pytest.raises(SourceRejectedError, match="leads out of the folder"):
-            discover(opml(path=path))
+    with pytest.raises(SourceRejectedError, match="leads out of the folder"):
+        discover(opml(path="link.opml"))
 
 
 def test_a_file_that_is_not_there_is_an_error(discover, opml, tmp_path):
