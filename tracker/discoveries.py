@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -161,16 +163,21 @@ def _show(problems: Sequence[str]) -> list[str]:
     return [*shown, f"and {len(problems) - len(shown)} more"] if len(problems) > len(shown) else shown
 
 
+READ_REFUSED = "SELECT refused_for FROM discovery_runs WHERE run_id = :run_id"
+
 END_RUN = """
 UPDATE discovery_runs
    SET leased_until = NULL, ended_at = :now, outcome = :outcome, requests = requests + :requests,
-       refused = refused + :refused, error = :error, retry_at = :retry_at
+       refused = refused + :refused, refused_for = :refused_for, error = :error, retry_at = :retry_at
  WHERE run_id = :run_id AND attempt = :attempt AND leased_until IS NOT NULL
 RETURNING found, new, changed, held
 """
 
 
 def _end(conn: Connection, run: RunLease, findings: Findings, facts: dict[str, object]) -> Counts | None:
+    told = conn.execute(READ_REFUSED, {"run_id": run.run_id}).fetchone()
+    refused = Counter(json.loads(told[0])) if told and told[0] else Counter[str]()  # by its earlier attempts
+    refused.update(findings.refused)
     row = conn.execute(
         END_RUN,
         {
@@ -178,6 +185,7 @@ def _end(conn: Connection, run: RunLease, findings: Findings, facts: dict[str, o
             "attempt": run.attempt,
             "requests": sum(look.requests for look in findings.looks),
             "refused": sum(findings.refused.values()),
+            "refused_for": json.dumps(refused) if refused else None,
             "now": now_ms(),
             **facts,
         },

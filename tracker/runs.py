@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
@@ -61,38 +60,24 @@ def list_runs(conn: Connection, job_id: str, limit: int = 20) -> list[RunReport]
 
 @dataclass(frozen=True, slots=True)
 class LookReport(RunReport):
-    """One look with why it refused what it refused, by reason; empty where its events are no longer kept."""
+    """One look with why it refused what it refused, by reason; empty where that is not known."""
 
     refused_for: Mapping[str, int] = field(default_factory=dict)
 
 
-MOST_ACTS = 20_000
-"""How many events that belong to no item are looked through for what looks refused."""
-
 LIST_REFUSED = """
-SELECT e.detail ->> 'run_id' AS run_id, e.detail -> 'refused' AS refused
-  FROM (SELECT job_id, kind, detail
-          FROM events INDEXED BY idx_events_acts
-         WHERE item_id IS NULL AND event_id > 0     -- no walk over it
-         ORDER BY event_id DESC
-         LIMIT :walk) e
- WHERE e.job_id = :job_id AND e.kind IN ('discover', 'discover_failed') AND run_id >= :run_id
+SELECT run_id, refused_for
+  FROM discovery_runs
+ WHERE job_id = :job_id AND run_id >= :run_id AND refused_for IS NOT NULL
 """
 
 
 def list_looks(conn: Connection, job_id: str, limit: int = 20) -> list[LookReport]:
     """List at most `limit` looks of a job, the newest first, with why each refused what it refused."""
     runs = list_runs(conn, job_id, limit)
-    oldest = min((run.run_id for run in runs if run.refused), default=None)
-    reasons = {} if oldest is None else _count_reasons(conn, job_id, oldest)
-    return [LookReport(**asdict(run), refused_for=dict(reasons.get(run.run_id, {}))) for run in runs]
-
-
-def _count_reasons(conn: Connection, job_id: str, oldest: int) -> dict[int, Counter[str]]:
-    reasons: dict[int, Counter[str]] = {}
-    for row in conn.execute(LIST_REFUSED, {"job_id": job_id, "run_id": oldest, "walk": MOST_ACTS}):
-        reasons.setdefault(row["run_id"], Counter()).update(json.loads(row["refused"] or "{}"))
-    return reasons
+    asked = {"job_id": job_id, "run_id": runs[-1].run_id if runs else 0}
+    reasons = {run_id: json.loads(text) for run_id, text in conn.execute(LIST_REFUSED, asked)}
+    return [LookReport(**asdict(run), refused_for=reasons.get(run.run_id, {})) for run in runs]
 
 
 def find_last_run(conn: Connection, job_id: str) -> RunReport | None:

@@ -81,6 +81,7 @@ HOT = {
     "(job_id=? AND stage=? AND status=?)",
     "items.LIST_BY_STATUS": "work_items USING INDEX idx_work_items_job_status (job_id=? AND status=?)",
     "items.LIST_IN_PROGRESS": "work_items USING INTEGER PRIMARY KEY (rowid=?)",
+    "runs.LIST_REFUSED": "discovery_runs USING INDEX idx_discovery_runs_job (job_id=? AND run_id>?)",
     "runs.LIST_RUNS": "discovery_runs USING INDEX idx_discovery_runs_job (job_id=?)",
     "item_lists.LIST_BY_KEY": "work_items USING INDEX sqlite_autoindex_work_items_1 (job_id=? AND key>?)",
     "item_lists.LIST_BY_PRIORITY": "work_items USING INDEX idx_work_items_job_status "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from contextlib import closing
 from datetime import UTC, datetime
 
 import apsw
@@ -30,6 +31,7 @@ from tests.upgrades.old_houses import (
     restore_with,
 )
 from tracker.connection import Connection
+from tracker.runs import list_looks
 from tracker.schema import NEWEST_VERSION, list_migrations, migrate
 
 OLDEST = min(SCHEMAS)
@@ -110,6 +112,28 @@ def test_a_file_of_any_version_between_is_migrated_with_what_is_in_it(version, t
         assert list_broken(conn, AT_EVERY_MOMENT) == []
     assert count_everything(path) == before
     assert len(list(tmp_path.glob("tracker.db.v*.bak"))) == (version < NEWEST_VERSION)
+
+
+def test_a_look_of_an_older_file_still_tells_why_it_refused_what_it_refused(tmp_path):
+    path = restore_with(OLDEST, 22, tmp_path / "tracker.db")
+    with closing(apsw.Connection(str(path))) as conn:
+        run = (
+            "INSERT INTO discovery_runs (run_id, job_id, started_at, ended_at, outcome, refused)"
+            " VALUES (?, 'papers', 1, 2, 'found', ?)"
+        )
+        conn.executemany(run, [(1001, 4), (1002, 0)])
+        event = "INSERT INTO events (at, job_id, kind, detail) VALUES (1, 'papers', ?, ?)"
+        told = [
+            ("discover_failed", 1001, {"no key": 1}),
+            ("discover", 1001, {"no key": 2, "too old": 1}),
+            ("discover", 1002, {}),
+        ]
+        conn.executemany(
+            event, [(kind, json.dumps({"run_id": run_id, "refused": why})) for kind, run_id, why in told]
+        )
+    with tracker.open_db(path) as conn:
+        looks = {look.run_id: look.refused_for for look in list_looks(conn, "papers", 2)}
+    assert looks == {1001: {"no key": 3, "too old": 1}, 1002: {}}
 
 
 @pytest.mark.parametrize("version", range(1, NEWEST_VERSION + 1))
