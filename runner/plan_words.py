@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.money import format_usd
-from runner.saying import say_count
+from runner.saying import agree, say_count
 
 if TYPE_CHECKING:
     from runner.planning import JobPlan
@@ -28,11 +28,13 @@ def say_held(plan: JobPlan) -> str:
 
 def describe_change(job: str, change: Change) -> str:
     """Describe one change: `+` is more, `-` is less, `~` is otherwise."""
-    return _WORDS[change.kind].format(
+    return agree(_WORDS[change.kind], with_one=change.items == 1).format(
         stage=change.stage,
         items=say_count(change.items, "item"),
-        pending=f"{change.items:,} that wait{'s' if change.items == 1 else ''}",
-        finished=f", {change.finished:,} finished ones are reopened" if change.finished else "",
+        pending=f"{change.items:,}",
+        finished=f", {change.finished:,} {agree(_FINISHED, with_one=change.finished == 1)}"
+        if change.finished
+        else "",
         cost="" if change.usd is None else f", about {format_usd(change.usd)}",
         was=", ".join(change.was) or "nothing",
         now=", ".join(change.now) or "nothing",
@@ -43,16 +45,19 @@ def describe_change(job: str, change: Change) -> str:
     )
 
 
+_FINISHED = "finished [one is|ones are] reopened"
+
 _WORDS = {
     "job_added": "+ job is new, with the stages {now}",
-    "job_removed": "- job is gone from jobs.yaml: nothing of it is run, {items} stay unfinished; all stays on record",
-    "job_switched_off": "- job is switched off: nothing of it is run, {items} stay unfinished",
-    "job_switched_on": "+ job is switched on again: {items} are unfinished",
-    "stage_added": "+ {stage} is new: {items} get it{finished}{cost}",
-    "stage_switched_on": "+ {stage} is switched on again: {items} get it{finished}{cost}",
-    "stage_removed": "- {stage} is gone: {pending} are skipped; results stay",
-    "stage_switched_off": "- {stage} is switched off: {pending} are skipped",
-    "stage_renamed": "~ {was} is called {stage} now? ({why}) {items} have it: {rename}",
-    "stage_needs": "~ {stage} needs {now}, and needed {was}: {pending} are looked at again",
+    "job_removed": "- job is gone from jobs.yaml: nothing of it is run, {items} stay[s|] unfinished; "
+    "all stays on record",
+    "job_switched_off": "- job is switched off: nothing of it is run, {items} stay[s|] unfinished",
+    "job_switched_on": "+ job is switched on again: {items} [is|are] unfinished",
+    "stage_added": "+ {stage} is new: {items} get[s|] it{finished}{cost}",
+    "stage_switched_on": "+ {stage} is switched on again: {items} get[s|] it{finished}{cost}",
+    "stage_removed": "- {stage} is gone: {pending} that [waits is|wait are] skipped; results stay",
+    "stage_switched_off": "- {stage} is switched off: {pending} that [waits is|wait are] skipped",
+    "stage_renamed": "~ {was} is called {stage} now? ({why}) {items} [has|have] it: {rename}",
+    "stage_needs": "~ {stage} needs {now}, and needed {was}: {pending} that [waits is|wait are] looked at again",
     "stage_order": "~ the order is {now}; it was {was}",
 }

@@ -62,7 +62,7 @@ def test_without_a_tracker_all_is_new_and_none_is_made(call, folder):
 def test_a_plan_tells_what_would_change_and_changes_nothing(call, tracked, folder):
     write_jobs(folder, *STAGES, "{name: notify, handler: read_file, needs: []}")
     ended = call("plan", "notes")
-    assert "+ notify is new: 2 items get it, 1 finished ones are reopened" in ended.out
+    assert "+ notify is new: 2 items get it, 1 finished one is reopened" in ended.out
     assert "plan: 1 job to change, at most 2 items" in ended.out
     assert find_plan(tracked, "notes").names == tuple(STAGES)
 

@@ -12,7 +12,9 @@ import tracker
 from pipeline.errors import HeldPlanError, NotFoundError, OperatorError
 from runner.applying import apply_job, rename
 from runner.operate import enqueue_at
+from runner.plan_words import describe_change
 from runner.planning import list_stale_stages, plan_jobs
+from runner.stage_changes import Change
 from runner.sweep import sweep
 from tracker.applying import begin_change, carry_over, find_change
 from tracker.dispatch import take_back_stamps
@@ -272,3 +274,29 @@ def test_a_job_that_is_gone_is_noted_by_apply(five):
     five.edit(others=job(step("look")))
     list(apply_job(five.runtime, "papers", "ann"))
     assert [one.job for one in plan(five)] == ["others"]
+
+
+def test_what_is_said_of_one_item_is_said_in_the_singular():
+    kinds = ("job_removed", "job_switched_on", "stage_added", "stage_removed", "stage_needs", "stage_renamed")
+    one, two = (
+        [describe_change("papers", Change(kind, "tell", number, number, ("told",))) for kind in kinds]
+        for number in (1, 2)
+    )
+    for word in (
+        "1 item stays",
+        "1 item is",
+        "1 item gets",
+        "1 finished one is",
+        "1 that waits is",
+        "1 item has",
+    ):
+        assert any(word in line for line in one), word
+    for word in (
+        "2 items stay ",
+        "2 items are",
+        "2 items get ",
+        "2 finished ones are",
+        "2 that wait are",
+        "2 items have",
+    ):
+        assert any(word in line for line in two), word
