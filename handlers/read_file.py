@@ -119,6 +119,8 @@ def _describe(path: str, body: bytes, encoding: str | None) -> Outcome:
         return GiveUp(f"{path}: {error.msg}")
     except UnicodeDecodeError as error:
         return GiveUp(f"{path} is not {encoding}: {error.reason} at byte {error.start}; set `encoding`")
+    except (LookupError, UnicodeError) as error:  # a .py file may declare what turns no bytes into text
+        return GiveUp(f"{path} cannot be read as {encoding}: {error}; set `encoding`")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return {
         "path": path,
