@@ -12,10 +12,10 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 
 from dashboard.api_answers import HAS_TOKEN, PROBLEMS, After, Limit, answer
+from dashboard.filters import read_filter
 from dashboard.house import house_of
 from dashboard.known import require_job, require_stage
 from dashboard.visitors import Needs
-from pipeline.filters import Filter, parse_filter
 from pipeline.problems import InvalidValueError
 from pipeline.since import Since
 from runner.explain import ItemExplained, JobExplained, explain_item, explain_job, find_job
@@ -113,7 +113,7 @@ def list_items(
     """List items of a job, or stages of them, by a filter, as `celeriac items JOB --filter … --json`."""
     house = house_of(request)
     require_job(house, job)
-    page = select_page(house.reader, _read_filter(text, job), after=_read_cursor(after), limit=limit)
+    page = select_page(house.reader, read_filter(text, job), after=_read_cursor(after), limit=limit)
     return answer(SelectedPage(page.rows, None if page.next_after is None else str(page.next_after)))
 
 
@@ -161,7 +161,7 @@ def list_failures(
     house = house_of(request)
     if job:
         require_job(house, job)
-    return answer(list_groups(house.reader, _read_filter(text, job), with_all=every, limit=limit))
+    return answer(list_groups(house.reader, read_filter(text, job), with_all=every, limit=limit))
 
 
 @router.get("/failures/{group}", response_model=GroupReport, dependencies=VIEW)
@@ -216,11 +216,6 @@ def list_events(
 
 
 # -- reading what was asked -------------------------------------------------------------------------------
-
-
-def _read_filter(text: str, job: str) -> Filter:
-    wanted = parse_filter(text) if text.strip() else Filter()
-    return wanted.narrow("job", job) if job else wanted
 
 
 def _read_cursor(text: str) -> Cursor | None:

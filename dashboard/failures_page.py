@@ -12,12 +12,12 @@ from starlette.responses import RedirectResponse
 from dashboard import deeds
 from dashboard.asking import Question, ask
 from dashboard.bars import draw_bars
+from dashboard.filters import read_filter
 from dashboard.house import house_of
 from dashboard.known import list_jobs, require_job
 from dashboard.rendering import render
 from dashboard.visitors import Needs, find_visitor
 from pipeline.errors import InvalidFilterError
-from pipeline.filters import Filter, parse_filter
 from runner import choices, muting
 from runner.actions import Order
 from tracker.clock import now_ms, to_datetime
@@ -52,9 +52,7 @@ def show_failures(
         require_job(house, job)
     problem, found = None, FailureGroups([])
     try:
-        wanted = parse_filter(text) if text.strip() else Filter()
-        wanted = wanted.narrow("job", job) if job else wanted
-        found = list_groups(house.reader, wanted, with_all=every, limit=limit + 1)
+        found = list_groups(house.reader, read_filter(text, job), with_all=every, limit=limit + 1)
     except InvalidFilterError as error:
         problem = str(error)
     groups = found.groups[:limit]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from dashboard.addresses import job_path
+from dashboard.filters import read_filter
 from pipeline.errors import InvalidFilterError, TakesTooLongError, UnclearRequestError
 from pipeline.filter_words import FILTER_WORDS, ValueKind
-from pipeline.filters import Filter, parse_filter
 from tracker.item_lists import ListPage, list_by_key, list_by_priority, list_stages_of
 from tracker.patience import for_at_most
 from tracker.selected import Cursor
@@ -20,6 +20,7 @@ from tracker.selecting import count_matching, look_for_page, select_page
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from pipeline.filters import Filter
     from tracker.connection import Connection
     from tracker.selected import Count, Page, Selected
 
@@ -65,8 +66,7 @@ class Asked:
 
     def read_filter(self) -> Filter:
         """Read the filter, narrowed to the job. Raises `InvalidFilterError`."""
-        wanted = parse_filter(self.filter) if self.filter.strip() else Filter()
-        return wanted.narrow("job", self.job)
+        return read_filter(self.filter, self.job)
 
 
 @dataclass(frozen=True, slots=True)
