@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lxml import etree
 
+from discovery.ampersands import join_halves
 from discovery.shapes import read_text
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
@@ -54,7 +55,7 @@ def parse_atom(fetched: Fetched, namespaces: Mapping[str, str]) -> Atom:
     """Read an answer as an Atom feed. Raises `SourceRejectedError` when it is none."""
     parser = etree.XMLParser(recover=True, resolve_entities=False, no_network=True, huge_tree=False)
     try:
-        root = etree.fromstring(fetched.body, parser)
+        root = etree.fromstring(join_halves(fetched.body), parser)
     except (etree.XMLSyntaxError, ValueError) as error:
         raise SourceRejectedError(f"{show_url(fetched.url)} did not answer with XML: {error}") from error
     if root is None or root.tag != f"{{{ATOM}}}feed":

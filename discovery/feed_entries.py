@@ -14,6 +14,7 @@ from urllib.parse import urljoin
 import feedparser
 from feedparser.mixin import _FeedParserMixin
 
+from discovery.ampersands import join_halves
 from discovery.instants import tell_iso, tell_struct_time
 
 if TYPE_CHECKING:
@@ -94,7 +95,7 @@ def read_xml_feed(body: bytes, content_type: str, url: str, limit: int) -> Feed:
     # As a stream: given bytes, feedparser would first try to open a file of that name.
     headers = {"content-type": content_type, "content-location": url}
     with _ids_as_given():
-        parsed = feedparser.parse(io.BytesIO(part), response_headers=headers)
+        parsed = feedparser.parse(io.BytesIO(join_halves(part)), response_headers=headers)
     if not parsed.get("version") and not parsed.entries:
         raise NoFeedError(str(parsed.get("bozo_exception", "it is empty")))
     entries = [_make_entry(entry, url) for entry in parsed.entries[:limit]]

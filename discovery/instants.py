@@ -44,7 +44,7 @@ def tell_unix(seconds: object) -> str | None:
     >>> tell_unix(1767319445), tell_unix("1767319445.5"), tell_unix(70_000 * 31_557_600), tell_unix(True)
     ('2026-01-02T02:04:05+00:00', '2026-01-02T02:04:05.500000+00:00', None, None)
     """
-    if isinstance(seconds, str) and _NUMBER.fullmatch(seconds.strip()):
+    if isinstance(seconds, str) and _NUMBER.fullmatch(seconds := seconds.strip()):
         seconds = float(seconds) if "." in seconds else int(seconds)
     if isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None

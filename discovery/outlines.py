@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from lxml import etree
 
-from discovery.ampersands import escape_ampersands
+from discovery.ampersands import escape_ampersands, join_halves
 from net.charset import decode
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class OutlineReading:
         around: list[Any] = []
         for event, element in self._walk():
             if event == "end":
-                around.pop()
+                del around[-1:]  # none is left when the one that ends began before <opml>
                 element.clear()
                 continue
             attributes = {name.lower(): value.strip() for name, value in element.attrib.items()}
@@ -77,7 +77,7 @@ class OutlineReading:
             huge_tree=False,
         )
         text = decode(self.body, self.content_type).encode("utf-8", "replace")
-        parser.feed(b"".join(escape_ampersands([text])))
+        parser.feed(b"".join(escape_ampersands([join_halves(text)])))
         events: Iterator[tuple[str, Any]] = parser.read_events()
         is_opml, depth = False, 0
         for event, element in events:

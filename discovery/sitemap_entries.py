@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
-from discovery.ampersands import escape_ampersands
+from discovery.ampersands import escape_ampersands, join_halves
 from discovery.instants import tell_iso
 from net.charset import decode
 from net.unpacking import GZIP_MAGIC, PIECE_BYTES, Unpacker
@@ -82,7 +82,10 @@ class Reading:
         if b"\0" not in first and not first.lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"<"):
             yield from self._read_lines()
         else:
-            yield from self._read_xml()
+            try:
+                yield from self._read_xml()
+            except UnicodeDecodeError:  # of UTF-16 the parser takes what it cannot give
+                self.problem = "it holds half a character"
 
     def _read_lines(self) -> Iterator[PageEntry]:
         count = 0
@@ -141,7 +144,11 @@ class Reading:
             remove_pis=True,
         )
         depth = 0
-        pieces = self._pieces() if b"\0" in self._beginning() else escape_ampersands(self._pieces())
+        pieces = (
+            self._pieces()
+            if b"\0" in self._beginning()
+            else escape_ampersands(map(join_halves, self._pieces()))
+        )
         for piece in pieces:
             parser.feed(piece)
             for event, element in parser.read_events():

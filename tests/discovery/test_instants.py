@@ -108,3 +108,7 @@ def test_fractions_of_a_second_are_kept():
     assert (
         tell_datetime(datetime(2026, 1, 1, microsecond=5, tzinfo=UTC)) == "2026-01-01T00:00:00.000005+00:00"
     )
+
+
+def test_what_python_alone_takes_for_a_blank_is_no_part_of_a_number():
+    assert tell_unix("20\x1c") == "1970-01-01T00:00:20+00:00"

@@ -112,6 +112,11 @@ def test_the_case_of_names_in_the_list_makes_no_difference():
     assert read('<OUTLINE TEXT="a" XMLURL="http://a.org/f"/>') == [Outline("http://a.org/f", "a")]
 
 
+def test_a_list_inside_of_an_outline_is_read():
+    body = b'<outline><opml><outline xmlUrl="https://a.org/f"/></opml></outline>'
+    assert [outline.url for outline in OutlineReading(body).outlines()] == ["https://a.org/f"]
+
+
 def test_an_outline_that_is_no_web_address_is_counted(discover, opml, httpserver):
     body = "<opml><body><outline xmlUrl='file:///etc/passwd'/><outline xmlUrl='ftp://a.org/f'/></body></opml>"
     httpserver.expect_request("/odd").respond_with_data(body)
