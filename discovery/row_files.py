@@ -57,7 +57,7 @@ class RowFile:
         raw.seek(0)
         is_gzip = raw.read(2) == GZIP_MAGIC
         beginning = _read_sample(_unpack(raw, is_gzip))
-        source = declared or _find_encoding(beginning)
+        source = _name_encoding(declared, beginning)
         marked = beginning.startswith(codecs.BOM_UTF8)
         if is_ascii_based(source) and b"\r" not in beginning.replace(b"\r\n", b"")[:-1]:
             encoding, begins_at = source, len(codecs.BOM_UTF8) if marked else 0
@@ -97,6 +97,16 @@ def _read_sample(stream: BinaryIO) -> bytes:
 def _unpack(raw: BinaryIO, is_gzip: bool) -> BinaryIO:
     raw.seek(0)
     return cast("BinaryIO", io.BufferedReader(_Unpacked(raw), SAMPLE_BYTES)) if is_gzip else raw
+
+
+def _name_encoding(declared: str | None, beginning: bytes) -> str:
+    found = _find_encoding(beginning)
+    if declared is None:
+        return found
+    name = codecs.lookup(declared).name
+    if name not in {"utf-16", "utf-32"} or found == name:
+        return declared
+    return found if found.startswith(name) else f"{name}-le"  # it has no mark to tell the order of its bytes
 
 
 def _find_encoding(beginning: bytes) -> str:

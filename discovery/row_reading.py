@@ -59,6 +59,7 @@ class RowParams(StrategyParams):
     def _is_known(cls, encoding: str | None) -> str | None:
         try:
             if encoding is None or "a".encode(encoding).decode(encoding) == "a":
+                b"\xff".decode(encoding or "utf-8", "replace")  # what is not in it is marked
                 return encoding
         except (LookupError, UnicodeError):
             pass
@@ -93,9 +94,12 @@ class RowReading:
         self._form = _find_form(params, name, file)
         self._stopped = False
         self._open(file.begins_at, 0)
-        for _ in islice(self._lines.read(), params.skip_lines):
-            self._lines.recent.clear()
-        self._shape = None if self._form == "jsonl" else self._read_shape()
+        try:
+            for _ in islice(self._lines.read(), params.skip_lines):
+                self._lines.recent.clear()
+            self._shape = None if self._form == "jsonl" else self._read_shape()
+        except CANNOT_UNPACK as error:
+            raise SourceRejectedError(f"{name} is a damaged gzip file: {error}") from error
         self._begin()
 
     def go_on_from(self, place: Place) -> None:
@@ -172,8 +176,6 @@ class RowReading:
         rows = DelimitedReader(self._lines, self._delimiter, self._note).read()
         try:
             return name_columns(next(rows, []))
-        except CANNOT_UNPACK as error:
-            raise SourceRejectedError(f"{self._name} is a damaged gzip file: {error}") from error
         finally:
             self._lines.recent.clear()
 

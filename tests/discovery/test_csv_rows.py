@@ -103,6 +103,11 @@ def test_an_encoding_is_found_out(rows, encoding):
     assert list(found[0]) == ["id", "name"]
 
 
+@pytest.mark.parametrize("written", ["utf-16-le", "utf-16-be", "utf-32-le"])
+def test_what_is_declared_may_lack_its_mark(rows, written):
+    assert rows("id,a\n1,größe\n".encode(written), encoding=written[:6]) == [{"id": "1", "a": "größe"}]
+
+
 @pytest.mark.parametrize("encoding", ["shift_jis", "utf-16", "utf-7", "iso2022_jp", "cp500"])
 def test_an_encoding_can_be_given(rows, encoding):
     assert rows("id,name\n1,a\n".encode(encoding), encoding=encoding) == [{"id": "1", "name": "a"}]
@@ -202,6 +207,13 @@ def test_a_line_that_is_no_json_object_is_counted(read, memory):
 # -- gzip -------------------------------------------------------------------------------------------------
 
 
+def test_a_gzip_file_that_is_cut_short_before_its_rows_is_refused(read):
+    packed = gzip.compress(b"made by X\n" + bytes(range(256)) * 9, 0)[:60]
+    for params in ({"skip_lines": 3}, {"skip_lines": 3, "format": "jsonl"}):
+        with pytest.raises(SourceRejectedError, match="damaged gzip file: it is cut short"):
+            read(packed, **params)
+
+
 def test_a_packed_file_is_unpacked_whatever_its_name(rows):
     assert rows(gzip.compress(b"id,a\n1,x\n") + gzip.compress(b"2,y\n") + bytes(512)) == [
         {"id": "1", "a": "x"},
@@ -270,6 +282,7 @@ def test_a_relative_path_stays_below_the_folder_where_it_runs(read, file, memory
     [
         {"encoding": "utf-9"},
         {"encoding": "rot13"},
+        {"encoding": "idna"},
         {"delimiter": '"'},
         {"delimiter": ",,"},
         {"columns": []},
