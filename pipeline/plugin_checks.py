@@ -35,9 +35,9 @@ class PluginUse:
     params: Mapping[str, Any]
     params_path: KeyPath
     batch_path: KeyPath | None = None
+    """Where its stage asks for several items together, if it does."""
     needs: tuple[str, ...] | None = None
     """The stages that this one needs, if it is a stage."""
-    """Where its stage asks for several items together, if it does."""
 
 
 @dataclass(frozen=True, slots=True)
