@@ -71,7 +71,7 @@ def test_a_python_file_that_declares_an_unknown_encoding_is_given_up(read):
     assert "unknown encoding: uft-8" in read(b"# coding: uft-8\n", "a.py").reason
 
 
-@pytest.mark.parametrize("declared", ["rot13", "hex", "undefined", "punycode"])
+@pytest.mark.parametrize("declared", ["rot13", "hex", "undefined"])
 def test_a_python_file_that_declares_what_turns_no_bytes_into_text_is_given_up(read, declared):
     assert f"cannot be read as {declared}" in read(f"# coding: {declared}\n".encode(), "a.py").reason
 
