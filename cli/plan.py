@@ -105,10 +105,9 @@ def _sum_up(plans: Sequence[JobPlan]) -> str:
         return "nothing to apply: the tracker follows jobs.yaml"
     usd = sum(plan.usd for plan in plans)
     cost = f", about {format_usd(usd)}" if usd else ""
-    count = f"{len(plans)} job{'' if len(plans) == 1 else 's'}"
     items = sum(plan.items for plan in plans)
     touched = f", at most {say_count(items, 'item')}" if items else ""
-    return f"plan: {count} to change{touched}{cost}"
+    return f"plan: {say_count(len(plans), 'job')} to change{touched}{cost}"
 
 
 def _describe(plan: JobPlan, apply_above: int) -> Iterable[str]:

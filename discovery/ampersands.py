@@ -23,17 +23,17 @@ _CDATA, _END_OF_CDATA = b"<![CDATA[", b"]]>"
 
 def escape_ampersands(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """
-    Write each `&` as `&amp;` that begins no reference which every parser knows; what stands in CDATA stays.
+    Write each `&` as `&amp;` that begins no reference which every parser knows, and join halves; see `join_halves`.
 
     A parser that recovers would make another address of `?a=1&b=2`. References to entities that the document
-    declares itself come out as text too, so none is ever unfolded. The pieces are of one document, in an encoding
-    that has ASCII's bytes for ASCII's characters.
+    declares itself come out as text too, so none is ever unfolded. Ampersands in CDATA stay. The pieces are of one
+    document, in an encoding that has ASCII's bytes for ASCII's characters.
 
     >>> b"".join(escape_ampersands([b"<a>?a=1&", b"b=2 &amp; &#38; <![CDATA[&c]]></a>"]))
     b'<a>?a=1&amp;b=2 &amp; &#38; <![CDATA[&c]]></a>'
     """
     rest, in_cdata = b"", False
-    for piece in pieces:
+    for piece in map(join_halves, pieces):
         text, at = rest + piece, 0
         while (end := text.find(_END_OF_CDATA if in_cdata else _CDATA, at)) >= 0:
             yield text[at:end] if in_cdata else _BARE.sub(b"&amp;", text[at:end])

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 
 from lxml import etree
 
-from discovery.ampersands import escape_ampersands, join_halves
+from discovery.ampersands import escape_ampersands
 from net.charset import decode
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class OutlineReading:
             huge_tree=False,
         )
         text = decode(self.body, self.content_type).encode("utf-8", "replace")
-        parser.feed(b"".join(escape_ampersands([join_halves(text)])))
+        parser.feed(b"".join(escape_ampersands([text])))
         events: Iterator[tuple[str, Any]] = parser.read_events()
         is_opml, depth = False, 0
         for event, element in events:

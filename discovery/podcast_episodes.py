@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
-from discovery.ampersands import escape_ampersands, join_halves
+from discovery.ampersands import escape_ampersands
 from discovery.feed_entries import MAX_PARTS, count_of, cut_entries, join_address, text_of
 from net.charset import decode
 
@@ -44,7 +44,7 @@ def read_episodes(body: bytes, content_type: str, url: str, limit: int) -> dict[
     )
     # lxml does not tell a text of UTF-8 from one that declares another; the parser's own encoding wins.
     text = decode(part, content_type).encode("utf-8", "replace")
-    parser.feed(b"".join(escape_ampersands([join_halves(text)])))
+    parser.feed(b"".join(escape_ampersands([text])))
     episodes: dict[str, dict[str, Any]] = {}
     events: Iterator[tuple[str, Any]] = parser.read_events()
     for _, element in events:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lxml import etree
 
-from discovery.ampersands import escape_ampersands, join_halves
+from discovery.ampersands import escape_ampersands
 from discovery.instants import tell_iso
 from net.charset import decode
 from net.unpacking import GZIP_MAGIC, PIECE_BYTES, Unpacker
@@ -144,11 +144,7 @@ class Reading:
             remove_pis=True,
         )
         depth = 0
-        pieces = (
-            self._pieces()
-            if b"\0" in self._beginning()
-            else escape_ampersands(map(join_halves, self._pieces()))
-        )
+        pieces = self._pieces() if b"\0" in self._beginning() else escape_ampersands(self._pieces())
         for piece in pieces:
             parser.feed(piece)
             for event, element in parser.read_events():

@@ -26,7 +26,7 @@ from pipeline.errors import OperatorError
 from pipeline.model_errors import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Self
 
     from pipeline.problems import Finding
@@ -202,13 +202,13 @@ def read_environment() -> dict[str, str]:
     return {name: value for name, value in said.items() if value is not None} | os.environ
 
 
-def load_settings() -> Settings:
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """
-    Read the settings afresh: the environment goes before `.env`, and an empty value means unset.
+    Read the settings, afresh or from variables that were just read; an empty value means unset.
 
     Raises `OperatorError` naming each variable whose value is not allowed.
     """
-    said = read_environment()
+    said = read_environment() if environment is None else environment
     given = {
         name: said[variable] for name in Settings.model_fields if said.get(variable := variable_name(name))
     }

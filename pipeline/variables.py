@@ -56,13 +56,14 @@ class UnreadableVariableError(UnsetVariableError):
 def current_environment() -> dict[str, str]:
     """Give the variables of this process: its environment, the lines of `.env`, and the built-in ones."""
     built_in = {"PYTHON_STDLIB": sysconfig.get_path("stdlib")}
-    settings = load_settings()
+    environment = read_environment()
+    settings = load_settings(environment)
     set_up = {
         "CELERIAC_ALLOW_HOSTS": ",".join(settings.allow_hosts),
         "CELERIAC_CONTACT": settings.contact or "",
         "CELERIAC_DATA": str(settings.data),
     }
-    return {**built_in, **read_environment(), **set_up}
+    return {**built_in, **environment, **set_up}
 
 
 def resolve_variables(value: Any, environment: Mapping[str, str]) -> Any:
