@@ -20,6 +20,7 @@ from runner.choices import EVERY_FAILURE, EVERY_ITEM, choose_filter, choose_keys
 from runner.explain import explain_item, find_job
 from runner.leases import LeaseKeeper
 from runner.sweep import sweep
+from tracker import claims
 from tracker.action_batches import do_batch, next_page
 from tracker.actions import begin, get_action, list_actions
 from tracker.search import search
@@ -181,6 +182,17 @@ def test_a_reset_by_a_filter_on_stages_resets_the_stage_that_is_named(shop):
         "pending",
         "pending",
     ]
+
+
+def test_a_reset_of_what_was_cancelled_and_still_runs_is_counted_as_it_is_done(open_workshop):
+    shop = open_workshop(papers=job(step("fetch")))
+    shop.add("a")
+    shop.dispatch()
+    claims.claim(shop.conn, *shop.publisher.waiting[0].attempt_key, worker="elsewhere")
+    actions.carry_out(shop.runtime, Order("cancel", "papers", "ann", "fetch", EVERY_ITEM))
+    reset = Order("reset", "papers", "ann", "fetch", choose_keys(shop.runtime, "papers", ["a"]))
+    assert actions.count(shop.runtime, reset) == 1
+    assert actions.carry_out(shop.runtime, reset).items == 1
 
 
 def test_an_item_that_is_under_way_is_not_reopened(shop):
