@@ -158,7 +158,10 @@ def _match(old: Sequence[str], new: Sequence[str]) -> dict[int, int]:
         if old[first + row] == new[first + column]:
             kept[first + row] = first + column
             row, column = row + 1, column + 1
-        elif longest[row + 1][column] >= longest[row][column + 1]:
+        elif longest[row + 1][column + 1] == longest[row][column]:
+            row, column = row + 1, column + 1  # neither is needed: what follows stays opposite
+        # Where either would do, which one is passed must not hang on which list came first.
+        elif (longest[row + 1][column], new[first + column]) > (longest[row][column + 1], old[first + row]):
             row += 1
         else:
             column += 1

@@ -6,7 +6,7 @@ import json
 from collections import Counter
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pipeline.differences import compare, compare_results
@@ -34,6 +34,8 @@ def test_there_is_a_difference_exactly_where_values_are_not_written_alike(before
 
 
 @given(before=JSON, after=JSON)
+@example(before=[None, None, 0.0], after=[False, None, 0])
+@example(before=["a", "b", 1], after=["b", 2, "a"])
 def test_what_is_removed_one_way_is_added_the_other(before, after):
     there, back = (Counter(one.kind for one in compare(*pair)) for pair in ((before, after), (after, before)))
     assert there["removed"] == back["added"]
