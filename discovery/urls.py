@@ -132,6 +132,8 @@ def _canonical_authority(parts: SplitResult) -> str:
     host = (parts.hostname or "").rstrip(".")
     if parts.scheme not in _DEFAULT_PORT or not host:
         return ""
+    if "[" in host or "]" in host:  # those of IPv6 are not in `hostname`
+        raise ValueError("brackets around no address of IPv6")
     host = _in_ascii(host) if not host.isascii() else host
     user, at, _ = parts.netloc.rpartition("@")
     port = "" if parts.port in {None, _DEFAULT_PORT[parts.scheme]} else f":{parts.port}"

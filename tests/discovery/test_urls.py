@@ -87,6 +87,7 @@ ADDRESSES = st.builds(
 
 @given(ADDRESSES | st.text())
 @example("http://a/%%34%31")
+@example("http://[::1]@[[2")
 def test_the_one_form_of_the_one_form_is_itself(text):
     once = canonical_url(text)
     assert canonical_url(once) == once
