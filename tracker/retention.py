@@ -27,9 +27,15 @@ PAUSE_SECONDS = 0.02
 
 READ_FIRST_EVENT = "SELECT at FROM events WHERE event_id >= :id ORDER BY event_id LIMIT 1"
 LAST_EVENT = "SELECT max(event_id) FROM events"
+
+# The newest stays: by its id searches, other jobs and whoever follows events go on, and the next one has a higher one.
 FORGET_EVENTS = """
 DELETE FROM events
- WHERE event_id IN (SELECT event_id FROM events WHERE event_id < :below AND at < :before ORDER BY event_id LIMIT :limit)
+ WHERE event_id IN (SELECT event_id
+                      FROM events
+                     WHERE event_id < min(:below, (SELECT max(event_id) FROM events)) AND at < :before
+                     ORDER BY event_id
+                     LIMIT :limit)
 """
 
 READ_FIRST_COST = "SELECT spent_at FROM costs WHERE cost_id >= :id ORDER BY cost_id LIMIT 1"
@@ -200,7 +206,7 @@ def _forget_attempt_logs(conn: Connection, before: int) -> int:
 
 
 def forget_events(conn: Connection, before: int) -> int:
-    """Forget the events before an instant (Unix ms); how many. Commits again and again."""
+    """Forget the events before an instant (Unix ms), but the newest; how many. Commits again and again."""
     return _forget_log(conn, EVENTS, before)
 
 

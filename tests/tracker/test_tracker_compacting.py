@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from functools import partial
 
 import pytest
 
 import tracker
 from pipeline.errors import TrackerFullError
+from pipeline.search_words import read_search
 from tracker import compacting
 from tracker.compacting import compact
 from tracker.connection import write
+from tracker.item_pages import read_item_page
 from tracker.retention import AT_ONCE, EVENTS, find_end, forget_events
+from tracker.search import search
+from tracker.search_index import read_in
 
 HOLD_OPEN = """
 import sys, tracker
@@ -102,3 +107,24 @@ def test_events_are_forgotten_in_small_batches_up_to_an_instant(conn):
     assert forget_events(conn, AT_ONCE + 6) == AT_ONCE + 5
     assert conn.execute("SELECT min(at) FROM events").fetchone()[0] == AT_ONCE + 6
     assert forget_events(conn, AT_ONCE + 6) == 0
+
+
+def test_ids_of_events_go_on_growing_when_all_of_them_are_old(conn):
+    last = [tracker.log_event(conn, "papers", "old") for _ in range(5)][-1]
+    assert forget_events(conn, 10**15) == 4
+    assert tracker.log_event(conn, "papers", "new") > last
+
+
+def test_what_is_searched_and_what_other_jobs_read_goes_on_after_all_events_were_old(conn, add_opened):
+    (item_id,) = add_opened("a", stages=["fetch"])
+    for _ in range(20):
+        tracker.log_event(conn, "papers", "old")
+    while read_in(conn, "papers", 10) is not None:
+        pass
+    read = partial(read_item_page, conn, "papers", stage=None, status=None, limit=10)
+    position = read(after=None).position
+    forget_events(conn, 10**15)
+    tracker.mark_stage_done(conn, item_id, "fetch", ["fetch"], {"text": "zebra"})
+    assert [item["results"] for item in read(after=position).items] == [{"fetch": {"text": "zebra"}}]
+    read_in(conn, "papers", 10)
+    assert [found.key for found in search(conn, read_search("zebra"), 10)] == ["a"]
