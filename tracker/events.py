@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tracker.clock import now_ms, to_ms
+from tracker.clock import EPOCH, now_ms
 from tracker.connection import Connection, write
 
 if TYPE_CHECKING:
@@ -200,13 +200,12 @@ def log_cost(
 
 
 DAILY_COST = """
-SELECT coalesce(sum(usd), 0.0) FROM costs WHERE job_id = :job_id AND spent_at >= :since AND spent_at < :until
+SELECT coalesce(sum(usd), 0.0) FROM spent_days WHERE job_id = :job_id AND day = :day
 """
 
 
 def get_daily_cost(conn: Connection, job_id: str, day: date | str | None = None) -> float:
     """Sum what a job spent on one UTC day (a date or `YYYY-MM-DD`, today if None), in US dollars."""
     chosen = date.fromisoformat(day) if isinstance(day, str) else day or datetime.now(UTC).date()
-    since = datetime(chosen.year, chosen.month, chosen.day, tzinfo=UTC)
-    asked = {"job_id": job_id, "since": to_ms(since), "until": to_ms(since + timedelta(days=1))}
+    asked = {"job_id": job_id, "day": chosen.toordinal() - EPOCH.toordinal()}
     return float(conn.execute(DAILY_COST, asked).fetchone()[0])

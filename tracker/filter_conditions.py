@@ -87,7 +87,7 @@ COMPARED = {
     "priority": "i.priority",
     "attempt": "s.attempt",
     "discovered": "i.discovered_at",
-    "item_cost": "round((SELECT total(usd) FROM costs c WHERE c.item_id = i.item_id), 9)",
+    "item_cost": "round(coalesce((SELECT usd FROM spent_items c WHERE c.item_id = i.item_id), 0.0), 9)",
     "stage_cost": "round((SELECT total(usd) FROM costs c WHERE c.item_id = i.item_id AND c.stage = s.stage), 9)",
     "version": _VERSION,
     "whole_version": _WHOLE_VERSION,

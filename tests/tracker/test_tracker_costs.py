@@ -8,8 +8,11 @@ import pytest
 import time_machine
 
 import tracker
+from pipeline.filters import parse_filter
 from tracker.clock import to_ms
 from tracker.costs import CostReport, list_costs, sum_spent
+from tracker.retention import forget_costs
+from tracker.selecting import select_page
 
 MONDAY, TUESDAY = datetime(2026, 3, 2, 23, 59, tzinfo=UTC), datetime(2026, 3, 3, 0, 1, tzinfo=UTC)
 
@@ -88,3 +91,12 @@ def test_a_cost_is_recorded_once_however_often_it_is_reported(conn):
         tracker.log_cost(conn, "papers", 0.5, "openai", price={"input": 0.15}, receipt="r1")
     tracker.log_cost(conn, "papers", 0.5, "openai", receipt="r2")
     assert conn.execute("SELECT usd, price FROM costs").fetchall() == [(0.5, '{"input": 0.15}'), (0.5, None)]
+
+
+def test_what_an_item_and_a_day_cost_is_known_when_the_costs_themselves_are_forgotten(conn, spent, add_items):
+    _, dear = add_items("cheap", "dear")
+    tracker.log_cost(conn, "papers", 0.5, "openai", item_id=dear, stage="ask", attempt=1)
+    assert forget_costs(conn, 2**62) == 5
+    assert tracker.get_daily_cost(conn, "papers", "2026-03-02") == 0.5
+    assert [one.key for one in select_page(conn, parse_filter("cost:>0.4"), limit=9).rows] == ["dear"]
+    assert [one.key for one in select_page(conn, parse_filter("cost:0"), limit=9).rows] == ["cheap"]
