@@ -195,8 +195,9 @@ class JobSpec(JobEntry):
 
     @property
     def roots(self) -> tuple[str, ...]:
-        """The stages that need no other."""
-        return tuple(stage.name for stage in self.stages if not stage.needs)
+        """The stages with which an item begins: those switched on that need none that is."""
+        on = {stage.name for stage in self.stages if stage.enabled}
+        return tuple(stage.name for stage in self.stages if stage.name in on and on.isdisjoint(stage.needs))
 
     def stage(self, name: str) -> StageSpec:
         """Get a stage by its name. Raises `NotFoundError`."""

@@ -155,10 +155,7 @@ def _find_pending_state(at: ItemStage) -> State:
 
 def _find_root(facts: Facts, file: JobOnFile) -> str | None:
     if file.spec is not None:
-        on = {one.name for one in file.spec.stages if one.enabled}
-        return next(
-            (one.name for one in file.spec.stages if one.name in on and not on & set(one.needs)), None
-        )
+        return next(iter(file.spec.roots), None)
     return next((stage for stage in facts.stages if stage not in facts.needs), None)
 
 

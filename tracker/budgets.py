@@ -122,7 +122,7 @@ class BudgetReport:
         return said
 
 
-# What is ready at each stage that costs, by counters; an unopened item is ready at a stage that needs no other.
+# What is ready at each stage that costs, by counters; an unopened item is ready where it begins.
 WAITING = """
 SELECT coalesce(sum(ready), 0), total(ready * usd)
   FROM (SELECT c.usd / c.attempts AS usd,
@@ -132,6 +132,8 @@ SELECT coalesce(sum(ready), 0), total(ready * usd)
           LEFT JOIN stage_counts s ON s.job_id = c.job_id AND s.stage = c.stage
           LEFT JOIN job_stages p ON p.job_id = c.job_id AND p.stage = c.stage AND p.switched_on
           LEFT JOIN stage_needs n ON n.job_id = c.job_id AND n.stage = c.stage
+                                 AND EXISTS (SELECT 1 FROM job_stages q
+                                              WHERE q.job_id = n.job_id AND q.stage = n.need AND q.switched_on)
           LEFT JOIN item_counts i ON i.job_id = c.job_id
          WHERE c.attempts > 0 AND c.usd > 0.0 AND (c.job_id = :job_id OR :job_id = '*')
          GROUP BY c.job_id, c.stage)

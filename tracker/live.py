@@ -25,6 +25,8 @@ SELECT c.job_id, c.stage, c.pending, c.in_progress, c.done, c.failed, c.skipped,
   FROM stage_counts c
   LEFT JOIN job_stages p ON p.job_id = c.job_id AND p.stage = c.stage AND p.switched_on
   LEFT JOIN stage_needs n ON n.job_id = c.job_id AND n.stage = c.stage
+                         AND EXISTS (SELECT 1 FROM job_stages q
+                                      WHERE q.job_id = n.job_id AND q.stage = n.need AND q.switched_on)
   LEFT JOIN item_counts i ON i.job_id = c.job_id
  GROUP BY c.job_id, c.stage
 """

@@ -174,7 +174,12 @@ NEEDING_STAGE_UNOPENED = """
 SELECT i.item_id, i.job_id, i.key, i.data, :stage AS stage, 0 AS attempt, i.priority
   FROM work_items i INDEXED BY idx_work_items_unopened
  WHERE i.job_id = :job_id AND i.opened_at IS NULL
-   AND NOT EXISTS (SELECT 1 FROM stage_needs n WHERE n.job_id = :job_id AND n.stage = :stage)
+   AND (EXISTS (SELECT 1 FROM job_stages p WHERE p.job_id = :job_id AND p.stage = :stage AND p.switched_on)
+        OR NOT EXISTS (SELECT 1 FROM job_stages WHERE job_id = :job_id))
+   AND NOT EXISTS (SELECT 1
+                     FROM stage_needs n
+                     JOIN job_stages needed ON needed.job_id = n.job_id AND needed.stage = n.need AND needed.switched_on
+                    WHERE n.job_id = :job_id AND n.stage = :stage)
  ORDER BY i.priority DESC, i.item_id
  LIMIT :limit
 """
@@ -184,8 +189,8 @@ def get_items_needing_stage(conn: Connection, job_id: str, stage: str, limit: in
     """
     Get at most `limit` items whose stage could run now: due, unclaimed, unpaused, highest priority first.
 
-    An item that was never opened needs the stages that need nothing; as long as the tracker has not seen
-    the job's stages, it takes any stage for one of those.
+    An item that was never opened needs the stages that are switched on and need none that is; as long as the
+    tracker has not seen the job's stages, it takes any stage for one of those.
     """
     if find_pause_of(conn, job_id, stage) is not None:
         return []

@@ -16,7 +16,7 @@ from dashboard.visitors import Visitor
 from runner.runtime import Runtime
 from tracker.live import read_counts
 from tracker.pauses import Target, pause
-from tracker.plan import make_plan, remember_plan
+from tracker.plan import StagePlan, make_plan, open_items, remember_plan
 
 LIMIT_SECONDS = 60
 
@@ -115,6 +115,16 @@ def test_what_waits_at_a_stage_is_told_by_what_it_waits_for(conn):
     assert (counts["papers/read.waiting"], counts["papers/note.waiting"]) == (2, 0)
     tracker.mark_stage_done(conn, item_id, "read", ["read", "note"])
     assert read_counts(conn)["papers/note.waiting"] == 1
+
+
+def test_an_item_that_has_no_stages_yet_waits_where_it_begins_when_the_stage_before_is_off(conn):
+    tracker.upsert_items(conn, "papers", [{"key": "a"}, {"key": "b"}])
+    item_id = tracker.items.find_item(conn, "papers", "a")["item_id"]
+    plan = StagePlan(("read", "note"), {"read": (), "note": ("read",)}, frozenset({"note"}))
+    with tracker.write(conn):
+        open_items(conn, "papers", [item_id], plan)
+    counts = read_counts(conn)
+    assert (counts["papers/read.waiting"], counts["papers/note.waiting"]) == (0, 2)
 
 
 def test_an_error_ends_every_stream_and_who_comes_back_is_told_every_number(live, conn):

@@ -60,6 +60,11 @@ def test_a_job_knows_what_needs_what():
     assert spec.stage("d").needs == ("b", "c")
 
 
+def test_an_item_begins_with_the_stages_that_need_none_that_is_switched_on():
+    off = {"name": "a", "enabled": False}
+    assert job(off, "b", "c", {"name": "d", "needs": ["a", "b"]}).roots == ("b",)
+
+
 def test_needs_are_filled_in_for_stages_made_in_python_too():
     stages = (StageSpec(name="a", handler="x"), StageSpec(name="b", handler="x"))
     spec = JobSpec(name="j", discovery=DiscoverySpec(strategy="manual", params={"items": []}), stages=stages)

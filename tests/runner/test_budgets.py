@@ -522,3 +522,17 @@ def test_dispatch_at_the_cap_costs_the_same_whatever_waits(open_workshop, clock)
         steps.append(count_steps(shop.conn, lambda: (shop.dispatch(), describe(shop.conn, "papers"))))
     assert describe(shop.conn, "papers").waiting == 1999
     assert steps[1] <= 1.2 * steps[0]
+
+
+def test_what_waits_for_a_budget_is_counted_where_items_begin_when_the_stage_before_is_off(
+    open_workshop, clock
+):
+    shop = open_workshop(
+        papers=job(step("fetch", enabled=False), step("model", needs=["fetch"]), budget={"usd_per_day": 1})
+    )
+    shop.acts["model"] = pay(0.6)
+    learn(shop)
+    shop.add("a", "b", "c", "d")
+    work(shop)
+    review_budgets(shop.runtime)
+    assert describe(shop.conn, "papers").waiting == 3

@@ -340,6 +340,14 @@ def test_a_budget_that_is_reached_says_what_waits_and_when_it_resumes(house):
     assert not why_job(shop).moves
 
 
+def test_what_waits_for_a_budget_counts_items_that_begin_behind_a_stage_that_is_off(house):
+    shop = house(papers=job(step("fetch", enabled=False), step("model"), budget={"usd_per_day": 1}))
+    shop.acts["model"] = pay(0.9)
+    shop.run("0")
+    shop.run("a", "b")
+    assert "2 waiting, about $1.80" in why(shop, "a").words
+
+
 def test_what_others_may_spend_is_set_aside_for_them(house):
     shop = house(papers=job(step("model"), budget={"usd_per_day": 1}))
     shop.acts["model"] = pay(0.3)

@@ -9,6 +9,7 @@ import tracker
 from pipeline.errors import NotFoundError, StaleLeaseError
 from pipeline.lifecycle import Status
 from tracker.clock import to_ms
+from tracker.plan import StagePlan, remember_plan
 
 STAGES = ["fetch", "extract", "store"]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -150,6 +151,16 @@ def test_get_items_needing_stage_gives_what_is_due_unclaimed_and_unpaused_highes
     assert keys_needing(conn, "extract") == []
     tracker.pause_job(conn, "papers", "holiday")
     assert keys_needing(conn, "fetch") == []
+
+
+def test_an_item_that_was_never_opened_needs_the_stage_with_which_it_begins_and_no_other(conn, add_items):
+    add_items("a")
+    plan = StagePlan(("fetch", "extract"), {"fetch": (), "extract": ("fetch",)}, frozenset({"extract"}))
+    assert keys_needing(conn, "any") == ["a"]  # nobody knows the job's stages yet
+    with tracker.write(conn):
+        remember_plan(conn, "papers", plan)
+    assert keys_needing(conn, "extract") == ["a"]
+    assert keys_needing(conn, "fetch") == keys_needing(conn, "print") == []
 
 
 def test_get_stages_dict_gives_every_stage_of_the_newest_items_first(conn, add_opened, add_items):
