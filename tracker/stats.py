@@ -131,18 +131,22 @@ def find_recent_minutes() -> dict[str, float]:
     return {"first": minute - RATE_MINUTES, "share": 1 - past / 60_000}
 
 
+SWITCHED_ON = "SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on"
+
+
 def get_stage_pipeline_metrics(conn: Connection, job_id: str) -> dict[str, dict[str, float | None]]:
     """
     Tell for each stage what waits, what runs, how many a minute are settled, and when it will be empty.
 
-    Keys: waiting (also items not opened yet), running, rate_per_minute (over the last five minutes), and
-    seconds_to_empty, which is None when nothing is being settled.
+    Keys: waiting (also items not opened yet, at each stage that is switched on), running, rate_per_minute (over the
+    last five minutes), and seconds_to_empty, which is None when nothing is being settled.
     """
     rates = {row[0]: row[1] for row in conn.execute(RATES, {"job_id": job_id, **find_recent_minutes()})}
     unopened = get_job_stats(conn, job_id)["unopened"]
+    on = {row[0] for row in conn.execute(SWITCHED_ON, {"job_id": job_id})}
     metrics: dict[str, dict[str, float | None]] = {}
     for stage, counts in stage_stats(conn, job_id).items():
-        waiting = counts["pending"] + unopened
+        waiting = counts["pending"] + (unopened if stage in on else 0)
         rate = rates.get(stage, 0) / RATE_MINUTES
         metrics[stage] = {
             "waiting": waiting,

@@ -6,6 +6,7 @@ import pytest
 import time_machine
 
 import tracker
+from tracker.plan import StagePlan
 from tracker.stats import prune_minutes
 
 STAGES = ["fetch", "extract", "store"]
@@ -55,6 +56,15 @@ def test_all_job_stats_counts_every_job(conn, mixed, add_items):
     stats = tracker.all_job_stats(conn)
     assert stats["papers"] == EXPECTED
     assert stats["talks"]["unopened"] == 1
+
+
+def test_new_items_wait_at_no_stage_that_is_switched_off(conn, add_opened, add_items):
+    plan = StagePlan(("fetch", "store"), {"fetch": (), "store": ("fetch",)}, frozenset({"fetch"}))
+    add_opened("a", stages=plan)
+    add_items("b")
+    metrics = tracker.get_stage_pipeline_metrics(conn, "papers")
+    assert {stage: one["waiting"] for stage, one in metrics.items()} == {"fetch": 2, "store": 0}
+    assert metrics["store"]["seconds_to_empty"] == 0
 
 
 def test_counts_follow_an_item_that_is_deleted(conn, mixed):
