@@ -163,7 +163,8 @@ LIST_HOSTS = """
 SELECT host, interval_us AS interval_seconds, requests, throttled, asked_at, free_us / 1000 AS free_at,
        slowed_until, reason
   FROM hosts
- ORDER BY slowed_until DESC NULLS LAST, asked_at DESC NULLS LAST, host
+ ORDER BY host IN (SELECT p.host FROM pauses p WHERE p.scope = 'host') DESC,
+          slowed_until DESC NULLS LAST, asked_at DESC NULLS LAST, host
  LIMIT :limit
 """
 

@@ -20,6 +20,7 @@ from tracker.hosts import (
     slow_host,
     take_turn,
 )
+from tracker.pauses import Target, pause
 
 NOON = "2026-03-01T12:00:00Z"
 
@@ -176,6 +177,16 @@ def test_hosts_that_asked_to_slow_down_are_listed_first(conn, clock):
     slow(conn, 120)
     assert [report.host for report in list_hosts(conn)] == ["example.org", "z.example", "a.example"]
     assert [report.host for report in list_hosts(conn, limit=1)] == ["example.org"]
+
+
+def test_a_paused_host_is_listed_with_its_numbers_however_long_ago_it_was_asked(conn, clock):
+    for name in ("a.example", "b.example", "c.example"):
+        take_turn(conn, name, 1, 60)
+        clock.shift(10)
+    pause(conn, Target.of_host("a.example"), "asked by its owner")
+    first, second = list_hosts(conn, 2)
+    assert (first.host, first.requests, first.pause.reason) == ("a.example", 1, "asked by its owner")
+    assert second.host == "c.example"
 
 
 def test_a_report_says_all_of_a_host(conn, clock):
