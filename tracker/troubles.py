@@ -10,7 +10,6 @@ from tracker.chores import find_last_chore
 from tracker.clock import format_ms, now_ms
 from tracker.held import count_held
 from tracker.jobs import get_job_error
-from tracker.runs import list_runs
 from tracker.sources import list_silent
 from tracker.spending import EVERYTHING
 
@@ -24,7 +23,10 @@ LEAST_ENDED = 10
 """So many items must have ended within the hour before a share of failures means something."""
 
 TROUBLED_AFTER = 3
-"""So often must a discovery have been tried in vain before it counts as failing, unless it failed for good."""
+"""
+So often must a discovery have been tried in vain before it counts as failing, unless it failed for good. To wait for a
+paused host is not to try.
+"""
 
 Key = tuple[str, str, str]
 """What is wrong, its job ('' for none), and what of the job."""
@@ -119,12 +121,19 @@ def _say_failures(conn: Connection, job_id: str, share: float) -> str | None:
     return f"{failed:,} of the {ended:,} items that ended within the last hour failed ({failed / ended:.0%})"
 
 
+LAST_LOOK = """
+SELECT outcome = 'failed' OR (outcome = 'unavailable' AND attempt - waits >= :troubled_after)
+  FROM discovery_runs
+ WHERE job_id = :job_id
+ ORDER BY run_id DESC
+ LIMIT 1
+"""
+
+
 def _say_discovery(conn: Connection, job_id: str, *, is_known: bool) -> str | None:
     error = get_job_error(conn, job_id)
-    if error is None:
+    last = conn.execute(LAST_LOOK, {"job_id": job_id, "troubled_after": TROUBLED_AFTER}).fetchone()
+    if error is None or last is None:
         return None
-    last = next(iter(list_runs(conn, job_id, 1)), None)
-    if last is None:
-        return None
-    is_over = last.outcome == "failed" or (last.outcome == "unavailable" and last.attempt >= TROUBLED_AFTER)
+    is_over = bool(last[0])
     return f"looking for items fails: {error}" if is_over or is_known else None

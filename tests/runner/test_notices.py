@@ -14,7 +14,9 @@ from runner.notices import review_notices
 from runner.sweep import sweep
 from tracker import discoveries, held, notices, sources
 from tracker.chores import begin_chore, fail_chore
+from tracker.clock import now_ms
 from tracker.connection import write
+from tracker.host_waits import wait_for_host
 from tracker.notice_messages import list_unsent, take_message
 from tracker.troubles import list_general_troubles
 
@@ -185,6 +187,25 @@ def test_a_silent_source_held_items_a_failing_discovery_and_a_failed_chore_are_t
     pass_time(clock, minutes=2)
     review_notices(shop.runtime)
     assert told()[-1].startswith("celeriac: over after 2 m: papers: held")
+
+
+def test_a_discovery_that_only_waited_for_a_paused_host_has_not_failed(open_watched, told, clock):
+    shop = open_watched()
+    conn = shop.conn
+    run = discoveries.begin_discovery(conn, "papers")
+    for _ in range(3):
+        wait_for_host(conn, run, "example.org", "paused by ann", now_ms() + 60_000)
+        pass_time(clock, minutes=1)
+        run = discoveries.resume_discovery(conn, run.run_id)
+    for _ in range(2):
+        discoveries.fail_discovery(conn, run, "no answer", now_ms() + 60_000)
+        review_notices(shop.runtime)
+        assert told() == []
+        pass_time(clock, minutes=1)
+        run = discoveries.resume_discovery(conn, run.run_id)
+    discoveries.fail_discovery(conn, run, "no answer", now_ms() + 60_000)
+    review_notices(shop.runtime)
+    assert "looking for items fails: no answer" in told()[0]
 
 
 def test_a_reached_budget_is_told(open_watched, told):
