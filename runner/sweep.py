@@ -151,9 +151,10 @@ def _has_missed_slot(conn: Connection, job: JobSpec) -> bool:
 def _send_woken(runtime: Runtime, enabled: set[str]) -> int:
     sent = 0
     for job_id, woken_at in jobs.list_woken_jobs(runtime.tracker):
-        if job_id in enabled:
-            runtime.publisher.publish_discovery(job_id)
-            sent += 1
+        if job_id not in enabled:
+            continue  # it may be in jobs.yaml as others read it, or come: its wish waits for it
+        runtime.publisher.publish_discovery(job_id)
+        sent += 1
         # after it was sent: a wish may be met twice, never lost
         jobs.note_looked(runtime.tracker, job_id, woken_at)
     return sent

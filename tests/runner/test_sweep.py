@@ -191,6 +191,16 @@ def test_no_wish_to_wake_a_job_is_lost_with_the_broker(open_workshop):
     assert sweep(shop.runtime).discoveries == 0
 
 
+def test_the_wish_to_wake_a_job_waits_until_jobs_yaml_has_it_switched_on(open_workshop):
+    shop = open_workshop(papers=job(step("fetch"), enabled=False))
+    for name in ("papers", "news"):
+        tracker.wake_job(shop.conn, name)
+    assert sweep(shop.runtime).discoveries == 0
+    shop.edit(**{name: job(step("fetch")) for name in ("papers", "news")})
+    assert sweep(shop.runtime).discoveries == 2
+    assert sweep(shop.runtime).discoveries == 0
+
+
 def test_an_idle_sweep_writes_nothing(shop, clock):
     shop.run("a")
     sweep(shop.runtime)
