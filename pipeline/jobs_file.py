@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from dataclasses import dataclass, field
+from importlib import invalidate_caches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +27,9 @@ __all__ = ["JobsFile", "JobsFileInvalidError", "JobsWatch", "Problem", "load_job
 
 LOOK_SECONDS = 1.0
 """How often a watch looks at its file, at most."""
+
+REFUSED_SECONDS = 10.0
+"""How often a file that is refused is read again though it is the same: a module that it names may have been mended."""
 
 
 def load_jobs_file(
@@ -143,6 +147,7 @@ class JobsWatch:
     _file: JobsFile | None = field(default=None, init=False)
     _stamp: Stamp | None = field(default=None, init=False)
     _looked_at: float = field(default=0.0, init=False)
+    _read_at: float = field(default=0.0, init=False)
 
     def current(self) -> JobsFile:
         """Give the file in force, read again if it changed; looks at most once a second."""
@@ -157,13 +162,17 @@ class JobsWatch:
     def _look(self, in_force: JobsFile) -> None:
         # the stamp is taken before the reading: a change in between is seen at the next look
         stamp, self._looked_at = _read_stamp(self.path), self.clock()
-        if stamp == self._stamp:
+        if stamp == self._stamp and not self._may_be_in_order_by_now():
             return
-        self._stamp = stamp
+        self._stamp, self._read_at = stamp, self._looked_at
+        invalidate_caches()  # else a module that has just come may not be found
         try:
             self._file, self.refusal = load_jobs_file(self.path), None
         except JobsFileInvalidError as error:
             self._file, self.refusal = in_force, error
+
+    def _may_be_in_order_by_now(self) -> bool:
+        return self.refusal is not None and self._looked_at - self._read_at >= REFUSED_SECONDS
 
 
 def _read_stamp(path: Path) -> Stamp | None:

@@ -81,6 +81,21 @@ def test_a_refusal_ends_with_the_mistake(watch, clock, write_jobs):
     assert set(watch.current().jobs) == {"mended"}
 
 
+def test_a_file_that_was_refused_for_a_module_that_was_not_there_is_taken_up_when_it_is(
+    watch, clock, write_jobs, tmp_path, monkeypatch
+):
+    monkeypatch.syspath_prepend(tmp_path)
+    watch.current()
+    write_jobs(TEXT.format(name="two").replace("sample_plugins:Step", "kitchen_of_later:Step"))
+    clock.now += 1
+    assert set(watch.current().jobs) == {"one"}
+    assert "No module named 'kitchen_of_later'" in str(watch.refusal)
+    (tmp_path / "kitchen_of_later.py").write_text("from sample_plugins import Step\n")
+    clock.now += 10
+    assert set(watch.current().jobs) == {"two"}
+    assert watch.refusal is None
+
+
 def test_a_file_that_vanishes_is_refused_and_comes_back(watch, clock, write_jobs):
     good = watch.current()
     watch.path.unlink()
