@@ -187,6 +187,11 @@ class BaseDiscovery:
         if cursor is not Keep.CURSOR:
             self._pass_on(Batch((), source, cursor))
 
+    def note_if_nothing_came(self, source: str) -> None:
+        """Say of a look that went on behind what earlier ones stored, and found nothing, that this is no silence."""
+        if not self._handed_over:
+            self.looks[source].unchanged = True
+
     @property
     def kept(self) -> list[FoundItem]:
         """The items that were handed over while nobody received them, the first of each key."""

@@ -122,6 +122,8 @@ class ImapMailbox(BaseDiscovery):
             items = [self._make_item(mail) for mail in await self._read(session, some)]
             cursor = {"uidvalidity": validity, "uid": some[-1]}
             await self.hand_over(items, source=source, cursor=cursor)
+        if after:
+            self.note_if_nothing_came(source)
 
     async def _find_start(self, source: str, validity: int) -> int:
         known = read_object(self.recall(source).cursor)

@@ -86,6 +86,8 @@ async def hand_over_pages(
     place = Bookmark.read(strategy.recall(source).cursor)
     try:
         await reading.hand_over_from(place, max_pages)
+        if keeps_place and place.at is not None:
+            strategy.note_if_nothing_came(source)
     except SourceRejectedError as error:
         if place.at is None:
             raise

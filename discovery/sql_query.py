@@ -113,12 +113,15 @@ class SqlQuery(BaseDiscovery):
         """Run the query. Raises `SourceUnavailableError` or `SourceRejectedError`."""
         async with self.looking():
             source = self._name_source()
+            goes_on = self.recall(source).cursor is not None
             keyset = Keyset(self._find_start(source))
             for _ in range(MAX_QUERIES):
                 begun_at = keyset.settled
                 await self._read(source, keyset)
                 if keyset.settled == begun_at:  # also without a cursor: once is enough
                     break
+            if goes_on:
+                self.note_if_nothing_came(source)
         return self.kept
 
     def _find_start(self, source: str) -> Any:

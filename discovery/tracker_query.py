@@ -72,13 +72,15 @@ class TrackerQuery(BaseDiscovery):
         """Read on in the other job's items."""
         async with self.looking():
             source = self._name_source()
-            after, left = self.recall(source).cursor, self.params.limit
-            is_last = False
+            began = after = self.recall(source).cursor
+            left, is_last = self.params.limit, False
             while not is_last and left != 0:
                 page = self._read_page(after, left)
                 after, is_last = page.position, page.is_last
                 left = left if left is None else max(0, left - len(page.items))
                 await self.hand_over(self._pick(page), source=source, cursor=after)
+            if began is not None:
+                self.note_if_nothing_came(source)
         return self.kept
 
     def _read_page(self, after: Any, left: int | None) -> ItemPage:

@@ -107,6 +107,12 @@ def test_only_what_has_come_since_is_found_the_next_time(look, server, memory):
     assert found(memory) == ["3@a.example"]
 
 
+def test_that_no_mail_has_come_since_is_no_silence_of_the_mailbox(look, server):
+    assert [each.unchanged for each in look().looks.values()] == [False]
+    server.deliver(write(1))
+    assert [[each.unchanged for each in look().looks.values()] for _ in range(2)] == [[False], [True]]
+
+
 def test_messages_are_handed_over_in_batches_and_a_killed_discovery_goes_on(look, server, memory):
     server.deliver(*map(write, range(1, 121)))
     with memory.killed_after(2):

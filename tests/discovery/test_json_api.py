@@ -166,6 +166,22 @@ def test_an_api_that_only_adds_is_gone_on_with_at_its_last_cursor(memory, number
     assert len(memory.items) == 5
 
 
+def test_that_an_api_that_only_adds_has_added_nothing_is_no_silence(memory, httpserver):
+    params = {
+        "url": httpserver.url_for("/list"),
+        "paging": {"by": "cursor", "next": "next"},
+        "items": "items",
+        "incremental": True,
+    }
+    nothing, one = {"items": [], "next": None}, {"items": [{"id": 1}], "next": 7}
+    told = []
+    for answers in ([nothing], [one, nothing], [nothing]):
+        for answer in answers:
+            httpserver.expect_ordered_request("/list").respond_with_json(answer)
+        told += [look.unchanged for look in memory.discover(JsonApi, params).looks.values()]
+    assert told == [False, False, True]
+
+
 def test_a_page_that_fails_is_asked_for_again_at_the_next_discovery(memory, httpserver):
     params = {
         "url": httpserver.url_for("/list"),

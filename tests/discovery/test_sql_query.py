@@ -113,6 +113,16 @@ def test_with_a_cursor_column_only_what_is_new_is_read_the_next_time(query, add,
     assert found(memory) == ["2501", "2502", "2503"]
 
 
+def test_that_nothing_is_behind_the_cursor_is_no_silence_but_an_empty_table_is(query, add):
+    def tell(**how):
+        return [look.unchanged for look in query(**how).looks.values()]
+
+    assert tell(**ONWARD) == [False]
+    add(range(1, 4))
+    assert [tell(**ONWARD) for _ in range(2)] == [[False], [True]]
+    assert [tell(sql="SELECT id FROM t WHERE id < 0") for _ in range(2)] == [[False], [False]]
+
+
 @pytest.mark.parametrize("where", ["id > coalesce(:cursor, 0)", "id < 0"])
 def test_a_query_that_gives_nothing_has_looked_at_its_database(query, add, path, where):
     add(range(1, 4))

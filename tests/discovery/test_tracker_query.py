@@ -115,7 +115,7 @@ def look(conn, memory):
 
     def look(**params):
         memory.forget_batches()
-        memory.discover(TrackerQuery, {"job": "papers", **params}, read_items=read_items)
+        look.last = memory.discover(TrackerQuery, {"job": "papers", **params}, read_items=read_items)
         return [item.key for batch in memory.batches for item in batch.items]
 
     return look
@@ -128,6 +128,13 @@ def test_only_what_is_new_is_found_the_next_time(look, finish):
     assert look() == []
     finish("c")
     assert look() == ["c"]
+
+
+def test_that_nothing_was_done_since_is_no_silence_of_the_other_job(look, finish):
+    finish("a")
+    for unchanged in (False, True):
+        look()
+        assert [each.unchanged for each in look.last.looks.values()] == [unchanged]
 
 
 def test_an_item_that_was_not_done_yet_is_found_when_it_is(look, finish, conn):
