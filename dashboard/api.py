@@ -220,12 +220,9 @@ def list_events(
 
 def _read_cursor(text: str) -> Cursor | None:
     try:
-        cursor = Cursor.parse(text) if text else None
+        return Cursor.parse(text) if text else None
     except ValueError:
         raise HTTPException(400, _NO_PLACE) from None
-    if cursor is not None and not 0 <= cursor.item_id < 2**62:
-        raise HTTPException(400, _NO_PLACE)
-    return cursor
 
 
 def _read_place(text: str) -> Place | None:

@@ -24,8 +24,10 @@ class Cursor(NamedTuple):
         >>> Cursor.parse("hn:17:fetch")
         Cursor(job_id='hn', item_id=17, stage='fetch')
         """
-        job_id, item_id, stage = text.split(":")
-        return cls(job_id, int(item_id), stage)
+        job_id, number, stage = text.split(":")
+        if not 0 <= (item_id := int(number)) < 2**62:
+            raise ValueError(f"{text!r} is no place among items")
+        return cls(job_id, item_id, stage)
 
 
 @dataclass(frozen=True, slots=True)

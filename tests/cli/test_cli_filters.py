@@ -43,8 +43,9 @@ def test_a_page_says_where_the_next_begins(call, tracked):
     assert json.loads(call("items", "--limit", "2", "--json").out)["next_after"] == place
 
 
-def test_a_place_that_no_page_named_is_refused(call, tracked):
-    ended = call("items", "notes", "--after", "yesterday")
+@pytest.mark.parametrize("place", ["yesterday", f"notes:{2**64}:", "notes:-1:"])
+def test_a_place_that_no_page_named_is_refused(call, tracked, place):
+    ended = call("items", "notes", "--after", place)
     assert ended.code == exit_codes.INVALID
     assert "give what the page before named" in ended.err
 

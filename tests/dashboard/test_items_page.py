@@ -103,7 +103,14 @@ def test_an_order_that_no_index_has_is_told_and_not_sorted(visit, papers, query)
 
 
 @pytest.mark.parametrize(
-    "query", ["sort=size", "after=nowhere", "filter=status:failed&sort=priority&after=x", "after=a:b:c"]
+    "query",
+    [
+        "sort=size",
+        "after=nowhere",
+        "filter=status:failed&sort=priority&after=x",
+        "after=a:b:c",
+        f"after=papers:{2**64}:",
+    ],
 )
 def test_a_url_that_means_nothing_says_so(visit, papers, query):
     assert visit().get(f"/jobs/papers/items?{query}").status_code == 400
