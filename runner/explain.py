@@ -276,9 +276,14 @@ def _find_next_retry(facts: Facts, stage: str) -> ItemStage | None:
 
 
 def _find_most_failed(facts: Facts, stage: str) -> ItemStage:
-    group = next((one for one in facts.failures if one.stage == stage), None)
+    group = facts.failures.get(stage)
     if group is None:
         return ItemStage(stage, "failed")
     return ItemStage(
-        stage, "failed", error_type=group.error_type, signature=group.signature, failure_group=group.name
+        stage,
+        "failed",
+        error_type=group.error_type,
+        signature=group.signature,
+        failure_group=group.name,
+        alike=group.failed,
     )

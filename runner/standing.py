@@ -81,10 +81,9 @@ def find_failed(place: Place) -> Words | None:
     at = place.at
     said = ": ".join(filter(None, (at.error_type, at.message)))
     error = (said if at.message else at.signature or said) or at.reason or "by hand"
-    alike = next((one.failed for one in place.facts.failures if one.name == at.failure_group), 0)
     return {
         "error": shorten(error),
-        "group": f"; {alike} are alike" if alike > 1 else "",
+        "group": f"; {at.alike} are alike" if at.alike > 1 else "",
         "retry": _say_retry(place),
     }
 

@@ -90,11 +90,13 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
                  LIMIT 1) n) AS next_retry,
        (SELECT json_group_array(json_object('stage', stage, 'name', name, 'error_type', error_type,
                                             'signature', signature, 'failed', failed))
-          FROM (SELECT stage, name, error_type, signature, failed
-                  FROM failure_groups INDEXED BY idx_failure_groups_failed
-                 WHERE job_id = :job_id AND failed > 0
-                 ORDER BY failed DESC
-                 LIMIT 20)) AS failures,
+          FROM (SELECT stage, name, error_type, signature, max(failed) AS failed
+                  FROM (SELECT *
+                          FROM failure_groups INDEXED BY idx_failure_groups_failed
+                         WHERE job_id = :job_id AND failed > 0
+                         ORDER BY failed DESC
+                         LIMIT 1000)
+                 GROUP BY stage)) AS failures,
        (SELECT json_object('total', pending + in_progress + done + failed + skipped, 'unopened', unopened,
                            'held', held)
           FROM item_counts
@@ -122,6 +124,7 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
                    'reason', s.reason, 'backfill', s.backfill, 'over_budget', s.over_budget,
                    'cancelled_by', s.cancelled_by, 'done', p.done, 'total', p.total, 'note', p.note,
                    'error_type', f.error_type, 'message', f.message, 'signature', f.signature, 'failure_group', g.name,
+                   'alike', coalesce(g.failed, 0),
                    'waits_for_host', (SELECT w.host FROM host_waits w
                                        WHERE w.item_id = s.item_id AND w.stage = s.stage
                                          AND w.retry_at = s.retry_at LIMIT 1))
@@ -156,7 +159,7 @@ def read_facts(conn: Connection, job_id: str, key: str | None = None) -> Facts:
         longest={one.stage: one for one in _read_list(Since, row["longest"])},
         sent={one.stage: one for one in _read_list(Since, row["sent"])},
         next_retry=_read(NextRetry, row["next_retry"]),
-        failures=_read_list(Failed, row["failures"]),
+        failures={one.stage: one for one in _read_list(Failed, row["failures"])},
         items=_read(ItemCounts, row["items"]) or ItemCounts(),
         look=_read(Look, row["look"]),
         oldest_fresh_at=row["oldest_fresh_at"],

@@ -117,7 +117,7 @@ class NextRetry:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A group of failures that are alike, and how many stages are failed with it now."""
+    """Of a stage, the group of failures that are alike with which most are failed now, and how many."""
 
     stage: str
     name: str
@@ -160,7 +160,11 @@ class ItemFact:
 
 @dataclass(frozen=True, slots=True)
 class ItemStage:
-    """Where the item is with one stage, and what is known of the attempt that runs or failed."""
+    """
+    Where the item is with one stage, and what is known of the attempt that runs or failed.
+
+    So many stages are failed `alike` now, itself among them.
+    """
 
     stage: str
     status: str
@@ -183,6 +187,7 @@ class ItemStage:
     message: str | None = None
     signature: str | None = None
     failure_group: str | None = None
+    alike: int = 0
     waits_for_host: str | None = None
 
 
@@ -202,7 +207,7 @@ class Facts:
     longest: dict[str, Since]
     sent: dict[str, Since]
     next_retry: NextRetry | None
-    failures: list[Failed]
+    failures: dict[str, Failed]
     items: ItemCounts
     look: Look | None
     oldest_fresh_at: int | None

@@ -6,6 +6,7 @@ import json
 import re
 from dataclasses import replace
 from pathlib import Path
+from string import ascii_lowercase
 
 import pytest
 import time_machine
@@ -169,6 +170,25 @@ def test_a_stage_waits_for_the_stage_that_it_needs_and_says_what_that_is(house):
     ]
     assert explained.stages[1].cause.words == "waits for fetch, which is pending"
     assert explained.stage == "fetch"
+
+
+def test_a_stage_says_what_it_failed_with_however_many_failures_another_has(house):
+    shop = house(papers=job(step("fetch", retries=0), step("store", retries=0)))
+
+    def refuse(context):
+        raise ValueError(f"no page {context.key}")
+
+    shop.acts["store"] = refuse
+    shop.run("seldom")
+    shop.acts["fetch"] = refuse
+    shop.run(*(f"{letter * 3} {number}" for letter in ascii_lowercase for number in (2, 3)))
+    told = {part.stage: part.cause.words for part in why_job(shop).parts if part.state == "failed"}
+    assert told["store"] == "failed: ValueError: no page seldom"
+    assert told["fetch"].endswith("; 2 are alike")
+    assert [why(shop, key).words for key in ("aaa 3", "zzz 2")] == [
+        "failed: ValueError: no page aaa 3; 2 are alike",
+        "failed: ValueError: no page zzz 2; 2 are alike",
+    ]
 
 
 def test_a_stage_behind_one_that_failed_follows_only_when_that_is_retried(house):
