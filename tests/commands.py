@@ -24,6 +24,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tests.waiting import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -170,7 +172,7 @@ class Commands:
         *,
         program: str = PROGRAM,
         given: str = "",
-        seconds: float = 60,
+        seconds: float = PATIENCE_SECONDS,
     ) -> Ended:
         """Run a command to its end. Raises `subprocess.TimeoutExpired`."""
         (stdin, feed), (out, stdout), (err, stderr) = (os.pipe() for _ in range(3))

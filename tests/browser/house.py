@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from contextlib import closing
@@ -20,6 +19,7 @@ from hostile import TEXTS
 
 import tracker
 from tests.ports import find_free_port
+from tests.waiting import wait_until
 from tracker.connection import write
 from tracker.plan import make_plan, remember_plan
 from tracker.sources import SourceLook, record_looks
@@ -136,11 +136,8 @@ class Dashboard:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        until = time.monotonic() + LIMIT_SECONDS
-        while not self._answers():
-            assert self.process.poll() is None, self.read_log()
-            assert time.monotonic() < until, self.read_log()
-            time.sleep(0.05)
+        wait_until(lambda: self._answers() or self.process.poll() is not None, self.read_log)
+        assert self.process.poll() is None, self.read_log()
 
     def _answers(self) -> bool:
         try:

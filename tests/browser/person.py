@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-import time
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 from urllib.parse import urlsplit
 
+from tests.waiting import PATIENCE_SECONDS, wait_until
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from house import Dashboard
     from playwright.sync_api import Browser, ConsoleMessage, Dialog, Page, Request, Route
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 
-WAIT_MS = 60_000
 MOST_TABS = 400
 
 LOOK = """([where, options]) => axe.run(where, {...options, resultTypes: ["violations"]}).then(found => found.violations
@@ -43,7 +46,7 @@ class Person:
         how = {"viewport": {"width": 1280, "height": 900}, "accept_downloads": True, **how}
         self.dashboard, self.url = dashboard, dashboard.url
         self.context = browser.new_context(base_url=self.url, **how)
-        self.context.set_default_timeout(WAIT_MS)
+        self.context.set_default_timeout(PATIENCE_SECONDS * 1000)
         self.context.route(lambda url: not url.startswith(self.url), self._refuse)
         self.context.on("page", self._watch)
         self.wrong: list[str] = []
@@ -124,12 +127,14 @@ class Person:
         """Wait until the page says something."""
         self.page.get_by_text(text).first.wait_for()
 
-    def wait_until(self, expression: str) -> None:
-        """Wait until a script's expression is true. The page's own policy allows no `wait_for_function`."""
-        until = time.monotonic() + WAIT_MS / 1000
-        while not self.page.evaluate(expression):
-            assert time.monotonic() < until, expression
-            self.page.wait_for_timeout(20)
+    def wait_until(self, holds: str | Callable[[], object]) -> None:
+        """
+        Wait until a script's expression, or what the browser tells, is true.
+
+        The page's own policy allows no `wait_for_function`.
+        """
+        holds = partial(self.page.evaluate, holds) if isinstance(holds, str) else holds
+        wait_until(holds, rest=lambda: self.page.wait_for_timeout(20))
 
     # -- acting -------------------------------------------------------------------------------------------
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 import tracker
@@ -43,13 +41,6 @@ def is_live(person):
     person.page.locator("[data-stream]").get_by_text("live", exact=True).wait_for()
 
 
-def wait_until(person, is_so):
-    until = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < until
-        person.page.wait_for_timeout(50)
-
-
 def test_a_card_says_that_its_job_was_paused_and_goes_where_it_belongs(person, conn):
     person.open("/")
     is_live(person)
@@ -61,8 +52,8 @@ def test_a_card_says_that_its_job_was_paused_and_goes_where_it_belongs(person, c
     assert sorted(jobs_shown(person)) == sorted(before)
     assert person.page.evaluate("window.isTheSame")
     tracker.unpause_job(conn, "papers", by="ann")
-    wait_until(person, lambda: card(person, "papers").get_attribute("data-stand") != "paused")
-    wait_until(person, lambda: jobs_shown(person) == before)
+    person.wait_until(lambda: card(person, "papers").get_attribute("data-stand") != "paused")
+    person.wait_until(lambda: jobs_shown(person) == before)
 
 
 def test_of_the_jobs_that_stand_in_one_way_one_comes_and_goes(person, conn):
@@ -97,8 +88,8 @@ def test_who_stands_on_a_link_or_has_opened_a_table_goes_on_there(person, conn):
     pipeline = person.page.locator("[data-part=pipeline]")
     table = pipeline.locator("details")
     # a click while the part is replaced, as it is when the page begins to be live, opens nothing
-    wait_until(
-        person, lambda: table.evaluate(IS_OPEN) or person.page.get_by_text("The stages as a table").click()
+    person.wait_until(
+        lambda: table.evaluate(IS_OPEN) or person.page.get_by_text("The stages as a table").click()
     )
     person.page.get_by_role("button", name="Items", exact=True).focus()
     tracker.pause_job(conn, "papers", "out of ink", by="ann")
@@ -106,7 +97,7 @@ def test_who_stands_on_a_link_or_has_opened_a_table_goes_on_there(person, conn):
     assert person.page.evaluate("document.activeElement.textContent") == "Items"
     before = pipeline.inner_html()
     tracker.upsert_items(conn, "papers", [{"key": f"more {n}"} for n in range(3)])
-    wait_until(person, lambda: pipeline.inner_html() != before)
+    person.wait_until(lambda: pipeline.inner_html() != before)
     assert table.evaluate(IS_OPEN)
 
 
@@ -120,7 +111,7 @@ def test_what_somebody_marks_is_not_taken_from_under_the_hand(person, conn):
     person.says("a fire drill")
     assert cause.text_content() == said
     unmark(person)
-    wait_until(person, lambda: cause.text_content() != said)
+    person.wait_until(lambda: cause.text_content() != said)
 
 
 def test_no_card_is_moved_while_something_on_one_is_marked(person, conn):
@@ -134,7 +125,7 @@ def test_no_card_is_moved_while_something_on_one_is_marked(person, conn):
     assert jobs_shown(person) == before
     assert not person.page.evaluate("getSelection().isCollapsed")
     unmark(person)
-    wait_until(person, lambda: jobs_shown(person)[0] == "strangers")
+    person.wait_until(lambda: jobs_shown(person)[0] == "strangers")
 
 
 def test_events_come_by_themselves_newest_first(person, conn):
@@ -176,14 +167,14 @@ def test_a_chart_whose_lines_are_others_by_now_is_drawn_anew(person, conn):
 
     person.open("/jobs/papers")
     is_live(person)
-    wait_until(person, lambda: labels(person))
+    person.wait_until(lambda: labels(person))
     utc, *before = labels(person)
     assert len(before) > 1
     person.page.evaluate(AT_ONCE)
     with person.page.expect_response("**/series*"):
         person.page.route("**/series*", turn_round)
         tracker.upsert_items(conn, "papers", [{"key": "one more"}])
-    wait_until(person, lambda: labels(person) == [utc, *reversed(before)])
+    person.wait_until(lambda: labels(person) == [utc, *reversed(before)])
     person.page.unroute_all()
     person.page.locator(".chart").first.focus()
     person.press("ArrowLeft")

@@ -17,6 +17,7 @@ from cli.main import main
 from pipeline.settings import load_settings
 from tests.commands import ROOT, Ended, get_commands
 from tests.ports import find_free_port
+from tests.waiting import wait_until
 
 STAGES = ["read_file", "summarise_text"]
 JOBS = """
@@ -158,16 +159,11 @@ def start(folder):
 def eventually(folder):
     """Wait until something is so, and say what the background said if it never is."""
 
-    def wait(is_so, seconds=20.0):
-        until = time.monotonic() + seconds
-        while not (found := is_so()):
-            if time.monotonic() > until:
-                log = folder / "log"
-                pytest.fail(f"not so within {seconds} s; {log.read_text() if log.exists() else 'no log'}")
-            time.sleep(0.05)
-        return found
+    def say():
+        log = folder / "log"
+        return log.read_text() if log.exists() else "no log"
 
-    return wait
+    return lambda is_so: wait_until(is_so, say, rest=lambda: time.sleep(0.05))
 
 
 @pytest.fixture

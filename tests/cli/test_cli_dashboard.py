@@ -10,6 +10,7 @@ import pytest
 
 from cli import exit_codes
 from tests.ports import find_free_port
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_the_dashboard_shows_the_jobs_and_stops_when_it_is_told(start, look, por
     process = start("dashboard", "--port", str(port))
     assert "notes" in eventually(look)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=20) == 0
+    assert process.wait(timeout=PATIENCE_SECONDS) == 0
 
 
 def test_up_runs_the_dashboard_as_well(start, look, port, eventually, folder):
@@ -43,7 +44,7 @@ def test_up_runs_the_dashboard_as_well(start, look, port, eventually, folder):
     assert "<h1>Overview</h1>" in eventually(look)
     assert f"dashboard at http://127.0.0.1:{port}/" in (folder / "log").read_text()
     process.send_signal(signal.SIGTERM)
-    process.wait(timeout=40)
+    process.wait(timeout=PATIENCE_SECONDS)
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 WITHOUT = "import sys; sys.modules[sys.argv[1]] = None; from cli.main import main; main(['check'])"
 JOBS = """
 version: 1
@@ -31,7 +33,7 @@ QUERY = '{strategy: sql_query, database: "postgresql://h/x", query: SELECT 1 AS 
 def test_a_missing_package_is_told_with_the_line_that_installs_it(folder, package, discovery, line):
     (folder / "jobs.yaml").write_text(JOBS.replace("{discovery}", discovery))
     command = [sys.executable, "-c", WITHOUT, package]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
     assert line in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert done.returncode != 0

@@ -13,6 +13,7 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tests.waiting import PATIENCE_SECONDS
 from tracker import notices
 from tracker.chores import begin_chore, fail_chore
 from tracker.connection import write
@@ -212,7 +213,7 @@ def test_following_writes_what_is_there_at_once_and_ends_at_ctrl_c(tracked, fold
         tracker.mark_stage_done(tracked, item_id, "read_file", stages, {"text": "late", "lines": 1})
         assert json.loads(process.stdout.readline())["key"] == "c.txt"
         process.send_signal(2)
-        assert process.wait(20) == exit_codes.INTERRUPTED
+        assert process.wait(PATIENCE_SECONDS) == exit_codes.INTERRUPTED
         assert "stopped after 2 results" in process.stderr.read()
 
 

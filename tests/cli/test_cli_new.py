@@ -14,6 +14,7 @@ import pytest
 import cli
 from cli import exit_codes
 from cli.new_files import add_to_table
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(cli.__file__).parent.parent
 PACKAGES = ["cli", "discovery", "handlers", "net", "pipeline", "runner", "tasks", "tracker"]
@@ -25,7 +26,7 @@ def run_tool(folder, *arguments, **environment):
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=PATIENCE_SECONDS,
         check=False,
         env={**os.environ, "MYPYPATH": "", **environment},
     )
@@ -157,7 +158,7 @@ def test_a_name_in_the_catalogue_is_not_taken_again(checkout):
         cwd=checkout,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.returncode == exit_codes.INVALID

@@ -9,6 +9,7 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tests.waiting import PATIENCE_SECONDS
 
 MANY = 3000
 
@@ -21,7 +22,7 @@ def read_one_line_of(*arguments):
     with process:
         process.stdout.readline()
         process.stdout.close()
-        return process.wait(timeout=30), process.stderr.read()
+        return process.wait(timeout=PATIENCE_SECONDS), process.stderr.read()
 
 
 LINES = [
@@ -52,7 +53,7 @@ def test_a_reader_that_never_read_is_no_error(tracked):
         [sys.executable, "-m", "cli.main", "status"],
         stdout=writing,
         stderr=subprocess.PIPE,
-        timeout=30,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     os.close(writing)
@@ -70,7 +71,7 @@ def test_a_full_disk_behind_the_output_is_said_in_words(conn, line):
             [sys.executable, "-m", "cli.main", *line.split()],
             stdout=full,
             stderr=subprocess.PIPE,
-            timeout=30,
+            timeout=PATIENCE_SECONDS,
             check=False,
             text=True,
         )

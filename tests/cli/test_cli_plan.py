@@ -9,6 +9,7 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tests.waiting import PATIENCE_SECONDS
 from tracker.applying import find_change
 from tracker.plan import find_plan, make_plan, open_items
 from tracker.renaming import list_renames
@@ -153,7 +154,7 @@ def test_an_apply_killed_in_the_middle_is_taken_up_by_the_next_one(
     process = start("apply", "notes", "--yes")
     eventually(lambda: (change := find_change(conn, "notes")) and change.looked)
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_SECONDS)
     conn.execute("DROP TRIGGER slowly")
     assert 0 < count_stages(conn, "notify") < MANY
     assert "being applied:" in shell("plan", "notes").out
@@ -179,7 +180,7 @@ def test_a_rename_killed_in_the_middle_leaves_one_name_for_what_moves_and_histor
     process = start("rename-stage", "notes", "summarise_text", "digest")
     eventually(lambda: list_renames(conn))
     process.send_signal(signal.SIGKILL)
-    process.wait(timeout=20)
+    process.wait(timeout=PATIENCE_SECONDS)
     conn.execute("DROP TRIGGER slowly")
     assert list_renames(conn)
     assert (count_stages(conn, "summarise_text"), count_stages(conn, "digest")) == (0, MANY)

@@ -11,6 +11,7 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tests.waiting import PATIENCE_SECONDS
 
 KITCHEN = """
 import os
@@ -153,7 +154,7 @@ def test_pdb_stops_where_it_raises_and_records_nothing(soup, conn):
         input="p 'text is ' + text\nq\n",
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert "'text is raise'" in done.stdout

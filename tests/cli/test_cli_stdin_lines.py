@@ -11,6 +11,7 @@ import pytest
 
 import tracker
 from cli import exit_codes
+from tests.waiting import PATIENCE_SECONDS
 
 JOBS = """
 version: 1
@@ -55,7 +56,7 @@ def test_at_a_terminal_it_says_what_to_pipe_in(piped, folder):
             stdin=theirs,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_SECONDS,
             check=False,
         )
     finally:

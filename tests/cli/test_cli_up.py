@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli import exit_codes
+from tests.waiting import PATIENCE_SECONDS
 from tracker import mark_stage_in_progress
 from tracker.clock import now_ms
 from tracker.endings import Ending
@@ -26,7 +27,7 @@ def celery(*arguments):
         [sys.executable, "-m", "celery", "-A", "tasks", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
 
@@ -64,7 +65,7 @@ def test_a_running_up_serves_other_shells_until_it_is_interrupted(
     assert json.loads(ended.out)["sent"] == 1
     eventually(lambda: count_done(conn) == 3)
 
-    subprocess.run([sys.executable, "-c", DELAY], check=True, timeout=60, capture_output=True)
+    subprocess.run([sys.executable, "-c", DELAY], check=True, timeout=PATIENCE_SECONDS, capture_output=True)
     sql = "SELECT count(*) FROM discovery_runs WHERE job_id = 'notes' AND ended_at IS NOT NULL"
     eventually(lambda: conn.execute(sql).fetchone()[0] == 2)
 
@@ -73,7 +74,7 @@ def test_a_running_up_serves_other_shells_until_it_is_interrupted(
     assert shell("health").code == exit_codes.OK
 
     up.send_signal(signal.SIGINT)
-    assert up.wait(timeout=40) == exit_codes.OK
+    assert up.wait(timeout=PATIENCE_SECONDS) == exit_codes.OK
     assert list_processes() == []
     assert (
         "\nstopping: what runs may come to its end, for at most 30 seconds; " in (folder / "log").read_text()
@@ -95,7 +96,7 @@ def test_a_broker_that_does_not_answer_yet_is_named_and_waited_for(
     with subprocess.Popen([find_server(), "--port", str(closed_port), "--save", ""], cwd=folder) as server:
         eventually(is_ready)
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=40) == exit_codes.OK
+        assert process.wait(timeout=PATIENCE_SECONDS) == exit_codes.OK
         server.terminate()
 
 
@@ -112,7 +113,7 @@ def test_jobs_that_lack_something_here_are_named(start, folder, eventually, is_r
     assert second == "not run here: one, two; `celeriac check` tells what is missing"
     eventually(is_ready)
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=40) == exit_codes.OK
+    assert process.wait(timeout=PATIENCE_SECONDS) == exit_codes.OK
 
 
 def test_a_wait_that_went_with_the_broker_of_before_is_kept(start, conn, shell, eventually, folder):
@@ -143,7 +144,7 @@ def test_killed_it_leaves_no_process_and_the_next_one_runs_until_sigterm(
     up, start, eventually, is_ready, folder, list_processes
 ):
     up.kill()
-    up.wait(timeout=40)
+    up.wait(timeout=PATIENCE_SECONDS)
     eventually(lambda: not list_processes())
     note = json.loads((folder / "data" / "broker.json").read_text())
     shutil.rmtree(Path(note["url"].removeprefix("redis+socket://")).parent)  # nobody else would
@@ -151,7 +152,7 @@ def test_killed_it_leaves_no_process_and_the_next_one_runs_until_sigterm(
     again = start(*UP)
     eventually(is_ready)
     again.send_signal(signal.SIGTERM)
-    assert again.wait(timeout=40) == exit_codes.OK
+    assert again.wait(timeout=PATIENCE_SECONDS) == exit_codes.OK
     assert list_processes() == []
 
 
@@ -199,7 +200,7 @@ def test_a_worker_ends_on_sigterm_and_does_its_work_meanwhile(
         for (name,) in conn.execute("SELECT DISTINCT worker FROM item_stages").fetchall():
             os.kill(int(name.rpartition(":")[2]), 0)  # it lives, so it is not one that the run started
         process.terminate()
-        assert process.wait(timeout=40) == 0
+        assert process.wait(timeout=PATIENCE_SECONDS) == 0
     assert "superuser" not in (folder / "log").read_text()
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, IncompleteRead
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.waiting import PATIENCE_SECONDS
+
 HOP_BY_HOP = {
     "connection",
     "keep-alive",
@@ -47,7 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
             headers["Host"] = f"127.0.0.1:{rules.to_port}"
         path = self.path.removeprefix(rules.prefix) if rules.strips else self.path
         length = int(self.headers.get("Content-Length") or 0)
-        upstream = HTTPConnection("127.0.0.1", rules.to_port, timeout=30)
+        upstream = HTTPConnection("127.0.0.1", rules.to_port, timeout=PATIENCE_SECONDS)
         with contextlib.closing(upstream):
             upstream.request(self.command, path, self.rfile.read(length) or None, headers)
             self.answer(upstream.getresponse())

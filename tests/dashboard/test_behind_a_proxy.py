@@ -17,6 +17,7 @@ from reverse_proxy import Rules, proxying
 import tracker
 from pipeline.settings import Settings
 from runner.access import add_account
+from tests.waiting import PATIENCE_SECONDS
 from tracker.event_pages import WantedEvents, list_events_before
 
 PREFIX = "/tools/celeriac"
@@ -70,7 +71,10 @@ def behind(serve):
             served = serve("--proxy", believed, *options)
             before = stack.enter_context(proxying(Rules(served.port, PREFIX, strips, user, keeps_host)))
             browser = httpx2.Client(
-                base_url=f"http://127.0.0.1:{before}", trust_env=False, timeout=60, headers={"Host": host}
+                base_url=f"http://127.0.0.1:{before}",
+                trust_env=False,
+                timeout=PATIENCE_SECONDS,
+                headers={"Host": host},
             )
             return stack.enter_context(browser)
 

@@ -18,7 +18,7 @@ from tracker.live import read_counts
 from tracker.pauses import Target, pause
 from tracker.plan import StagePlan, make_plan, open_items, remember_plan
 
-LIMIT_SECONDS = 60
+LIMIT_SECONDS = 200
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from contextlib import contextmanager
 from urllib.parse import urlencode
 
@@ -14,6 +13,7 @@ from house_process import serving
 import tracker
 from runner import working_off
 from runner.runtime import Runtime
+from tests.waiting import wait_until
 from tracker.actions import begin, list_actions
 
 ITEMS = 20_000
@@ -32,11 +32,7 @@ def wait_for():
     """Wait until the one action that there is is somehow."""
 
     def wait(conn, is_so):
-        until = time.monotonic() + 90
-        while not (found := list_actions(conn)) or not is_so(found[0]):
-            assert time.monotonic() < until, found
-            time.sleep(0.01)
-        (action,) = found
+        (action,) = wait_until(lambda: [one for one in list_actions(conn) if is_so(one)])
         return action
 
     return wait

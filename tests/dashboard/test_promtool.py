@@ -11,6 +11,7 @@ from filled import fill
 
 import dashboard
 import tracker
+from tests.waiting import PATIENCE_SECONDS
 
 DOCS = Path(dashboard.__file__).parent.parent / "docs"
 PROMTOOL = shutil.which("promtool")
@@ -21,7 +22,12 @@ pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool (
 def ask(*arguments, given=""):
     """Ask promtool; what it says, which is nothing when it is content."""
     done = subprocess.run(
-        [PROMTOOL, *arguments], input=given, capture_output=True, text=True, timeout=60, check=False
+        [PROMTOOL, *arguments],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
     )
     return done.returncode, (done.stdout + done.stderr).strip()
 

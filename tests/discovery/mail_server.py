@@ -24,9 +24,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tests.ports import find_free_port
+from tests.waiting import PATIENCE_SECONDS
 
 DOVECOT = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
-START_SECONDS = 20
 PASSWORD = 'se"cret ü'  # noqa: S105 - of a mailbox that is gone in a moment
 
 CONFIGURATION = """
@@ -97,7 +97,7 @@ class MailServer:
     @contextmanager
     def session(self):
         """Be in the mailbox, as somebody who may write."""
-        client = imaplib.IMAP4("127.0.0.1", self.plain_port, timeout=START_SECONDS)
+        client = imaplib.IMAP4("127.0.0.1", self.plain_port, timeout=PATIENCE_SECONDS)
         client.authenticate("PLAIN", lambda _: f"\0ada\0{PASSWORD}".encode())
         try:
             yield client
@@ -118,7 +118,7 @@ class MailServer:
 
     def number_anew(self):
         """Let it forget how it numbered the messages: it names a numbering by the second, so another must have come."""
-        before, until = self.read_validity(), time.monotonic() + START_SECONDS
+        before, until = self.read_validity(), time.monotonic() + PATIENCE_SECONDS
         while self.read_validity() == before:
             assert time.monotonic() < until
             for path in (self.folder / "mail").glob("dovecot*"):
@@ -135,7 +135,7 @@ class MailServer:
         """Kill it, with all its processes."""
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(START_SECONDS)
+        self.process.wait(PATIENCE_SECONDS)
 
 
 @contextmanager
@@ -191,7 +191,7 @@ def _furnish(folder, owner, plain_port, tls_port):
 
 
 def _wait_until_it_answers(server):
-    deadline = time.monotonic() + START_SECONDS
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
             with server.session() as client:

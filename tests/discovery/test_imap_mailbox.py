@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from discovery.imap_mailbox import ImapMailbox
 from net.guard import Guard
 from pipeline.errors import BlockedAddressError, SourceRejectedError, SourceUnavailableError
+from tests.waiting import PATIENCE_SECONDS
 
 
 @pytest.fixture
@@ -281,7 +282,7 @@ def scripted(*answers):
         thread = threading.Thread(target=_play, args=(listener, answers))
         thread.start()
         yield {"host": "127.0.0.1", "port": listener.getsockname()[1], "security": "plain", "user": "a"}
-        thread.join(20)
+        thread.join(PATIENCE_SECONDS)
 
 
 def _play(listener, answers):

@@ -39,10 +39,10 @@ BOMBS = {
 @pytest.mark.parametrize("bomb", BOMBS)
 def test_a_page_that_would_unfold_into_too_much_is_not_parsed(bomb):
     text = BOMBS[bomb]()
-    begun = time.monotonic()
+    begun = time.thread_time()
     with pytest.raises(SourceRejectedError, match="too much for a page"):
         page(text)
-    assert time.monotonic() - begun < 5
+    assert time.thread_time() - begun < 5
 
 
 def test_a_large_page_that_is_well_nested_is_parsed():

@@ -183,7 +183,7 @@ def test_every_process_makes_the_same_summary():
 def test_two_megabytes_of_anything_take_bounded_time(summarise, text):
     began = time.process_time()
     summarise(text)
-    assert time.process_time() - began < 3
+    assert time.process_time() - began < 10
 
 
 def test_a_usual_module_takes_milliseconds(summarise_python, make_context):

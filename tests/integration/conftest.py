@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from tests.commands import PROGRAM, ROOT, get_commands
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,13 +59,13 @@ class House:
         from runner.broker import start_server
 
         self.broker = start_server(self.socket_directory)
-        self.wait(self.broker_answers, 15)
+        self.wait(self.broker_answers)
 
     def stop_broker(self, how: int = signal.SIGKILL) -> None:
         """Kill the broker; what it held is gone."""
         assert self.broker is not None
         self.broker.send_signal(how)
-        self.broker.wait(timeout=10)
+        self.broker.wait(PATIENCE_SECONDS)
         (self.socket_directory / "broker.sock").unlink(missing_ok=True)
 
     def broker_answers(self) -> bool:
@@ -103,7 +104,7 @@ class House:
         arguments = ["--hostname", f"{name}@%h", "--concurrency", "2", "--loglevel", "INFO"]
         log = self.log_of(len(self.processes), "worker")
         process = self.start("worker", *arguments, "--without-mingle", "--without-gossip", *options)
-        self.wait(lambda: " ready." in log.read_text(), 60)
+        self.wait(lambda: " ready." in log.read_text())
         return process
 
     def start_beat(self) -> Process:
@@ -113,11 +114,15 @@ class House:
         """Run a Celery command to its end, as from a shell."""
         return self.run("celery", "-A", "tasks", *arguments)
 
-    def celeriac(self, *arguments: str, timeout: float = 100) -> subprocess.CompletedProcess[str]:
+    def celeriac(
+        self, *arguments: str, timeout: float = PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run one of our commands to its end, as from a shell."""
         return self.run(PROGRAM, *arguments, timeout=timeout)
 
-    def run(self, program: str, *arguments: str, timeout: float = 60) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, program: str, *arguments: str, timeout: float = PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run a program of the house to its end."""
         ended = get_commands().run(
             arguments, self.environment, self.directory, program=program, seconds=timeout
@@ -149,12 +154,9 @@ class House:
     def unfinished(self) -> int:
         return self.count("SELECT count(*) FROM work_items WHERE status <> 'done'")
 
-    def wait(self, done: Callable[[], bool], limit_seconds: float = 90) -> None:
+    def wait(self, done: Callable[[], bool]) -> None:
         """Wait for something to become true."""
-        until = time.monotonic() + limit_seconds
-        while not done():
-            assert time.monotonic() < until, f"waited {limit_seconds} s in vain; logs:\n{self.logs()}"
-            time.sleep(0.05)
+        wait_until(done, lambda: f"waited in vain; logs:\n{self.logs()}", rest=lambda: time.sleep(0.05))
 
     def logs(self) -> str:
         return "\n".join(

@@ -147,8 +147,8 @@ def test_two_hundred_pages_go_through_a_model_that_fails_and_throttles_and_each_
             house.write_jobs(JOBS.format(items=json.dumps(items), hook=f"{address}/hook"))
             found = house.celeriac("discover", "news")
             assert found.returncode == 0, found.stderr
-            house.wait(lambda: house.count("SELECT count(*) FROM work_items") == pages, 30)
-            house.wait(lambda: house.unfinished() == 0, 240)
+            house.wait(lambda: house.count("SELECT count(*) FROM work_items") == pages)
+            house.wait(lambda: house.unfinished() == 0)
 
         house.start_worker()
         house.start_beat()
@@ -202,7 +202,7 @@ jobs:
 """
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_a_thousand_texts_are_embedded_in_ten_requests_and_a_poisoned_one_fails_alone(
     house: House, model_server: ModuleType
 ) -> None:
@@ -220,7 +220,7 @@ def test_a_thousand_texts_are_embedded_in_ten_requests_and_a_poisoned_one_fails_
             house.write_jobs(BATCHED.format(items=json.dumps(items)))
             found = house.celeriac("discover", "words")
             assert found.returncode == 0, found.stderr
-            house.wait(lambda: house.settled() == len(texts), 120)
+            house.wait(lambda: house.settled() == len(texts))
 
         house.start_worker()
         house.start_beat()

@@ -6,6 +6,8 @@ import json
 import os
 from typing import TYPE_CHECKING
 
+from tests.waiting import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from conftest import House
 
@@ -114,7 +116,11 @@ def test_discover_works_from_python_as_any_celery_user_expects(house: House) -> 
     house.start_worker()
     code = 'from tasks import discover; discover.delay("small")'
     subprocess.run(
-        [sys.executable, "-c", code], env=house.environment, cwd=house.directory, check=True, timeout=30
+        [sys.executable, "-c", code],
+        env=house.environment,
+        cwd=house.directory,
+        check=True,
+        timeout=PATIENCE_SECONDS,
     )
     house.wait(lambda: house.settled() == 3)
 
@@ -156,7 +162,7 @@ def test_nothing_waits_behind_a_long_stage_among_short_ones_not_yet_known_to_be_
     house.write_jobs(GATED.replace("gate, a, b, c, d, e, f, g, h, i, j, k", ", ".join(keys)))
     house.start_worker()
     assert house.celeriac("discover", "gated").returncode == 0
-    house.wait(lambda: house.settled() == 40, 40)  # sooner than the tracker would send again what is stuck
+    house.wait(lambda: house.settled() == 40)  # no beat runs that would send again what is stuck
     (house.directory / "open").touch()
     house.wait(lambda: house.settled() == 41)
 

@@ -12,7 +12,7 @@ from tracker.schema import NEWEST_VERSION
 if TYPE_CHECKING:
     from conftest import House
 
-pytestmark = pytest.mark.timeout(180)  # a busy machine takes so long for a whole house
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes so long for a whole house
 
 READ_EVERYTHING = ("SELECT * FROM item_stages", "SELECT * FROM results", "SELECT * FROM events")
 
@@ -67,10 +67,10 @@ def test_workers_and_beat_of_an_older_release_stop_and_a_newer_one_does_the_rest
     house = napping_house
     older = [house.start_worker(), house.start_beat()]
     assert house.celery("call", "tasks.discover", "--args", '["papers"]').returncode == 0
-    house.wait(lambda: house.settled() > 2, 60)
+    house.wait(lambda: house.settled() > 2)
     set_version(house, NEWEST_VERSION + 1)
     before = read_everything(house)
-    house.wait(lambda: all(process.poll() is not None for process in older), 120)
+    house.wait(lambda: all(process.poll() is not None for process in older))
     assert read_everything(house) == before
     assert older[0].returncode == 4
     assert house.logs().count(WORDS) >= 2
@@ -80,14 +80,14 @@ def test_workers_and_beat_of_an_older_release_stop_and_a_newer_one_does_the_rest
     set_version(house, NEWEST_VERSION)  # from here on this code is the newer one
     house.start_worker("newer")
     house.start_beat()
-    house.wait(lambda: house.count("SELECT count(*) FROM work_items WHERE status = 'done'") == 8, 180)
+    house.wait(lambda: house.count("SELECT count(*) FROM work_items WHERE status = 'done'") == 8)
     assert house.count("SELECT count(*) FROM results") == 16
 
 
 def test_a_worker_that_has_nothing_to_do_stops_too(napping_house: House) -> None:
     house = napping_house
     worker = house.start_worker()
-    house.wait(lambda: house.count("SELECT count(*) FROM workers") == 1, 60)
+    house.wait(lambda: house.count("SELECT count(*) FROM workers") == 1)
     set_version(house, NEWEST_VERSION + 1)
-    house.wait(lambda: worker.poll() is not None, 120)
+    house.wait(lambda: worker.poll() is not None)
     assert worker.returncode == 4

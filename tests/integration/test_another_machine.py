@@ -26,6 +26,7 @@ import tracker
 from runner.access import make_token
 from tests.chaos.promises import AT_REST, list_broken
 from tests.ports import find_free_port
+from tests.waiting import PATIENCE_SECONDS
 from tracker.claims import LEASE_SECONDS
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ def start_dashboard(house: House, host_name: str) -> int:
 def begin(home: House) -> None:
     home.start_worker("near")
     home.start_beat()
-    home.wait(lambda: count(home, "away", "done") >= 4, 120)
+    home.wait(lambda: count(home, "away", "done") >= 4)
 
 
 def count(home: House, stage: str, status: str) -> int:
@@ -154,12 +155,12 @@ def count(home: House, stage: str, status: str) -> int:
 def finish(home: House, seconds: float = 200) -> None:
     """Wait for the end, stop all, and look at the file alone: nothing lost, nothing twice."""
     home.wait(lambda: count(home, "home", "done") == ITEMS, seconds)
-    home.wait(lambda: home.count("SELECT sum(in_progress + queued) FROM stage_counts") == 0, 60)
+    home.wait(lambda: home.count("SELECT sum(in_progress + queued) FROM stage_counts") == 0)
     for process in home.processes:
         if process.poll() is None:
             process.terminate()
     for process in home.processes:
-        process.wait(60)
+        process.wait(PATIENCE_SECONDS)
     with tracker.open_readonly(home.db) as conn:
         assert list_broken(conn, AT_REST) == []
         results = [
@@ -214,8 +215,8 @@ def test_a_worker_that_is_told_to_stop_does_not_go_on_asking_a_dashboard_that_is
     begin(home)
     dashboard = home.processes[0]
     dashboard.terminate()
-    dashboard.wait(60)
-    home.wait(lambda: count(home, "away", "in_progress") == 2, 60)  # they ask for what they need, in vain
+    dashboard.wait(PATIENCE_SECONDS)
+    home.wait(lambda: count(home, "away", "in_progress") == 2)  # they ask for what they need, in vain
     worker.terminate()
-    assert worker.wait(120) == 0
-    home.wait(lambda: count(home, "away", "in_progress") == 0, 60)  # and have said that they come again
+    assert worker.wait(PATIENCE_SECONDS) == 0
+    home.wait(lambda: count(home, "away", "in_progress") == 0)  # and have said that they come again

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from conftest import House
@@ -44,7 +45,7 @@ def test_exit_codes_mean_the_same_in_a_worker_and_its_time_limit_ends_all_of_a_c
     house.start_beat()
     for job in ("codes", "hangs"):
         assert house.celery("call", "tasks.discover", "--args", f'["{job}"]').returncode == 0
-    house.wait(lambda: house.settled() == 5, 80)
+    house.wait(lambda: house.settled() == 5)
     from tracker import open_readonly
 
     with open_readonly(house.db) as conn:
@@ -59,7 +60,5 @@ def test_exit_codes_mean_the_same_in_a_worker_and_its_time_limit_ends_all_of_a_c
     assert ended["4"] == "failed: sh ended with exit code 4"
     assert "CommandFailedError: sh ended with exit code 9" in ended["9"]
     assert "exceeded its timeout of 3 s" in ended["only"] or "its time was up" in ended["only"]
-    until = time.monotonic() + 10
-    while any(is_alive(house.directory / name) for name in ("leader", "stray")):
-        assert time.monotonic() < until
+    wait_until(lambda: not any(is_alive(house.directory / name) for name in ("leader", "stray")))
     assert worker.poll() is None

@@ -7,6 +7,8 @@ import os
 import signal
 from typing import TYPE_CHECKING
 
+from tests.waiting import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from conftest import House
 
@@ -71,7 +73,7 @@ def test_a_house_is_explained_while_it_runs(house: House) -> None:
     assert {one["check"] for one in found["findings"]} >= {"broker", "beat", "workers", "code version"}
 
     worker.send_signal(signal.SIGTERM)
-    worker.wait(timeout=30)
+    worker.wait(timeout=PATIENCE_SECONDS)
     house.wait(lambda: house.count("SELECT count(*) FROM workers") == 1)
 
 

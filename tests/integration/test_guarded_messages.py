@@ -17,6 +17,7 @@ pytest.importorskip("cryptography", reason="signed messages and test certificate
 from certificates import make_server, make_signer
 
 from runner.broker import is_reachable
+from tests.waiting import PATIENCE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -119,16 +120,16 @@ def call_discover(home: House, **signs: str) -> None:
         env={**kept, **signs},
         cwd=home.directory,
         check=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
     )
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_over_tls_near_and_far_work_as_without(home: House) -> None:
     home.start_worker("near")
     home.start_beat()
     start_far(home)
-    home.wait(lambda: away(home) == 3, 120)
+    home.wait(lambda: away(home) == 3)
     assert home.unfinished() == 0
 
 
@@ -151,7 +152,7 @@ def test_a_brokers_certificate_is_checked(
     assert reachable or "CERTIFICATE_VERIFY_FAILED" in told.stderr
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_signed_messages_are_worked_and_unsigned_and_strangers_refused(
     home: House, certificates: Path
 ) -> None:
@@ -159,14 +160,14 @@ def test_signed_messages_are_worked_and_unsigned_and_strangers_refused(
     home.start_worker("near")
     beat = home.start_beat()
     start_far(home, **signing(certificates, "far"))
-    home.wait(lambda: away(home) == 3, 120)
+    home.wait(lambda: away(home) == 3)
     beat.kill()
     looks = home.count("SELECT count(*) FROM discovery_runs")
     for signs in ({}, signing(certificates, "stranger", "strangers")):
         call_discover(home, **signs)
-    home.wait(lambda: refused(home) >= 2, 60)
+    home.wait(lambda: refused(home) >= 2)
     call_discover(home, **signing(certificates, "near"))
-    home.wait(lambda: home.count("SELECT count(*) FROM discovery_runs") > looks, 60)
+    home.wait(lambda: home.count("SELECT count(*) FROM discovery_runs") > looks)
     assert home.count("SELECT count(*) FROM discovery_runs") == looks + 1
 
 
@@ -183,7 +184,7 @@ def test_what_is_signed_and_no_json_is_refused(certificates: Path, house: House)
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_SECONDS,
         check=False,
     )
     assert done.stdout.startswith("refused"), done.stderr

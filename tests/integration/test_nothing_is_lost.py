@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.waiting import PATIENCE_SECONDS
+
 if TYPE_CHECKING:
     from conftest import House
 
-pytestmark = pytest.mark.timeout(180)  # a busy machine takes so long for a whole house
+pytestmark = pytest.mark.timeout(400)  # a busy machine takes so long for a whole house
 
 STAGES = 3
 MIDDLE = 300
@@ -21,7 +23,7 @@ MIDDLE = 300
 def discover_demo(house: House) -> int:
     """Discover the demo through Celery, as a shell would; how many items it has."""
     assert house.celery("call", "tasks.discover", "--args", '["demo"]').returncode == 0
-    house.wait(lambda: house.settled() > 0, 60)
+    house.wait(lambda: house.settled() > 0)
     return house.count("SELECT count(*) FROM work_items WHERE job_id = 'demo'")
 
 
@@ -39,7 +41,7 @@ def assert_each_once(house: House, items: int) -> None:
 
 
 def finish(house: House, items: int) -> None:
-    house.wait(lambda: house.unfinished() == 0, 100)
+    house.wait(lambda: house.unfinished() == 0)
     assert_each_once(house, items)
 
 
@@ -117,7 +119,7 @@ def test_a_worker_that_stops_hands_back_what_it_has_not_begun(demo_house: House)
     items = discover_demo(demo_house)
     wait_for_the_middle(demo_house)
     worker.terminate()
-    assert worker.wait(timeout=30) == 0
+    assert worker.wait(timeout=PATIENCE_SECONDS) == 0
     demo_house.start_worker("second")
     finish(demo_house, items)
     assert demo_house.count("SELECT sum(crashes) FROM item_stages") == 0
@@ -126,7 +128,7 @@ def test_a_worker_that_stops_hands_back_what_it_has_not_begun(demo_house: House)
 def test_workers_wait_for_a_broker_that_is_away_at_their_start(demo_house: House) -> None:
     demo_house.stop_broker()
     worker, beat = demo_house.start("worker", "--concurrency", "2"), demo_house.start_beat()
-    demo_house.wait(lambda: "Cannot connect" in demo_house.logs(), 30)
+    demo_house.wait(lambda: "Cannot connect" in demo_house.logs())
     demo_house.start_broker()
     demo_house.wait(lambda: demo_house.settled() > 0)
     finish(demo_house, demo_house.count("SELECT count(*) FROM work_items WHERE job_id = 'demo'"))

@@ -62,7 +62,7 @@ def run_jobs(house: House, *names: str, timeout: str = "30s") -> None:
         assert (
             house.celery("call", "tasks.discover", "--args", f'["{name.replace("_", "-")}"]').returncode == 0
         )
-    house.wait(lambda: house.settled() == len(names), 80)
+    house.wait(lambda: house.settled() == len(names))
     assert worker.poll() is None
 
 

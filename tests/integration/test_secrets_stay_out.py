@@ -168,7 +168,7 @@ def test_secrets_are_in_no_file_no_message_and_no_line_of_output(
         house.start_worker("far", "--queues", "far")
         house.start_beat()
         ended = len(near) + len(far) - 2  # those that come later
-        house.wait(lambda: house.settled() == ended, 60)
+        house.wait(lambda: house.settled() == ended)
         later = "SELECT count(*) FROM item_stages WHERE reason LIKE '%in-plain-sight%' AND status = 'pending'"
         house.wait(lambda: house.count(later) == 2)
     shown = house.celeriac("status", "--json").stdout + house.celeriac("events", "--json").stdout

@@ -14,6 +14,7 @@ import pytest
 
 import tracker
 from tests.model.protocol import Fault
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(tracker.__file__).parents[1]
 FLOORS = ("pipeline", "tracker", "net", "discovery", "handlers", "runner")
@@ -83,7 +84,7 @@ def replay(fault: Fault, code: Path, folder: Path) -> list[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
     assert ran.returncode == 0, ran.stderr
     told = json.loads(ran.stdout.splitlines()[-1])

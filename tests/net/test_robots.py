@@ -198,4 +198,4 @@ def test_wildcards_that_would_take_for_ever_do_not():
     text = "User-agent: *\nDisallow: /" + "*a" * 200 + "*b$"
     begun = time.process_time()
     assert read_rules(text).can_fetch("http://example.org/" + "a" * 2000, "Celeriac")
-    assert time.process_time() - begun < 1
+    assert time.process_time() - begun < 5

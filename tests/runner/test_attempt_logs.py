@@ -34,6 +34,7 @@ from runner.far_cache import ArtifactCache
 from runner.far_desk import Afar, Place
 from runner.logs import configure_logs
 from runner.lost import give_back_crashed
+from tests.waiting import PATIENCE_SECONDS
 from tracker.item_attempts import list_attempts
 from tracker.renaming import rename_stage
 from tracker.retention import forget_history
@@ -179,7 +180,7 @@ def test_lines_of_threads_that_were_there_before_belong_to_no_attempt(shop):
     may_log, has_logged = threading.Event(), threading.Event()
 
     def wait_and_log():
-        may_log.wait(60)
+        may_log.wait(PATIENCE_SECONDS)
         library.info("none of its business")
         has_logged.set()
 
@@ -187,7 +188,7 @@ def test_lines_of_threads_that_were_there_before_belong_to_no_attempt(shop):
 
     def read(_):
         may_log.set()
-        has_logged.wait(60)
+        has_logged.wait(PATIENCE_SECONDS)
         return {}
 
     shop.acts["read"] = read
@@ -201,7 +202,7 @@ def test_what_a_thread_logs_when_the_attempt_is_over_is_not_kept(shop):
 
     def read(_):
         def log_late():
-            go_on.wait(60)
+            go_on.wait(PATIENCE_SECONDS)
             library.info("too late")
             over.set()
 
@@ -213,7 +214,7 @@ def test_what_a_thread_logs_when_the_attempt_is_over_is_not_kept(shop):
     shop.acts["read"] = read
     shop.run("a")
     go_on.set()
-    assert over.wait(60)
+    assert over.wait(PATIENCE_SECONDS)
     assert kept[0].count == 0
 
 

@@ -6,7 +6,6 @@ import multiprocessing
 import os
 import random
 import signal
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from workshop import ListPublisher, Workshop, job, step
 import tracker
 from runner.runtime import Runtime
 from runner.sweep import sweep
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 WORKERS = 16
 BUDGET_USD = 2.0
@@ -56,7 +56,7 @@ def test_sixteen_processes_at_once_keep_to_a_budget(open_workshop, known):
     for one in crew:
         one.start()
     for one in crew:
-        one.join(60)
+        one.join(PATIENCE_SECONDS)
         assert one.exitcode == 0
     spent, dearest = shop.conn.execute("SELECT sum(usd), max(usd) FROM costs").fetchone()
     average = shop.conn.execute("SELECT usd / attempts FROM stage_costs").fetchone()[0]
@@ -85,11 +85,11 @@ def test_workers_killed_at_work_leave_nothing_set_aside(open_workshop):
     for one in crew:
         one.start()
     try:
-        wait_for(lambda: count(shop, "costs") > 100)
+        wait_until(lambda: count(shop, "costs") > 100)
     finally:
         for one in crew:
             os.kill(one.pid, signal.SIGKILL)
-            one.join(60)
+            one.join(PATIENCE_SECONDS)
     assert count(shop, "reservations") > 0
     with time_machine.travel(datetime.now(UTC) + timedelta(hours=2), tick=False):
         tracker.reclaim_stuck_stages(shop.conn)
@@ -99,10 +99,3 @@ def test_workers_killed_at_work_leave_nothing_set_aside(open_workshop):
 
 def count(shop, table):
     return shop.conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
-
-
-def wait_for(happened, limit_seconds=30):
-    give_up = time.monotonic() + limit_seconds
-    while not happened():
-        assert time.monotonic() < give_up
-        time.sleep(0.005)

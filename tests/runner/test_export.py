@@ -20,6 +20,7 @@ from pipeline.errors import ExportError
 from pipeline.filters import parse_filter
 from runner import export as exporting
 from runner.export import Done, Form, Order, export, follow
+from tests.waiting import PATIENCE_SECONDS
 from tracker.exporting import Wish
 
 RESULTS = {
@@ -181,7 +182,7 @@ def test_a_pipe_is_written_to_and_stays(shop, tmp_path, form):
     reader = threading.Thread(target=lambda: read.append(pipe.read_text()), daemon=True)
     reader.start()
     assert export(shop.conn, order(form, pipe), silent).records == 3
-    reader.join(timeout=20)
+    reader.join(timeout=PATIENCE_SECONDS)
     assert "plain" in read[0]
     assert [path.name for path in tmp_path.iterdir() if "pipe" in path.name] == ["pipe"]
     assert pipe.is_fifo()

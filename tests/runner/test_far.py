@@ -8,7 +8,6 @@ import shutil
 import socket
 import tempfile
 import threading
-import time
 
 import pytest
 import uvicorn
@@ -35,6 +34,7 @@ from runner.far_manners import FarManners
 from runner.far_requests import keep_sent
 from runner.lost import give_back_crashed
 from runner.runtime import Runtime
+from tests.waiting import wait_until
 from tracker import answers, pauses
 from tracker.artifacts import list_artifacts
 
@@ -377,20 +377,14 @@ def test_progress_is_shown_with_the_word_that_the_attempt_lives(shop, make_afar,
 
     def act(context):
         context.progress(1, 2, "half")
-        wait_until(lambda: list(shop.conn.execute("SELECT done, total, note FROM progress")), told)
+        told.extend(
+            wait_until(lambda: shop.conn.execute("SELECT done, total, note FROM progress").fetchall())
+        )
         return {}
 
     shop.acts["model"] = act
     run_far(shop)
-    assert told[-1] == [(1.0, 2.0, "half")]
-
-
-def wait_until(holds, seen, seconds=60):
-    until = time.monotonic() + seconds
-    while not (found := holds()):
-        assert time.monotonic() < until
-        time.sleep(0.01)
-    seen.append([tuple(row) for row in found] if isinstance(found, list) else found)
+    assert [tuple(row) for row in told] == [(1.0, 2.0, "half")]
 
 
 def test_an_attempt_far_away_hears_that_it_was_cancelled(shop, make_afar, monkeypatch):
@@ -399,7 +393,7 @@ def test_an_attempt_far_away_hears_that_it_was_cancelled(shop, make_afar, monkey
     def act(context):
         assert not context.cancelled()
         shop.conn.execute("UPDATE item_stages SET cancelled_by = 'ada' WHERE stage = 'model'")
-        wait_until(context.cancelled, [])
+        wait_until(context.cancelled)
         return {}
 
     shop.acts["model"] = act

@@ -14,6 +14,7 @@ import tracker
 from runner import group_commit
 from runner.group_commit import GroupCommit
 from runner.lost import give_back_waiting
+from tests.waiting import PATIENCE_SECONDS, wait_until
 from tracker.claims import claim
 
 GROUP = 8
@@ -59,13 +60,6 @@ def run_next(shop, group):
 def send(shop, *keys):
     shop.add(*keys)
     shop.dispatch()
-
-
-def wait_until(is_so):
-    until = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < until
-        time.sleep(0.01)
 
 
 def test_what_waits_is_claimed_with_the_first_and_settled_after_the_last(shop, group, elsewhere):
@@ -176,7 +170,9 @@ def test_a_message_that_came_twice_runs_once(shop, group):
 
 def test_what_waits_behind_a_stage_that_takes_long_is_given_to_others(shop, elsewhere, monkeypatch):
     others_done = threading.Event()
-    shop.acts["fetch"] = lambda context: (context.key != "b" or others_done.wait(60)) and {"of": context.key}
+    shop.acts["fetch"] = lambda context: (
+        (context.key != "b" or others_done.wait(PATIENCE_SECONDS)) and {"of": context.key}
+    )
     send(shop, "a", "b", "c", "d")
     stuck = [*shop.publisher.waiting]
     monkeypatch.setattr(group_commit, "AGE_SECONDS", 3600)
@@ -202,7 +198,7 @@ def test_what_waits_behind_a_stage_that_takes_long_is_given_to_others(shop, else
         shop.deliver(message)
     assert elsewhere("b", "c", "d") == ["in_progress", "done", "done"]
     others_done.set()
-    process.join(60)
+    process.join(PATIENCE_SECONDS)
     assert elsewhere("a", "b", "c", "d") == ["done"] * 4
     assert sorted(key for _, key in shop.plugins.seen) == ["a", "b", "c", "d"]
 

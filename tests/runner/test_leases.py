@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 
 import pytest
 import structlog
 
 import tracker
 from runner.leases import LeaseKeeper
+from tests.waiting import wait_until
 from tracker import claims, moves
 from tracker.connection import open_db
 from tracker.endings import Ending
 
 EVERY_SECONDS = 0.02
-PATIENCE_SECONDS = 10
 
 
 @pytest.fixture
@@ -28,15 +27,6 @@ def quick(shop):
 
 def keeper(shop):
     return LeaseKeeper(str(shop.runtime.settings.db_path), EVERY_SECONDS)
-
-
-def wait_until(happened):
-    until = time.monotonic() + PATIENCE_SECONDS
-    pause = threading.Event()
-    while not happened():
-        assert time.monotonic() < until, "it never happened"
-        pause.wait(0.005)
-    return True
 
 
 def test_a_lease_is_renewed_while_its_handler_runs(quick):

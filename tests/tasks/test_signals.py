@@ -28,6 +28,7 @@ from tasks import app as the_app
 from tasks.app import get_runtime
 from tasks.signals import HandsBack, NewQueues, hand_back, strike_when_told
 from tasks.stopping import is_stopping
+from tests.waiting import PATIENCE_SECONDS
 from tracker.claims import claim
 
 ROOT = Path(__file__).parents[2]
@@ -171,7 +172,7 @@ def test_a_worker_that_is_told_to_stop_while_it_writes_goes_on(conn, requests):
     )
     with tracker.write(conn):
         told.start()
-        told.join(60)
+        told.join(PATIENCE_SECONDS)
         assert not told.is_alive()
     told.join()
     assert is_stopping()

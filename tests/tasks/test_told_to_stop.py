@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.waiting import PATIENCE_SECONDS
+
 ROOT = Path(__file__).parents[2]
 
 POOL = """
@@ -64,7 +66,7 @@ def run(*begun: str) -> list[str]:
     """Begin something in a pool with one child, in a process of its own, and stop it; what it printed."""
     command = [sys.executable, "-c", "\n".join([POOL, *begun, END])]
     return subprocess.run(
-        command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True
+        command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
     ).stdout.split()
 
 

@@ -1,15 +1,14 @@
 """Messages are fetched several at a time, from a real broker; from an old one, one at a time."""
 
-import socket
 import subprocess
-import time
 from contextlib import contextmanager
 
 import pytest
 from kombu import Connection, Consumer, Queue
 
-from runner.broker import find_server
+from runner.broker import find_server, is_reachable
 from tasks.transport import use_bulk_transport
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 OLD = ("--rename-command", "BLMPOP", "")
 """As a server before Redis 7 answers: it has no such command."""
@@ -21,14 +20,9 @@ def broker(directory, *options):
     arguments = [find_server(), "--port", "0", "--unixsocket", str(path), "--save", "", *options]
     with subprocess.Popen(arguments, cwd=directory, stdout=subprocess.DEVNULL) as server:
         try:
-            until = time.monotonic() + 60
-            while True:
-                with socket.socket(socket.AF_UNIX) as client:
-                    if client.connect_ex(str(path)) == 0:
-                        break
-                assert time.monotonic() < until
-                time.sleep(0.02)
-            yield f"redis+socket://{path}"
+            url = f"redis+socket://{path}"
+            wait_until(lambda: is_reachable(url))
+            yield url
         finally:
             server.terminate()
 
@@ -54,7 +48,7 @@ def take_all(connection, queues, count, room):
     with connection.channel() as channel, Consumer(channel, queues, callbacks=[note]) as consumer:
         consumer.qos(prefetch_count=room)
         while len(taken) < count:
-            connection.drain_events(timeout=60)
+            connection.drain_events(timeout=PATIENCE_SECONDS)
     return taken
 
 
@@ -103,14 +97,14 @@ def test_who_has_little_room_waits_until_it_is_worth_asking(short_path):
             for number in range(1020):
                 producer.publish(number, routing_key="things")
         while len(held) < 1008:
-            connection.drain_events(timeout=60)
+            connection.drain_events(timeout=PATIENCE_SECONDS)
         for message in held[:3]:
             message.ack()
         with pytest.raises(TimeoutError):
             connection.drain_events(timeout=0.2)
         held[3].ack()
         while len(held) < 1012:
-            connection.drain_events(timeout=60)
+            connection.drain_events(timeout=PATIENCE_SECONDS)
 
 
 @pytest.mark.parametrize("options", [(), OLD], ids=["new", "old"])
@@ -134,7 +128,7 @@ def test_what_comes_while_a_consumer_is_cancelled_goes_back(short_path, options)
             consumer.qos(prefetch_count=10)
             publish(0)
             while not taken:  # an old one says that it is
-                connection.drain_events(timeout=60)
+                connection.drain_events(timeout=PATIENCE_SECONDS)
             with pytest.raises(TimeoutError):
                 connection.drain_events(timeout=0.2)
             for number in range(1, 4):

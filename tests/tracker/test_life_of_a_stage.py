@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule, run_state_machine_as_test
@@ -187,6 +188,7 @@ class LifeOfAStage(LifeMachine):
         mark(self.conn, item_id)
 
 
+@pytest.mark.timeout(600)  # some 20 seconds of a processor; on a busy machine that is minutes
 def test_every_history_of_a_stage_keeps_to_its_lifecycle(migrated_file):
     bounds = settings(
         max_examples=400,

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import tracker
+from tests.waiting import PATIENCE_SECONDS
 from tracker import breaker, pauses
 from tracker.clock import now_ms
 from tracker.pauses import Target
@@ -62,7 +63,9 @@ def test_a_process_killed_while_it_lifts_leaves_nothing_half_lifted(conn, db_pat
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert (
-        subprocess.run([sys.executable, "-c", LIFT_ALL, str(db_path)], check=False, timeout=60).returncode
+        subprocess.run(
+            [sys.executable, "-c", LIFT_ALL, str(db_path)], check=False, timeout=PATIENCE_SECONDS
+        ).returncode
         == 0
     )
     assert_each_was_lifted_once(conn, 100)
@@ -71,7 +74,7 @@ def test_a_process_killed_while_it_lifts_leaves_nothing_half_lifted(conn, db_pat
 def test_four_processes_that_lift_at_once_lift_each_pause_once(conn, db_path):
     due_pauses(conn, 60)
     processes = [start(LIFT_ALL, db_path) for _ in range(4)]
-    lifted = [process.communicate(timeout=60)[0].splitlines() for process in processes]
+    lifted = [process.communicate(timeout=PATIENCE_SECONDS)[0].splitlines() for process in processes]
     assert sum(map(len, lifted)) == 60
     assert_each_was_lifted_once(conn, 60)
 
@@ -90,7 +93,9 @@ def test_of_four_processes_that_claim_everything_the_probes_go_through_and_no_mo
     assert breaker.begin_probing(conn, due, probes)
     processes = [start(CLAIM_ALL, db_path, stdin=subprocess.PIPE) for _ in range(4)]
     with ThreadPoolExecutor(4) as pool:
-        claimed = list(pool.map(lambda process: int(process.communicate("go\n", timeout=60)[0]), processes))
+        claimed = list(
+            pool.map(lambda process: int(process.communicate("go\n", timeout=PATIENCE_SECONDS)[0]), processes)
+        )
     assert sum(claimed) == probes
     assert conn.execute("SELECT count(*) FROM probes").fetchone()[0] == probes
     assert pauses.read_pause(conn, Target.of_job("papers")).probes_left == 0

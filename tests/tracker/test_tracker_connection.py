@@ -11,6 +11,7 @@ import pytest
 
 import tracker
 from pipeline.errors import TrackerFullError, TrackerUnusableError
+from tests.waiting import PATIENCE_SECONDS
 
 ADD_NOTE = "INSERT INTO meta (name, value) VALUES (?, ?)"
 COUNT_NOTES = "SELECT count(*) FROM meta"
@@ -159,7 +160,7 @@ def test_a_child_that_outlives_its_killed_parent_does_not_hold_the_turn(db_path)
     write = "import sys, tracker; tracker.wake_job(tracker.open_raw_db(sys.argv[1]), 'papers')"
     with subprocess.Popen([sys.executable, "-c", FORK_AND_DIE, db_path], stdin=subprocess.PIPE) as doomed:
         assert doomed.wait() == -signal.SIGKILL
-        subprocess.run([sys.executable, "-c", write, db_path], check=True, timeout=30)
+        subprocess.run([sys.executable, "-c", write, db_path], check=True, timeout=PATIENCE_SECONDS)
 
 
 def test_a_child_forked_during_a_write_does_not_hold_its_parents_turn(db_path):
@@ -180,6 +181,10 @@ def test_a_child_forked_during_a_write_does_not_hold_its_parents_turn(db_path):
         conn.close()
     """
     done = subprocess.run(
-        [sys.executable, "-c", dedent(script)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", dedent(script)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=PATIENCE_SECONDS,
     )
     assert done.stdout.strip() == "written", done.stderr

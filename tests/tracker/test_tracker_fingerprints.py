@@ -12,6 +12,7 @@ import pytest
 
 import tracker
 from pipeline.errors import NotFoundError
+from tests.waiting import PATIENCE_SECONDS
 from tracker.fingerprints import LIST_ALIKE, _list_probes, _sign, count_different_bits, find_twin
 
 SAME = 0xDEAD_BEEF_0123_4567
@@ -148,6 +149,8 @@ def test_two_processes_that_note_the_same_at_once_never_both_take_themselves_for
         )
         for part in (item_ids[::2], item_ids[1::2])
     ]
-    found = [twin for process in started for twin in json.loads(process.communicate(timeout=60)[0])]
+    found = [
+        twin for process in started for twin in json.loads(process.communicate(timeout=PATIENCE_SECONDS)[0])
+    ]
     assert found.count(None) == 1
     assert len({twin for twin in found if twin}) == 1

@@ -9,6 +9,7 @@ import pytest
 import time_machine
 
 import tracker
+from tests.waiting import PATIENCE_SECONDS
 from tracker.hosts import (
     HostTurn,
     RobotsRecord,
@@ -237,6 +238,8 @@ def test_no_two_processes_ever_have_the_same_turn(db_path):
         subprocess.Popen([sys.executable, "-c", TAKE_MANY, str(db_path)], stdout=subprocess.PIPE, text=True)
         for _ in range(4)
     ]
-    turns = sorted(float(line) for each in processes for line in each.communicate(timeout=60)[0].split())
+    turns = sorted(
+        float(line) for each in processes for line in each.communicate(timeout=PATIENCE_SECONDS)[0].split()
+    )
     assert len(turns) == 100
     assert min(later - earlier for earlier, later in pairwise(turns)) > 0.0099

@@ -12,6 +12,7 @@ import tracker
 from pipeline.errors import TrackerUnusableError
 from pipeline.search_words import read_search
 from tests.old_schema import open_of_version
+from tests.waiting import PATIENCE_SECONDS
 from tracker import search_index
 from tracker.schema import NEWEST_VERSION, list_migrations
 from tracker.search import search
@@ -232,7 +233,7 @@ def _start(path):
         capture_output=True,
         text=True,
         check=False,
-        timeout=100,
+        timeout=PATIENCE_SECONDS,
     )
 
 

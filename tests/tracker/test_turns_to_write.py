@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.waiting import wait_until
 from tracker.turns import Turns
 
 if TYPE_CHECKING:
@@ -75,10 +76,8 @@ def read_count(path: Path) -> int:
 
 
 def wait_for_turns(path: Path, more: int) -> None:
-    wanted, until = read_count(path) + more, time.monotonic() + 30
-    while read_count(path) < wanted:
-        assert time.monotonic() < until, "no turn was taken any more"
-        time.sleep(0.001)
+    wanted = read_count(path) + more
+    wait_until(lambda: read_count(path) >= wanted, rest=lambda: time.sleep(0.001))
 
 
 @pytest.mark.parametrize("seconds", FEW)
@@ -110,11 +109,8 @@ def test_who_is_stopped_or_killed_while_it_waits_keeps_nobody_from_writing(path,
 
 
 def wait_until_it_waits(path: Path) -> None:
-    until = time.monotonic() + 30
     file = path.with_name("tracker.db.lock").stat().st_ino
-    while not any(f":{file} " in line and "->" in line for line in LOCKS.read_text().splitlines()):
-        assert time.monotonic() < until, "nobody waits"
-        time.sleep(0.001)
+    wait_until(lambda: any(f":{file} " in line and "->" in line for line in LOCKS.read_text().splitlines()))
 
 
 def test_a_killed_holders_turn_is_free(path):
