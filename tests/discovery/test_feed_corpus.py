@@ -116,7 +116,7 @@ def test_the_corpus_is_as_it_was_published():
     assert len(list(feeds_of_the_corpus())) == 2242
 
 
-@pytest.mark.timeout(300)  # it reads thousands of feeds
+@pytest.mark.timeout(600)  # it reads thousands of feeds
 def test_each_feed_of_the_corpus_gives_one_item_for_each_entry_with_an_identity(read, expected):
     found, strategy = read
     no_feeds = {url for url, identities in expected.items() if identities is None}

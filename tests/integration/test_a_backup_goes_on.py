@@ -83,7 +83,7 @@ def assert_each_once(house: House) -> None:
     assert house.celeriac("artifacts", "verify").returncode == 0
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_backup_taken_at_full_speed_is_restored_elsewhere_and_ends_the_run_there(
     house: House, elsewhere: House
 ) -> None:
@@ -118,7 +118,7 @@ def test_a_backup_taken_at_full_speed_is_restored_elsewhere_and_ends_the_run_the
     assert_each_once(house)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_backups_killed_again_and_again_in_the_middle_of_a_run_leave_nothing_half(house: House) -> None:
     write_house(house)
     house.start_worker()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from conftest import House
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine takes so long for a whole house
+pytestmark = pytest.mark.timeout(600)  # a busy machine takes so long for a whole house
 
 ITEMS, PAGE = 100_000, 1000
 

@@ -127,7 +127,7 @@ def extract(body: dict[str, Any]) -> str:
     return json.dumps({"company": company[1], "amount": "many" if is_first and amount % 11 == 0 else amount})
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_two_hundred_pages_go_through_a_model_that_fails_and_throttles_and_each_answer_is_paid_once(
     house: House, model_server: ModuleType
 ) -> None:
@@ -202,7 +202,7 @@ jobs:
 """
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_thousand_texts_are_embedded_in_ten_requests_and_a_poisoned_one_fails_alone(
     house: House, model_server: ModuleType
 ) -> None:

@@ -11,7 +11,7 @@ import pytest
 if TYPE_CHECKING:
     from conftest import House
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine takes so long for a whole house
+pytestmark = pytest.mark.timeout(600)  # a busy machine takes so long for a whole house
 
 HEARTBEAT_SECONDS = 2.0
 """Celery's."""

@@ -12,7 +12,7 @@ from tracker.schema import NEWEST_VERSION
 if TYPE_CHECKING:
     from conftest import House
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine takes so long for a whole house
+pytestmark = pytest.mark.timeout(600)  # a busy machine takes so long for a whole house
 
 READ_EVERYTHING = ("SELECT * FROM item_stages", "SELECT * FROM results", "SELECT * FROM events")
 

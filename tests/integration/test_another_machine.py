@@ -174,7 +174,7 @@ def ran(far: FarHost) -> list[str]:
     return Path(far.environment["RAN"]).read_text().splitlines()
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_another_machine_runs_remote_stages_and_is_killed_and_nothing_is_lost_or_twice(
     home: House, far: FarHost
 ) -> None:
@@ -206,7 +206,7 @@ def test_a_network_that_drops_everything_for_a_while_loses_nothing_and_repeats_n
     assert len(ran(far)) > ITEMS  # some were done twice, and recorded once
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_a_worker_that_is_told_to_stop_does_not_go_on_asking_a_dashboard_that_is_gone(
     home: House, far: FarHost
 ) -> None:

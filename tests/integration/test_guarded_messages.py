@@ -124,7 +124,7 @@ def call_discover(home: House, **signs: str) -> None:
     )
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_over_tls_near_and_far_work_as_without(home: House) -> None:
     home.start_worker("near")
     home.start_beat()
@@ -152,7 +152,7 @@ def test_a_brokers_certificate_is_checked(
     assert reachable or "CERTIFICATE_VERIFY_FAILED" in told.stderr
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(600)
 def test_signed_messages_are_worked_and_unsigned_and_strangers_refused(
     home: House, certificates: Path
 ) -> None:

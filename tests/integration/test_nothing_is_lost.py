@@ -14,7 +14,7 @@ from tests.waiting import PATIENCE_SECONDS
 if TYPE_CHECKING:
     from conftest import House
 
-pytestmark = pytest.mark.timeout(400)  # a busy machine takes so long for a whole house
+pytestmark = pytest.mark.timeout(600)  # a busy machine takes so long for a whole house
 
 STAGES = 3
 MIDDLE = 300
