@@ -71,10 +71,23 @@ UPDATE notice_messages SET sent_at = :now, due_at = NULL, error = NULL
 """
 
 
+# When it was closed meanwhile, this channel had not been told yet.
+WRITE_LATE_CLOSING = """
+INSERT INTO notice_messages (notice_id, channel, kind, written_at, due_at)
+SELECT m.notice_id, m.channel, 'closed', n.closed_at, :now
+  FROM notice_messages m
+  JOIN notices n ON n.notice_id = m.notice_id
+ WHERE m.message_id = :message_id AND m.kind <> 'closed' AND n.closed_at IS NOT NULL
+    ON CONFLICT DO NOTHING
+"""
+
+
 def note_sent(conn: Connection, message: Message) -> None:
-    """Record that a message is sent. Commits."""
+    """Record that a message is sent; of a trouble that ended meanwhile the channel is told that it is over. Commits."""
+    asked = {"message_id": message.message_id, "now": now_ms()}
     with write(conn):
-        conn.execute(NOTE_SENT, {"message_id": message.message_id, "now": now_ms()})
+        conn.execute(NOTE_SENT, asked)
+        conn.execute(WRITE_LATE_CLOSING, asked)
 
 
 NOTE_UNSENT = """

@@ -17,7 +17,7 @@ from tracker.chores import begin_chore, fail_chore
 from tracker.clock import now_ms
 from tracker.connection import write
 from tracker.host_waits import wait_for_host
-from tracker.notice_messages import list_unsent, take_message
+from tracker.notice_messages import list_unsent, note_sent, take_message
 from tracker.troubles import list_general_troubles
 
 SECRET = "hooks-secret-path"  # noqa: S105 - the part of an address that is one
@@ -114,6 +114,28 @@ def test_a_trouble_is_told_once_however_often_it_is_looked_at_and_once_when_it_i
     assert len(told()) == 2
     assert told()[1].startswith("celeriac: over after 1 h: papers: breaker\nIt is over.")
     assert [event["kind"] for event in shop.events("notice", "notice_closed")] == ["notice", "notice_closed"]
+
+
+def test_who_is_told_of_a_trouble_while_it_ends_is_told_that_it_is_over(
+    open_watched, told, clock, httpserver
+):
+    shop = open_watched()
+    httpserver.expect_oneshot_request(f"/{SECRET}").respond_with_data("later", status=503)
+    pause_by_breaker(shop)
+    review_notices(shop.runtime)
+    pass_time(clock, minutes=2)
+    taken = take_message(shop.conn)  # by another process, which is still at it when the trouble is over
+    lift(shop)
+    for _ in range(2):
+        review_notices(shop.runtime)
+        pass_time(clock, seconds=70)
+    assert len(told()) == 1
+    note_sent(shop.conn, taken)
+    for _ in range(2):
+        review_notices(shop.runtime)
+    assert [words.split("\n")[0] for words in told()[1:]] == [
+        "celeriac: over after 3 m 10 s: papers: breaker"
+    ]
 
 
 def test_a_trouble_that_comes_and_goes_within_a_minute_is_told_once(open_watched, told, clock):
