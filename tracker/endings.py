@@ -70,7 +70,7 @@ def _shorten(text: str, limit: int) -> str:
 
 
 _STRUCK_OUT = (
-    (re.compile(r"\w+://\S+"), "<url>"),
+    (re.compile(r"(?:\w+://|\$\{\w+\}[/?#])\S*"), "<url>"),  # the second once a variable stands in it again
     (re.compile(r"'[^']*'|\"[^\"]*\""), "<text>"),
     (re.compile(r"\b[0-9a-fA-F]{8,}(?:-[0-9a-fA-F]+)*\b"), "<id>"),
     (re.compile(r"\d+"), "<n>"),

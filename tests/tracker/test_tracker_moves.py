@@ -194,6 +194,8 @@ def test_an_error_with_the_name_of_a_file_that_is_not_utf_8_is_recorded(conn, cl
 
 @pytest.mark.parametrize(("one", "other"), [
     ("no answer from https://a.org/7 in 30 s", "no answer from http://b.net in 5 s"),
+    ("https://a.org/doc/7 answered 500", "${API}/doc/eight answered 500"),
+    ("${API}?q=a answered 500", "${API}?q=b answered 500"),
     ("KeyError: 'title'", 'KeyError: "name"'),
     ("item deadbeef0123 is gone", "item 0123456789ab is gone"),
 ])  # fmt: skip
