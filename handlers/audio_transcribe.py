@@ -81,7 +81,7 @@ class AudioTranscribe(Handler):
     def _read(self, file: File) -> Sound | GiveUp:
         if file.size > self.params.max_bytes:
             return GiveUp(
-                f"{file.name} has {file.size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
+                f"{file.name!r} has {file.size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
             )
         return Sound(file.body if file.path is None else file.path.read_bytes(), file.name)
 

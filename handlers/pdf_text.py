@@ -63,15 +63,15 @@ class PdfText(Handler):
             return file
         if file.size > self.params.max_bytes:
             return GiveUp(
-                f"{file.name} has {file.size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
+                f"{file.name!r} has {file.size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
             )
         read = self._read(context, file)
         if isinstance(read, ChildEnd):
-            return GiveUp(f"{file.name} cannot be read: {self._explain(read)}")
+            return GiveUp(f"{file.name!r} cannot be read: {self._explain(read)}")
         if "problem" in read:
-            return GiveUp(f"{file.name} cannot be read: {read['problem']}")
+            return GiveUp(f"{file.name!r} cannot be read: {read['problem']}")
         if not read["text"]:
-            return Skip(f"no text in the {read['pages_read']:,} pages of {file.name}; it may be a scan")
+            return Skip(f"no text in the {read['pages_read']:,} pages of {file.name!r}; it may be a scan")
         title = read["title"] or context.data.get("title")
         url = file.around.get("url") or context.data.get("url")
         return {**read, "title": title, "words": count_words(read["text"]), "url": url}

@@ -106,7 +106,7 @@ class Transcript(Handler):
             return None
         if file.size > self.params.max_bytes:
             return GiveUp(
-                f"{file.name} has {file.size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
+                f"{file.name!r} has {file.size:,} bytes, more than max_bytes ({self.params.max_bytes:,})"
             )
         return decode(file.path.read_bytes() if file.path else file.body)
 

@@ -12,14 +12,15 @@ from pdfs import make_bomb, make_pdf
 from handlers.pdf_text import PdfText
 from handlers.running import run_handler
 from pipeline.outcomes import GiveUp, Skip
+from tracker.endings import make_signature
 
 
 @pytest.fixture
 def read(make_context):
     """Read a PDF as the artifact of a stage `fetch`."""
 
-    def run(body: bytes, *, deadline: datetime | None = None, **params):
-        kept = make_context().artifact("roots.pdf", body, "application/pdf")
+    def run(body: bytes, *, deadline: datetime | None = None, name: str = "roots.pdf", **params):
+        kept = make_context().artifact(name, body, "application/pdf")
         results = {"fetch": {"url": "https://garden.example/roots.pdf", "body": kept}}
         context = make_context(results=results, **({} if deadline is None else {"deadline": deadline}))
         return run_handler(PdfText(params), context)
@@ -72,11 +73,17 @@ def test_a_locked_file_opens_with_its_password(read, password):
 
 @pytest.mark.parametrize("body", [b"", b"junk", b"%PDF-1.7\n", make_pdf("Roots")[:200]])
 def test_what_is_no_whole_pdf_is_given_up(read, body):
-    assert read(body) == GiveUp("roots.pdf cannot be read: it is no PDF, or a broken one")
+    assert read(body) == GiveUp("'roots.pdf' cannot be read: it is no PDF, or a broken one")
+
+
+def test_files_that_are_given_up_for_one_reason_are_one_group_of_failures(read):
+    for body, params in ((b"junk", {}), (make_pdf("Roots"), {"max_bytes": 10})):
+        reasons = [read(body, name=name, **params).reason for name in ("roots.pdf", "report of may.pdf")]
+        assert len({make_signature("GiveUp", reason) for reason in reasons}) == 1
 
 
 def test_a_scan_is_skipped(read):
-    assert read(make_pdf("", "")) == Skip("no text in the 2 pages of roots.pdf; it may be a scan")
+    assert read(make_pdf("", "")) == Skip("no text in the 2 pages of 'roots.pdf'; it may be a scan")
 
 
 def test_a_file_beyond_the_limit_is_given_up_unopened(read):
