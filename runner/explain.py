@@ -204,8 +204,14 @@ def _rank(part: Part) -> int:
 
 def _tell_part(place: Place) -> Part:
     told = find_cause(place)
-    before = REPRESENTS.get(place.state, "") if place.count > 1 and told.cause in OF_ONE else ""
+    before = _say_of_which(place) if place.count > 1 and told.cause in OF_ONE else ""
     return Part(place.stage, place.state, place.count, replace(told, words=f"{before}{told.words}"))
+
+
+def _say_of_which(place: Place) -> str:
+    if place.state is State.FAILED and place.at is not None and 2 * place.at.alike <= place.count:
+        return "some of them "
+    return REPRESENTS.get(place.state, "")
 
 
 def _place_job(facts: Facts, file: JobOnFile) -> Iterator[Place]:

@@ -624,6 +624,25 @@ def test_a_job_tells_its_parts_with_counts_the_furthest_stage_first(house):
     ]
 
 
+@pytest.mark.parametrize(("errors", "said"), [
+    (["no page"] * 3, "most of them failed: ValueError: no page; 3 are alike"),
+    (["no page", "no page", "no title"], "most of them failed: ValueError: no page; 2 are alike"),
+    (["no page", "no page", "no title", "no text"], "some of them failed: ValueError: no page; 2 are alike"),
+    (["no page", "no title", "no text"], "some of them failed: ValueError: no "),
+])  # fmt: skip
+def test_most_of_the_failed_are_said_to_have_failed_so_only_where_more_than_half_have(house, errors, said):
+    shop = house(papers=job(step("fetch", retries=0)))
+    keys = {f"{number}": error for number, error in enumerate(errors)}
+
+    def refuse(context):
+        raise ValueError(keys[context.key])
+
+    shop.acts["fetch"] = refuse
+    shop.run(*keys)
+    (part,) = explain_job(shop.conn, on_file(shop), "papers").parts
+    assert part.cause.words.startswith(said)
+
+
 def test_what_holds_several_alike_is_not_said_of_the_first_of_them(house):
     shop = house(papers=job(step("fetch", queue="slow")))
     shop.add("1", "2")
