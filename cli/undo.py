@@ -69,8 +69,10 @@ def _describe(action: Action) -> str:
 
 
 def _say(undone: ActedOnMany) -> str:
+    from runner.saying import say_count
+
     left = f"; {undone.passed:,} had moved on and stay as they are" if undone.passed else ""
-    return f"{undone.items:,} {undone.counts} put back{left}"
+    return f"{say_count(undone.items, undone.counts.removesuffix('s'))} put back{left}"
 
 
 def _list(found: list[Action], *, as_json: bool) -> None:

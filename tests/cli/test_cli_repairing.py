@@ -158,6 +158,11 @@ def test_what_waits_for_a_later_time_is_woken(shell, conn):
     assert rows.fetchall() == [("b.txt",)]
 
 
+def test_one_stage_that_is_put_back_is_one(shell, failed):
+    shell("retry", "notes", "--key", "b.txt")
+    assert "1 stage put back" in shell("undo").err
+
+
 def test_the_last_action_is_put_back_and_an_undo_is_not(shell, failed):
     before = read_statuses(failed)
     shell("retry", "notes", "--yes")
