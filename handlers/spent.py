@@ -42,9 +42,15 @@ class Spent:
         """Take what a handler says, which may count in decimals. Raises ValueError for what is no number."""
         if usd is not None and not 0 <= usd < math.inf:
             raise ValueError(f"a cost in US dollars is 0 or more, or None when unknown; not {usd!r}")
-        counted = {name: count if type(count) is int else float(count) for name, count in units.items()}
-        if not all(map(math.isfinite, counted.values())):
-            raise ValueError(f"units are finite numbers; not {dict(units)}")
+        try:
+            counted = {name: count if type(count) is int else float(count) for name, count in units.items()}
+            are_finite = all(map(math.isfinite, counted.values()))
+        except (TypeError, ValueError):
+            are_finite = False
+        if not are_finite:
+            raise ValueError(
+                f"units are finite numbers by their names, as input_tokens=812; not {dict(units)}"
+            )
         return cls(
             usd=None if usd is None else float(usd),
             provider=str(provider),

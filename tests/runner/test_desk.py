@@ -261,6 +261,16 @@ def test_progress_is_in_finite_numbers(open_workshop, done, total):
     assert reason(shop).startswith("ValueError: progress is told in finite numbers")
 
 
+@pytest.mark.parametrize("units", [{"units": {"tokens": 100}}, {"tokens": "many"}, {"tokens": float("nan")}])
+def test_units_of_a_cost_are_finite_numbers_by_their_names(open_workshop, units):
+    shop = open_workshop(**ALONE)
+    shop.acts["fetch"] = lambda context: context.cost(0.02, "openai", **units) or {}
+    shop.run("a")
+    assert reason(shop).startswith(
+        "ValueError: units are finite numbers by their names, as input_tokens=812; not {"
+    )
+
+
 def test_a_note_of_any_length_and_kind_is_cut_to_a_line(open_workshop):
     shop = open_workshop(**ALONE)
     seen = []
