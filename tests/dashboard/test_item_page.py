@@ -241,6 +241,14 @@ def kept(conn, add, settings):
     return make
 
 
+@pytest.mark.parametrize(("content_type", "said"), [("text/plain", "a.txt text/plain, 5 B"),
+                                                    ("text/html", "a.txt, as a page text/html, 5 B")])  # fmt: skip
+def test_a_space_stands_between_a_kept_file_and_its_kind(visit, kept, content_type, said):
+    kept(b"words", content_type, "a.txt")
+    text = re.sub(r"<[^>]*>", "", show(visit(), "of a.txt").text)
+    assert said in text
+
+
 @pytest.mark.parametrize(
     ("content_type", "tag", "disposition"),
     [
