@@ -15,7 +15,7 @@ from pipeline.lifecycle import Status
 from tracker.acts import Act, Change, Reach
 from tracker.cancels import lift_cancels
 from tracker.clock import now_ms
-from tracker.cutoff import note_released, release_waiting
+from tracker.cutoff import release_waiting
 from tracker.followers import recount_needs
 from tracker.plan import open_known
 
@@ -116,6 +116,18 @@ FORGET_STAGE = """
 DELETE FROM action_stages WHERE action_id = :action_id AND item_id = :item_id AND stage = :stage
 """
 
+# By the act itself, or by the end of what was cancelled and still ran.
+NOTE_RELEASED = """
+UPDATE action_stages
+   SET made = 'pending'
+ WHERE action_id = :action_id AND item_id IN (SELECT value FROM json_each(:item_ids))
+   AND made IN ('done', 'failed', 'skipped')
+   AND EXISTS (SELECT 1
+                 FROM item_stages s
+                WHERE s.item_id = action_stages.item_id AND s.stage = action_stages.stage
+                  AND s.status = 'pending' AND s.again = 'runs')
+"""
+
 LOG_MOVES = """
 INSERT INTO events (at, job_id, item_id, stage, attempt, kind, by, detail)
 SELECT :now, s.job_id, s.item_id, s.stage, s.attempt, :kind, :by, :detail
@@ -208,6 +220,7 @@ def change_stages(conn: Connection, asked: Asked) -> Touched:
     if asked.act.lifts_cancels:
         lift_cancels(conn, touched, asked.by)
     recount_needs(conn, touched)
+    conn.execute(NOTE_RELEASED, {"action_id": asked.action_id, "item_ids": json.dumps(list(touched))})
     return Touched(places, len(touched - before))
 
 
@@ -224,7 +237,6 @@ def _release(conn: Connection, asked: Asked, item_ids: Iterable[int]) -> None:
     chosen = {"action_id": asked.action_id, "item_ids": json.dumps(list(item_ids))}
     waiting = {(row[0], row[1]) for row in conn.execute(REMEMBER_WAITING, chosen).fetchall()}
     released = release_waiting(conn, item_ids, asked.by, {"action": asked.action_id})
-    note_released(conn, asked.action_id, released)
     waiting -= {(one.item_id, one.stage) for one in released}
     conn.executemany(
         FORGET_STAGE,

@@ -230,18 +230,3 @@ def _record(
     conn: Connection, job_id: str, places: list[Any], by: str | None, detail: Mapping[str, Any]
 ) -> None:
     append_moves(conn, job_id, RESET.name, places, by, detail)
-
-
-NOTE_RELEASED = """
-UPDATE action_stages
-   SET made = 'pending'
- WHERE action_id = :action_id AND item_id = :item_id AND stage = :stage
-"""
-
-
-def note_released(conn: Connection, action_id: int, released: Iterable[Place]) -> None:
-    """Note what became pending by an action, for its undo, in the caller's transaction."""
-    conn.executemany(
-        NOTE_RELEASED,
-        [{"action_id": action_id, "item_id": one.item_id, "stage": one.stage} for one in released],
-    )

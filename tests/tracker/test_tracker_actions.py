@@ -367,6 +367,21 @@ def test_an_undo_of_a_skip_has_what_it_released_wait_again(conn, add_opened, rea
     assert (undone.done, undone.passed) == (1, 0)
 
 
+def test_an_undo_puts_back_what_ran_once_a_cancelled_attempt_was_ended_for_it(
+    conn, add_opened, stage_statuses
+):
+    (item_id,) = add_opened("a")
+    tracker.mark_done(conn, item_id)
+    do(conn, "reprocess", how={"by": "places", "places": [[item_id, "extract"]]})
+    assert claims.claim(conn, item_id, "extract", 1, worker="w")
+    do(conn, "cancel", "extract")
+    again = do(conn, "reprocess", how={"by": "places", "places": [[item_id, "store"]]})
+    assert (again.done, stage_statuses()) == (1, ["done", "skipped", "pending"])
+    undone = undo(conn, again.action_id)
+    assert (undone.done, undone.passed) == (1, 0)
+    assert stage_statuses() == ["done", "skipped", "done"]
+
+
 def test_an_action_remembers_nothing_that_still_waits(conn, add_opened, read_stage):
     (item_id,) = add_opened("a")
     tracker.mark_done(conn, item_id)
