@@ -88,12 +88,12 @@ class ReadFile(Handler):
         except OSError as error:
             if error.errno not in _HOPELESS:
                 raise
-            return GiveUp(f"{path} {_HOPELESS[error.errno]}")
+            return GiveUp(f"{path!r} {_HOPELESS[error.errno]}")
         if body is None:
-            return GiveUp(f"{path} is not a regular file")
+            return GiveUp(f"{path!r} is not a regular file")
         if len(body) > self.params.max_bytes:
             return GiveUp(
-                f"{path} is larger than {self.params.max_bytes:,} bytes; raise max_bytes to read it"
+                f"{path!r} is larger than {self.params.max_bytes:,} bytes; raise max_bytes to read it"
             )
         return _describe(path, body, self.params.encoding)
 
@@ -116,11 +116,11 @@ def _describe(path: str, body: bytes, encoding: str | None) -> Outcome:
         encoding = encoding or _detect_encoding(path, body)
         text = body.decode(encoding)
     except SyntaxError as error:
-        return GiveUp(f"{path}: {error.msg}")
+        return GiveUp(f"{path!r}: {error.msg}")
     except UnicodeDecodeError as error:
-        return GiveUp(f"{path} is not {encoding}: {error.reason} at byte {error.start}; set `encoding`")
+        return GiveUp(f"{path!r} is not {encoding}: {error.reason} at byte {error.start}; set `encoding`")
     except (LookupError, UnicodeError) as error:  # a .py file may declare what turns no bytes into text
-        return GiveUp(f"{path} cannot be read as {encoding}: {error}; set `encoding`")
+        return GiveUp(f"{path!r} cannot be read as {encoding}: {error}; set `encoding`")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return {
         "path": path,

@@ -12,6 +12,7 @@ from handlers.places import ItemFiles
 from handlers.read_file import ReadFile
 from handlers.running import run_handler
 from pipeline.outcomes import GiveUp
+from tracker.endings import make_signature
 
 
 @pytest.fixture
@@ -91,7 +92,13 @@ def test_an_encoding_that_does_not_exist_or_is_none_is_refused_in_jobs_yaml(enco
 
 
 def test_a_missing_file_is_given_up(read, tmp_path):
-    assert read(None) == GiveUp(f"{tmp_path / 'a.txt'} does not exist")
+    assert read(None) == GiveUp(f"'{tmp_path / 'a.txt'}' does not exist")
+
+
+@pytest.mark.parametrize(("body", "params"), [(None, {}), (b"\xff", {}), (b"x" * 11, {"max_bytes": 10})])
+def test_files_that_are_given_up_for_one_reason_are_one_group_of_failures(read, body, params):
+    reasons = [read(body, name, **params).reason for name in ("a.txt", "notes of may.txt")]
+    assert len({make_signature("GiveUp", reason) for reason in reasons}) == 1
 
 
 def test_a_path_through_a_file_is_given_up(read):
