@@ -28,7 +28,7 @@ class LocalFiles(BaseDiscovery):
 
     Key: the path relative to the root, with forward slashes. Order: by key.
     Data: `{"path": str, "size": int, "modified_at": str}`: the absolute path, bytes, an ISO instant in UTC.
-    Example: {strategy: local_files, root: ./inbox, include: ["*.pdf"], exclude: [drafts], max_bytes: 1000000}
+    Example: {strategy: local_files, root: ./inbox, include: ["*.txt"], exclude: [drafts], max_bytes: 1000000}
 
     Source: the file system.
     """

@@ -25,12 +25,13 @@ class PdfText(Handler):
     """
     Read the text of a PDF, in a process of its own, which is stopped when it takes too long or too much memory.
 
-    Input: a needed result with the pointer to an artifact, such as that of `fetch`, or with `body_base64`. Result:
-    `{"text", "title", "author", "created_at", "pages", "pages_read", "words", "url"}`; between the texts of two pages
-    is an empty line; title, author and date are None where the file names none; `pages_read` is less than `pages`
-    where `max_pages` or `max_chars` ended it. Endings: Skip when there is no text in it, as in a scan, or no file;
-    GiveUp when the file is no PDF, is encrypted with a password that is not `password`, is larger than `max_bytes`,
-    or reading it took longer than `max_seconds` or more memory than `max_memory_mib`.
+    Input: a needed result with the pointer to an artifact, such as that of `fetch`, or of `read_file` with `as_file`,
+    or with `body_base64`. Result: `{"text", "title", "author", "created_at", "pages", "pages_read", "words", "url"}`;
+    between the texts of two pages is an empty line; title, author and date are None where the file names none;
+    `pages_read` is less than `pages` where `max_pages` or `max_chars` ended it. Endings: Skip when there is no text
+    in it, as in a scan, or no file; GiveUp when the file is no PDF, is encrypted with a password that is not
+    `password`, is larger than `max_bytes`, or reading it took longer than `max_seconds` or more memory than
+    `max_memory_mib`.
     Idempotent: it only reads; the same file gives the same result.
     Example: {handler: pdf_text, params: {max_pages: 50}, timeout: 2m}
     """

@@ -9,12 +9,13 @@ import os
 import stat
 import tokenize
 from dataclasses import replace
-from pathlib import Path  # noqa: TC003 - pydantic reads the annotations of Params
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field, field_validator
 
 from handlers.base import Handler, HandlerParams
+from handlers.content_types import SNIFFED_BYTES, find_content_type
 from handlers.places import BadPlaceError
 from pipeline.outcomes import GiveUp
 
@@ -36,14 +37,15 @@ _HOPELESS = {
 
 class ReadFile(Handler):
     """
-    Read a text file.
+    Read a text file; or with `as_file` any file, such as a PDF, for a handler that works on files.
 
     The path that an item names may not lead out of a folder, through links neither, because items may be sent in by
     strangers: `folder`, else the `root` of the job's own `local_files`. The data folder is closed to them, unless that
     folder is in it.
 
     Input: the parameter `path`, else the item's `data["path"]`. Result: `{"path", "text", "bytes", "lines",
-    "sha256", "encoding"}`; newlines in `text` are Unix's; `bytes` and `sha256` are the file's own.
+    "sha256", "encoding"}`; newlines in `text` are Unix's; `bytes` and `sha256` are the file's own. With `as_file`:
+    `{"path", "body", "bytes", "sha256"}`, where `body` is the pointer to an artifact with the file.
     Endings: GiveUp when the file is missing, no regular file, forbidden, outside of the folder, too large, or not in
     its encoding.
     Idempotent: it only reads; the same file gives the same result.
@@ -62,6 +64,9 @@ class ReadFile(Handler):
         )
         encoding: str | None = Field(
             None, description="By default what a .py file declares (PEP 263), and UTF-8 for any other file."
+        )
+        as_file: bool = Field(
+            False, description="Keep the file as it is, whatever is in it, for stages such as `pdf_text`."
         )
         max_bytes: int = Field(2 * 2**20, ge=1, le=64 * 2**20, description="A larger file is given up.")
 
@@ -95,7 +100,9 @@ class ReadFile(Handler):
             return GiveUp(
                 f"{path!r} is larger than {self.params.max_bytes:,} bytes; raise max_bytes to read it"
             )
-        return _describe(path, body, self.params.encoding)
+        return (
+            _keep(context, path, body) if self.params.as_file else _describe(path, body, self.params.encoding)
+        )
 
     def _open(self, context: HandlerContext, path: str) -> int:
         if self.params.path:
@@ -109,6 +116,11 @@ class ReadFile(Handler):
 def _read_regular_file(descriptor: int, most_bytes: int) -> bytes | None:
     with open(descriptor, "rb") as file:
         return file.read(most_bytes) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else None
+
+
+def _keep(context: HandlerContext, path: str, body: bytes) -> Outcome:
+    pointer = context.artifact(Path(path).name, body, find_content_type("", body[:SNIFFED_BYTES]))
+    return {"path": path, "body": pointer, "bytes": len(body), "sha256": hashlib.sha256(body).hexdigest()}
 
 
 def _describe(path: str, body: bytes, encoding: str | None) -> Outcome:

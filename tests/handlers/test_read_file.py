@@ -6,8 +6,10 @@ import hashlib
 import os
 
 import pytest
+from pdfs import make_pdf
 from pydantic import ValidationError
 
+from handlers.pdf_text import PdfText
 from handlers.places import ItemFiles
 from handlers.read_file import ReadFile
 from handlers.running import run_handler
@@ -39,6 +41,14 @@ def test_a_text_file_is_read(read, tmp_path):
         "sha256": hashlib.sha256(body).hexdigest(),
         "encoding": "utf-8",
     }
+
+
+def test_any_file_is_kept_for_a_handler_that_works_on_files(read, make_context):
+    body = make_pdf("Roots keep.")
+    kept = read(body, "roots.pdf", as_file=True)
+    assert (kept["bytes"], kept["sha256"]) == (len(body), hashlib.sha256(body).hexdigest())
+    assert (kept["body"]["name"], kept["body"]["content_type"]) == ("roots.pdf", "application/pdf")
+    assert run_handler(PdfText({}), make_context(results={"read_file": kept}))["text"] == "Roots keep."
 
 
 @pytest.mark.parametrize(("body", "lines"), [(b"", 0), (b"a", 1), (b"a\n", 1), (b"a\nb", 2), (b"\n\n", 2)])
