@@ -27,7 +27,8 @@ SILENCE_SECONDS = 60.0
 """A server that says nothing for so long is away."""
 
 ANSWER_BYTES = 1024 * 1024
-_PASSING = ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]")
+_PASSING = ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]", "* BYE")
+"""What a server says that may help us later; `* BYE` as its greeting: it has too many guests, or is going down."""
 
 
 class RefusedError(SourceRejectedError):
@@ -137,6 +138,8 @@ def _tell(error: Exception) -> str:
         status, answers = error.command_result[:2]
         told = b" ".join(each for each in answers if isinstance(each, bytes)).decode("utf-8", "replace")
         return f"{status} {told}"[:500]
+    if isinstance(greeting := next(iter(error.args), None), bytes):
+        return greeting.decode("utf-8", "replace")[:500]
     return (getattr(error, "strerror", None) or str(error) or type(error).__name__)[:500]
 
 

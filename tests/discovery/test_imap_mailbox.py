@@ -313,6 +313,8 @@ UNASKED = b"* 1 FETCH (FLAGS ())\r\n* 9 FETCH (UID 9 BODY[]<0> {1}\r\nx)\r\n"
         ([b"\xff\xff\xff\r\n"], SourceUnavailableError, "mailbox a at"),
         ([READY, b"x" * 2_000_000], SourceRejectedError, "more than it was asked for"),
         ([READY, CAPABLE, b"* BYE\r\n"], SourceUnavailableError, "mailbox a at"),
+        ([b"* BYE too many connections\r\n"], SourceUnavailableError, r"127\.0\.0\.1: \* BYE too many"),
+        ([READY, CAPABLE, LOGGED_IN, OPENED, b"* BYE idle\r\n"], SourceUnavailableError, "idle"),
         ([READY, CAPABLE, b"%t NO [UNAVAILABLE] later\r\n"], SourceUnavailableError, "later"),
         ([READY, CAPABLE, LOGGED_IN, b"%t NO no\r\n"], SourceRejectedError, "NO no"),
         (
