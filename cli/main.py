@@ -136,9 +136,24 @@ class LazyCommands(click.Group):
 
         if " ".join(args[:2]) in COMMANDS:
             args = [" ".join(args[:2]), *args[2:]]
-        if args and args[0] not in COMMANDS and (nearest := find_nearest(args[0], list(COMMANDS))):
-            ctx.fail(f"No such command {args[0]!r}; did you mean {nearest!r}?")
+        elif args and not ctx.resilient_parsing:  # what is completed may become right yet
+            said = args[0]
+            nearest = None if said in COMMANDS else find_nearest(said, list(COMMANDS))
+            if nearest is None and (second := self._find_second(ctx, *args[:2])):
+                said, nearest = " ".join(args[:2]), f"{said} {second}"
+            if nearest:
+                ctx.fail(f"No such command {said!r}; did you mean {nearest!r}?")
         return super().resolve_command(ctx, args)
+
+    def _find_second(self, ctx: click.Context, first: str, second: str = "") -> str | None:
+        """Find what the second word of a command was meant for; None where it may be an argument of the first."""
+        from pipeline.catalog import find_nearest
+
+        command = self.get_command(ctx, first)
+        if command and any(isinstance(each, click.Argument) for each in command.params):
+            return None
+        below = [name.removeprefix(f"{first} ") for name in COMMANDS if name.startswith(f"{first} ")]
+        return find_nearest(second, below)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, whose reader may leave."""
@@ -245,8 +260,21 @@ def _code_of(error: CeleriacError) -> int:
     return exit_codes.UNUSABLE if isinstance(error, OperatorError) else exit_codes.FAILED
 
 
+def open_what_was_closed() -> None:
+    """Let what goes to an output that the shell closed, as by `2>&-`, go nowhere; no file takes its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            # it takes the lowest number that is free; the processes that we start have it too
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
+    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
+    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
+
+
 def run() -> NoReturn:
     """Be the program `celeriac`."""
+    open_what_was_closed()
     collect_seldom()
     try:
         main()

@@ -28,7 +28,7 @@ SILENCE_SECONDS = 60.0
 
 ANSWER_BYTES = 1024 * 1024
 _PASSING = ("[UNAVAILABLE]", "[INUSE]", "[SERVERBUG]", "* BYE")
-"""What a server says that may help us later; `* BYE` as its greeting: it has too many guests, or is going down."""
+"""What a server says that passes; `* BYE` is its greeting when it has too many guests, or is going down."""
 
 
 class RefusedError(SourceRejectedError):

@@ -121,6 +121,20 @@ def test_an_unknown_command_names_the_nearest(call):
     assert "did you mean 'status'?" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("said", "meant"), [("artifacts lst", "artifacts list"), ("new handlr", "new handler")]
+)
+def test_an_unknown_second_word_of_a_command_names_the_nearest(call, said, meant):
+    ended = call(*said.split())
+    assert ended.code == exit_codes.INVALID
+    assert f"No such command '{said}'; did you mean '{meant}'?" in ended.err
+
+
+def test_what_is_still_being_completed_is_not_refused():
+    completion = BashComplete(cli, {}, "celeriac", "_CELERIAC_COMPLETE")
+    assert "status" in [one.value for one in completion.get_completions(["statsu"], "")]
+
+
 def test_a_command_that_is_like_no_other_is_refused(call):
     assert call("xyzzy").code == exit_codes.INVALID
 

@@ -79,3 +79,12 @@ def test_a_full_disk_behind_the_output_is_said_in_words(conn, line):
         exit_codes.UNUSABLE,
         "celeriac: cannot write what was asked for: No space left on device\n",
     )
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-", "0<&- >&- 2>&-"])
+@pytest.mark.parametrize("line", ["discover notes", "run notes", "status"])
+def test_an_output_that_the_shell_closed_ends_no_command(conn, line, closed):
+    command = f"{sys.executable} -m cli.main {line} {closed}"
+    done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, timeout=120, check=False)
+    assert done.returncode == exit_codes.OK
+    assert b"Traceback" not in done.stderr
