@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.metadata
 import importlib.util
 import json
 import re
@@ -16,6 +17,7 @@ from discovery.keyset import Keyset, read_value, write_value
 from discovery.local_paths import check_local_path, find_local_file
 from discovery.rows import Columns, RowShape, as_json_row
 from net.shown import show_url
+from pipeline.catalog import find_nearest
 from pipeline.errors import SourceError, SourceRejectedError
 
 if TYPE_CHECKING:
@@ -28,7 +30,14 @@ if TYPE_CHECKING:
 BATCH = 1000
 MAX_QUERIES = 100_000
 _READS = re.compile(r"\s*(?:--[^\n]*\n\s*|/\*.*?\*/\s*)*(?:SELECT|WITH|VALUES)\b", re.IGNORECASE | re.DOTALL)
+_SECOND = re.compile(
+    r"""(?:'[^']*'|"[^"]*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|/\*.*?\*/|[^;'"`\[])*+;(?:--[^\n]*|/\*.*?\*/|[\s;])*+.""",
+    re.DOTALL,
+)
+"""What SQLite takes for a statement, and the beginning of another one."""
+
 _NAMED = re.compile(r"(?<!:):cursor\b")
+_BUILT_IN = ["mariadb", "mssql", "mysql", "oracle", "postgresql"]
 
 
 class SqlQuery(BaseDiscovery):
@@ -99,12 +108,15 @@ class SqlQuery(BaseDiscovery):
                     raise ValueError("an SQLite file is given by its path, or as sqlite:///path")
                 if importlib.util.find_spec("sqlalchemy") is None:
                     raise ValueError("a database that is no SQLite file needs: pip install 'celeriac[sql]'")
+                _check_dialect(url)
             return database
 
         @model_validator(mode="after")
         def _goes_on(self) -> Self:
             if (self.cursor_column is None) == bool(_NAMED.search(self.query)):
                 raise ValueError("cursor_column and :cursor in the query belong together")
+            if find_sqlite_path(self.database.get_secret_value()) is not None and _SECOND.match(self.query):
+                raise ValueError("there is more than one statement in the query")
             return self
 
     params: Params
@@ -176,6 +188,15 @@ class SqlQuery(BaseDiscovery):
         asked = [database, self.params.query, self.params.bindings, self.params.cursor_column]
         digest = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()[:8]
         return f"{show_url(database)} #{digest}"
+
+
+def _check_dialect(url: str) -> None:
+    """Raise ValueError for a database that SQLAlchemy does not know, and that is called much like one that it does."""
+    name = url.partition(":")[0].partition("+")[0]
+    if name not in _BUILT_IN and (nearest := find_nearest(name, _BUILT_IN)):
+        others = importlib.metadata.entry_points(group="sqlalchemy.dialects")
+        if all(other.name.partition(".")[0] != name for other in others):
+            raise ValueError(f"SQLAlchemy knows no database {name!r}; did you mean {nearest!r}?")
 
 
 def find_sqlite_path(database: str) -> str | None:

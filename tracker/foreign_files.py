@@ -6,6 +6,7 @@ Here, because only one SQLite library may open a file in one process, and only t
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from itertools import islice
@@ -26,6 +27,7 @@ STEPS_BETWEEN_LOOKS = 100_000
 
 ROWS_BETWEEN_WINDS = 1000
 
+_NO_STATEMENT = re.compile(r"(?:[\s;]|--[^\n]*|/\*.*?(?:\*/|\Z))*+", re.DOTALL)
 _READING = {apsw.SQLITE_SELECT, apsw.SQLITE_READ, apsw.SQLITE_FUNCTION, apsw.SQLITE_RECURSIVE}
 _HIDDEN = {"load_extension", "fts3_tokenizer"}
 _LATER = (apsw.BusyError, apsw.LockedError, apsw.CantOpenError, apsw.PermissionsError, apsw.IOError)
@@ -72,7 +74,7 @@ def _execute(
 ) -> tuple[list[str], apsw.Cursor]:
     _lock_down(conn, watch)
     about = apsw.ext.query_info(conn, query)
-    if about.query_remaining and about.query_remaining.strip(" \t\r\n;"):
+    if about.query_remaining and not _NO_STATEMENT.fullmatch(about.query_remaining):
         raise SourceRejectedError("there is more than one statement in the query")
     if not about.is_readonly or not about.description:
         raise SourceRejectedError("the query gives no rows")

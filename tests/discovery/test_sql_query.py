@@ -237,12 +237,30 @@ def test_a_file_that_is_not_there_is_unavailable(memory, tmp_path):
         ({"query": "SELECT 1 AS id", "cursor_column": "id"}, "belong together"),
         ({"query": "SELECT :cursor AS id"}, "belong together"),
         ({"database": "sqlite+pysqlite:///a.db"}, "given by its path"),
+        ({"database": "postgres://h/a"}, "no database 'postgres'; did you mean 'postgresql'?"),
+        ({"query": "SELECT 1 AS id; DELETE FROM t"}, "more than one statement"),
+        ({"query": "SELECT ';' AS id; /* it's */ SELECT 2"}, "more than one statement"),
         ({"key": []}, "key"),
     ],
 )
 def test_a_query_that_can_never_work_is_a_mistake_in_jobs_yaml(params, about):
     with pytest.raises(ValidationError, match=about):
         SqlQuery({"database": "a.db", "query": "SELECT 1 AS id", "key": "id", **params})
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "SELECT id FROM t;",
+        "SELECT id FROM t; -- that's all; really\n/* ; */;",
+        "SELECT id, ';' AS a, 'it''s; x' AS b FROM t -- ; SELECT",
+        'SELECT id AS "id", name AS [a;b], 5 / 2 - 1 /* ; \' */ FROM t',
+    ],
+)
+def test_a_semicolon_that_ends_nothing_makes_no_second_statement(query, add, memory, sql):
+    add(range(1, 3))
+    query(sql)
+    assert found(memory) == ["1", "2"]
 
 
 def test_a_cast_is_no_parameter():
