@@ -17,6 +17,8 @@ def _compiles(expression: str) -> str:
         jmespath.compile(expression)
     except JMESPathError as error:
         raise ValueError(f"not a JMESPath: {error}") from error
+    except RecursionError:
+        raise ValueError("not a JMESPath: nested too deep") from None
     return expression
 
 

@@ -13,7 +13,13 @@ from net.client import PoliteClient
 from net.guard import Guard
 from net.host_rates import HostRate, find_host_rate
 from net.memory_manners import MemoryManners
-from pipeline.errors import BrokerUnavailableError, JobsFileError, TrackerUnusableError
+from pipeline.errors import (
+    BrokerUnavailableError,
+    JobsFileError,
+    NotFoundError,
+    SourceRejectedError,
+    TrackerUnusableError,
+)
 from pipeline.jobs_file import JobsWatch
 from pipeline.redaction import KNOWN
 from runner.context import RunContext
@@ -21,6 +27,7 @@ from runner.far_cache import ArtifactCache
 from runner.far_dashboard import FarDashboard
 from runner.far_desk import Afar
 from runner.far_manners import FarManners
+from runner.known import require_job
 from runner.leases import LeaseKeeper
 from runner.manners import TrackerManners
 from runner.pace import Pace
@@ -236,6 +243,10 @@ class Runtime:
         self, job_id: str, *, stage: str | None, status: str | None, after: Any, limit: int
     ) -> ItemPage:
         with open_readonly(self.settings.db_path) as conn:
+            try:
+                require_job(conn, job_id, lambda: self.jobs)
+            except NotFoundError as error:
+                raise SourceRejectedError(str(error)) from None
             page = read_item_page(conn, job_id, stage=stage, status=status, after=after, limit=limit)
         return ItemPage(page.items, page.position, page.is_last)
 

@@ -74,7 +74,8 @@ def test_an_item_to_which_where_cannot_be_applied_is_counted_and_told_once(disco
 
 
 @pytest.mark.parametrize(
-    "params", [{"where": "a ||"}, {"where": ""}, {"status": "doen"}, {"limit": 0}, {"job": ""}]
+    "params",
+    [{"where": "a ||"}, {"where": "(" * 3000}, {"where": ""}, {"status": "doen"}, {"limit": 0}, {"job": ""}],
 )
 def test_a_query_that_can_never_work_is_a_mistake_in_jobs_yaml(query, params):
     with pytest.raises(ValidationError, match=next(iter(params))):

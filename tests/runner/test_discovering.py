@@ -141,6 +141,15 @@ def test_a_strategy_reads_another_jobs_results(open_workshop):
     assert '"score": 11' in data
 
 
+def test_a_strategy_that_names_a_job_that_is_nowhere_is_told_the_nearest(open_workshop):
+    asked = {"strategy": "tracker_query", "job": "pappers"}
+    shop = open_workshop(papers=job(step("fetch")), digests={"discovery": asked, "stages": [step("digest")]})
+    found = discover(shop.runtime, "digests")
+    assert (found.error, found.retry_at) == ("no job 'pappers'; did you mean 'papers'?", None)
+    tracker.upsert_items(shop.conn, "pappers", [{"key": "a"}])  # of a job that was taken out of jobs.yaml
+    assert discover(shop.runtime, "digests").error is None
+
+
 def test_a_job_may_read_its_own_items_while_it_discovers(open_workshop):
     shop = open_workshop(
         papers={"discovery": {"strategy": "tracker_query", "job": "papers"}, "stages": [step("fetch")]}
