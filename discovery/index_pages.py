@@ -140,9 +140,10 @@ class IndexPages(BaseDiscovery):
     def _source(self) -> str:
         return name_source(self.params.url)
 
-    def _combinations(self) -> list[tuple[str, ...]]:
+    def _combinations(self) -> dict[str, tuple[str, ...]]:
         values = self.params.values
-        return [*product(*(values.values() if isinstance(values, dict) else [values]))]
+        lists = values.values() if isinstance(values, dict) else [values]
+        return {"/".join(each): each for each in product(*lists)}
 
     async def _read_page(self, at: Any) -> Page:
         index, url = self._find_place(at)
@@ -160,12 +161,12 @@ class IndexPages(BaseDiscovery):
         return Page(items, {"index": index, "url": further} if further else following)
 
     def _find_following(self, at: Any) -> dict[str, str] | None:
-        indexes = ["/".join(each) for each in self._combinations()]
+        indexes = [*self._combinations()]
         number = indexes.index(self._find_place(at)[0]) + 1
         return {"index": indexes[number]} if number < len(indexes) else None
 
     def _find_place(self, at: Any) -> tuple[str, str]:
-        by_index = {"/".join(each): each for each in self._combinations()}
+        by_index = self._combinations()
         place = (
             at if isinstance(at, dict) and at.get("index") in by_index else {"index": next(iter(by_index))}
         )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,8 @@ from pydantic import Field
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
 from discovery.globs import matches_any
+from discovery.instants import tell_unix
+from discovery.local_paths import tell_os_error
 from pipeline.errors import SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ class LocalFiles(BaseDiscovery):
     that is not a plain file. A folder below that cannot be read is a problem, not the end.
 
     Key: the path relative to the root, with forward slashes. Order: by key.
-    Data: `{"path": str, "size": int, "modified_at": str}`: the absolute path, bytes, an ISO instant in UTC.
+    Data: `{"path": str, "size": int, "modified_at": str | None}`: the absolute path, bytes, an ISO instant in UTC.
     Example: {strategy: local_files, root: ./inbox, include: ["*.txt"], exclude: [drafts], max_bytes: 1000000}
 
     Source: the file system.
@@ -51,9 +52,9 @@ class LocalFiles(BaseDiscovery):
         try:
             root = self.params.root.expanduser().resolve(strict=True)
             os.scandir(root).close()
-        except (OSError, RuntimeError) as error:
+        except (OSError, RuntimeError, ValueError) as error:
             raise SourceUnavailableError(
-                f"cannot read the folder {self.params.root}: {_tell(error)}"
+                f"cannot read the folder {self.params.root}: {tell_os_error(error)}"
             ) from error
         found = (self._find(root, path) for path in self._walk(root))
         return sorted((item for item in found if item), key=lambda item: item.key)
@@ -75,8 +76,8 @@ class LocalFiles(BaseDiscovery):
             return None
         if not stat.S_ISREG(found.st_mode) or not inside or self._is_too_large(found.st_size):
             return None
-        modified_at = datetime.fromtimestamp(found.st_mtime, UTC).isoformat()
-        return FoundItem(key, {"path": str(path), "size": found.st_size, "modified_at": modified_at})
+        data = {"path": str(path), "size": found.st_size, "modified_at": tell_unix(found.st_mtime)}
+        return FoundItem(key, data)
 
     def _excludes(self, root: Path, path: Path) -> bool:
         return matches_any(_relative(root, path), self.params.exclude)
@@ -85,12 +86,8 @@ class LocalFiles(BaseDiscovery):
         return self.params.max_bytes is not None and size > self.params.max_bytes
 
     def _note(self, error: OSError) -> None:
-        self.problems.append(f"cannot read the folder {error.filename}: {_tell(error)}")
+        self.problems.append(f"cannot read the folder {error.filename}: {tell_os_error(error)}")
 
 
 def _relative(root: Path, path: Path) -> str:
     return path.relative_to(root).as_posix()
-
-
-def _tell(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

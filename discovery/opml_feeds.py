@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from itertools import islice
-from pathlib import Path
+from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from discovery.base import FoundItem, StrategyParams
 from discovery.feeds import FeedDiscovery, NamedFeed
-from discovery.local_paths import check_local_path
+from discovery.local_paths import check_local_path, find_local_file, tell_os_error
 from discovery.outlines import MAX_FEEDS, MAX_OPML_BYTES, NoOutlinesError, Outline, OutlineReading
 from discovery.rss_feeds import make_item
 from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
@@ -108,18 +108,12 @@ class OpmlFeeds(FeedDiscovery):
         return OutlineReading(fetched.body, fetched.headers.get("content-type", ""), fetched.url)
 
     def _read_file(self) -> bytes:
-        assert self.params.path is not None  # noqa: S101  tells the type checker
-        path = self.params.path.expanduser()
+        path = find_local_file(str(self.params.path))
         try:
-            found = path.resolve(strict=True)
-            if not path.is_absolute() and not found.is_relative_to(Path.cwd()):
-                raise SourceRejectedError(
-                    f"{path} leads out of the folder where Celeriac runs; name it whole"
-                )
-            with found.open("rb") as file:
+            with path.open("rb") as file:
                 return file.read(MAX_OPML_BYTES + 1)
-        except (OSError, RuntimeError) as error:
-            raise SourceUnavailableError(f"cannot read the list {path}: {error}") from error
+        except OSError as error:
+            raise SourceUnavailableError(f"cannot read the list {path}: {tell_os_error(error)}") from error
 
     @property
     def _shown(self) -> str:

@@ -110,7 +110,8 @@ class _Reading:
         count, more = 0, False
         problems = self.strategy.problems
         try:
-            async for at, page in follow_pages(self.read_page, place.at, max_pages, problems, self.source):
+            pages = follow_pages(self.read_page, place.at, max_pages, problems, self.source, self.find_after)
+            async for at, page in pages:
                 count, more = count + 1, page.has_more
                 if self.keeps_place:
                     place = Bookmark(at if page.after is None else page.after)
@@ -172,13 +173,18 @@ async def collect_pages(
 
 
 async def follow_pages(
-    read_page: ReadPage, start: Any, max_pages: int, problems: list[str], source: str
+    read_page: ReadPage,
+    start: Any,
+    max_pages: int,
+    problems: list[str],
+    source: str,
+    find_after: FindAfter | None = None,
 ) -> AsyncIterator[tuple[Any, Page]]:
     """
     Give each page with its position, until the last or `max_pages`.
 
-    A page that comes again, or a position that was there before, ends it too, and is told as a problem. No more
-    is kept of a page than a number.
+    A page that comes again, or a position that was there before, ends it too, and is told as a problem; a page that
+    comes again is only left out, if `find_after` says what comes after it. No more is kept of a page than a number.
     """
     positions, contents = {_mark(start)}, set[int]()
     at = start
@@ -186,9 +192,10 @@ async def follow_pages(
         page = await read_page(at)
         content = _mark([item.key or item.data for item in page.items])
         if page.items and content in contents:
-            problems.append(f"{source} gives the same page again and again; stopped there")
-            yield at, Page(())
-            return
+            end = "stopped there" if find_after is None else "left out from the second time on"
+            if (told := f"{source} gives the same page again and again; {end}") not in problems:
+                problems.append(told)
+            page = Page((), None if find_after is None else find_after(at))
         contents.add(content)
         if page.after is not None and _mark(page.after) in positions:
             if page.items:

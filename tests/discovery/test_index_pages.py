@@ -146,6 +146,17 @@ def test_values_of_several_names_are_combined_and_quoted(discover, pages, serve,
     assert [(item.data["text"], item.data["index"]) for item in found] == [("1", "a b/1"), ("2", "a b/2")]
 
 
+def test_a_letter_that_gives_another_ones_page_or_is_named_twice_does_not_stop_the_others(
+    discover, pages, serve, httpserver
+):
+    serve("/good/X", '<dt><a href="/term/none">Nothing here</a>')
+    serve("/good/Y", '<dt><a href="/term/none">Nothing here</a>')
+    strategy = pages(values=["A", "A", "X", "Y", "B"])
+    assert "bell" in discover(strategy)[-1].data["url"]
+    assert asked(httpserver) == ["/good/A", "/good/X", "/good/Y", "/good/B"]
+    assert [told.partition("; ")[2] for told in strategy.problems] == ["left out from the second time on"]
+
+
 def test_an_index_that_is_laid_out_otherwise_now_says_so(discover, pages):
     strategy = pages(row="li.entry")
     assert discover(strategy) == []

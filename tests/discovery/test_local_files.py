@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,6 +10,8 @@ import pytest
 from discovery.globs import matches_any
 from discovery.local_files import LocalFiles
 from pipeline.errors import SourceUnavailableError
+
+MEMORY = "/dev/shm"  # noqa: S108
 
 
 @pytest.fixture
@@ -45,6 +48,16 @@ def test_a_file_comes_with_its_place_its_size_and_its_time(discover, root):
         "size": 9,
         "modified_at": datetime(2026, 1, 1, tzinfo=UTC).isoformat(),
     }
+
+
+@pytest.mark.skipif(not Path(MEMORY).is_dir(), reason="other file systems end within the calendar")
+def test_a_file_from_beyond_the_calendar_has_no_time(discover):
+    with tempfile.TemporaryDirectory(dir=MEMORY) as folder:
+        path = Path(folder, "a")
+        path.touch()
+        os.utime(path, (0, 10**12))
+        (item,) = discover(LocalFiles({"root": folder}))
+    assert item.data["modified_at"] is None
 
 
 def test_a_relative_root_gives_absolute_paths(discover, root, monkeypatch):
@@ -95,7 +108,7 @@ def test_a_name_that_is_not_utf8_is_refused_and_the_rest_go_on(discover, root):
     assert strategy.refused == {"key is not text": 1}
 
 
-@pytest.mark.parametrize("name", ["absent", "b.txt", "b.txt/below"])
+@pytest.mark.parametrize("name", ["absent", "b.txt", "b.txt/below", "a\0b"])
 def test_a_root_that_is_no_folder_is_unavailable(keys, root, name):
     with pytest.raises(SourceUnavailableError, match=name):
         keys(root=root / name)

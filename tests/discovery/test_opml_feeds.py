@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 from pydantic import ValidationError
 
@@ -76,8 +78,14 @@ def test_a_file_outside_the_folder_is_read_only_when_it_is_named_whole(discover,
 
 
 def test_a_file_that_is_not_there_is_an_error(discover, opml, tmp_path):
-    with pytest.raises(SourceUnavailableError, match=r"cannot read the list .*absent\.opml"):
+    with pytest.raises(SourceUnavailableError, match=r"cannot read .*absent\.opml"):
         discover(opml(path=str(tmp_path / "absent.opml")))
+
+
+def test_a_pipe_that_nobody_writes_to_is_no_list(discover, opml, tmp_path):
+    os.mkfifo(tmp_path / "feeds.opml")
+    with pytest.raises(SourceRejectedError, match="is no file"):
+        discover(opml(path=str(tmp_path / "feeds.opml")))
 
 
 def test_what_is_taken_out_of_the_list_is_no_longer_asked(discover, opml, feeds):
