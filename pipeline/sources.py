@@ -19,7 +19,9 @@ CONTRACT = frozenset(
 )
 """What handlers stand on: it says how they are run, kept and charged for, not what they make."""
 
-OWN_PACKAGES = frozenset(("cli", "discovery", "handlers", "net", "pipeline", "runner", "tasks", "tracker"))
+OWN_PACKAGES = frozenset(
+    ("cli", "dashboard", "discovery", "handlers", "net", "pipeline", "runner", "tasks", "tracker")
+)
 
 
 def spell_sources(modules: Sequence[ModuleType]) -> list[str]:

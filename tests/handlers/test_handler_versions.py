@@ -6,6 +6,7 @@ import importlib
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 
@@ -15,7 +16,7 @@ import handlers.article  # noqa: F401 - in sys.modules
 from handlers.python import Python
 from handlers.read_file import ReadFile
 from handlers.versions import handler_version
-from pipeline.sources import spell_sources
+from pipeline.sources import OWN_PACKAGES, spell_sources
 from pipeline.versions import hash_version
 
 SOURCE = (
@@ -158,6 +159,12 @@ def test_a_module_outside_any_package_counts_with_what_lies_beside_it(tmp_path):
     source = f"import json\nimport salt\n{SOURCE.format('')}"
     first, same, other = (find_version(tmp_path, source, "mine", salt=f"pinch = {n}\n") for n in (1, 1, 2))
     assert first == same != other
+
+
+def test_every_package_that_is_shipped_is_our_own():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    shipped = project["tool"]["hatch"]["build"]["targets"]["wheel"]["only-include"]
+    assert {name for name in shipped if not name.endswith(".py")} == OWN_PACKAGES
 
 
 def test_helpers_of_our_own_handlers_count_and_the_contract_does_not():
