@@ -46,7 +46,10 @@ def read_words(header: str) -> str:
 
 def read_addresses(message: Message, name: str) -> list[str]:
     """Read the addresses in a header, as `Name <address>` or the address alone; at most 50."""
-    found = getaddresses([find_header(message, name)])
+    try:
+        found = getaddresses([find_header(message, name)])
+    except RecursionError:  # comments within comments
+        return []
     told = (_tell_address(read_words(who), clean(address)) for who, address in found)
     return [each for each in told if each][:MAX_ADDRESSES]
 

@@ -97,6 +97,8 @@ class Sitemap(BaseDiscovery):
         def _names_one_place(self) -> Self:
             if (self.url is None) == (self.site is None):
                 raise ValueError("give either `url` or `site`")
+            if self.site is not None and join_url(_with_scheme(self.site), "/") is None:
+                raise ValueError("`site` is no http or https address")
             return self
 
     obeys_robots = False
@@ -113,7 +115,7 @@ class Sitemap(BaseDiscovery):
         if self.params.url is not None:
             return [Place(self.params.url)]
         assert self.params.site is not None  # noqa: S101  the model saw to it
-        site = self.params.site if "://" in self.params.site else f"https://{self.params.site}"
+        site = _with_scheme(self.params.site)
         named = await self._ask_robots(urljoin(site, "/robots.txt"))
         return [Place(url) for url in named] or [Place(urljoin(site, "/sitemap.xml"))]
 
@@ -122,8 +124,9 @@ class Sitemap(BaseDiscovery):
             fetched = await self.fetch(url)
         except SourceRejectedError:  # it has none
             return []
-        named = Protego.parse(fetched.text).sitemaps
-        return list(dict.fromkeys(urljoin(fetched.url, each) for each in named))[: self.params.max_sitemaps]
+        named = [_join(fetched.url, each) for each in Protego.parse(fetched.text).sitemaps]
+        self.refused[Refusal.NO_KEY.value] += named.count("")
+        return list(dict.fromkeys(filter(None, named)))[: self.params.max_sitemaps]
 
     async def _read_all(self, waiting: deque[Place]) -> None:
         seen = {canonical_url(place.url) for place in waiting}
@@ -257,6 +260,10 @@ def _make_item(entry: PageEntry, url: str, source: str) -> FoundItem:
     }
     key = hash_url(canonical_url(url), KEY_DIGITS) if url else ""
     return FoundItem(key, data, version=entry.lastmod[:100] or entry.published_at, source=source)
+
+
+def _with_scheme(site: str) -> str:
+    return site if "://" in site else f"https://{site}"
 
 
 def _join(base: str, url: str) -> str:

@@ -98,7 +98,12 @@ def fill_address(name: str, template: str, context: HandlerContext, params: Base
 def _read_address(text: str) -> str | None:
     try:
         header: Any = _REGISTRY("To", text)
-    except (LookupError, ValueError, AttributeError):  # the parser stumbles over some of what strangers write
+    except (
+        LookupError,
+        ValueError,
+        AttributeError,
+        RecursionError,
+    ):  # the parser stumbles over what strangers write
         return None
     found = header.addresses
     is_one = len(found) == 1 and not header.defects and found[0].username and found[0].domain

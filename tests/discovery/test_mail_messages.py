@@ -70,6 +70,12 @@ def test_what_an_attached_message_says_is_not_said_by_the_one_around_it():
     assert attached["size"] > 20
 
 
+@pytest.mark.parametrize("address", [b"(" * 9000, b"a:" * 3000, b"a@b " + b"(" * 3000 + b")" * 3000])
+def test_addresses_nested_beyond_reading_are_none_and_the_rest_is_read(address):
+    data = read(b"Subject: deep\r\nTo: " + address + b"\r\nCc: c@d\r\n\r\nHello").data
+    assert (data["to"], data["cc"], data["subject"], data["text"]) == ([], ["c@d"], "deep", "Hello")
+
+
 def test_of_html_alone_the_text_is_read():
     raw = b"Content-Type: text/html\r\n\r\n<style>p{}</style><p>One <b>two</b><p>three"
     assert read(raw).data["text"] == "One two three"

@@ -90,6 +90,20 @@ def test_a_site_is_found_by_its_robots_txt(discover, access, site):
     assert asked(site.httpserver) == ["/robots.txt", "/sitemap.xml", "/news.xml", "/pages.xml"]
 
 
+def test_a_line_of_robots_txt_that_is_no_address_is_counted_and_the_others_are_read(discover, access, site):
+    named = "Sitemap: http://[::1/a.xml\nSitemap: mailto:me@example.org\nSitemap: /pages.xml"
+    site.httpserver.expect_request("/robots.txt").respond_with_data(named)
+    strategy = Sitemap({"site": site.url()}, access)
+    assert discover(strategy)
+    assert strategy.refused["no key"] == 2
+
+
+@pytest.mark.parametrize("place", ["http://[", "ftp://example.org", "[", "mailto://"])
+def test_a_site_that_has_no_address_is_a_mistake_in_jobs_yaml(place):
+    with pytest.raises(ValidationError, match="no http or https address"):
+        Sitemap({"site": place})
+
+
 def test_a_site_without_robots_txt_has_its_sitemap_at_the_usual_place(discover, access, site):
     site.httpserver.expect_request("/robots.txt").respond_with_data("", 404)
     assert len(discover(Sitemap({"site": site.url()}, access))) == 3

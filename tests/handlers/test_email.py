@@ -123,6 +123,7 @@ def test_a_line_break_in_a_header_is_given_up_and_nothing_is_sent(mailbox, send,
         "<",
         '"',
         "(",
+        "a@example.org " + "(" * 3000 + ")" * 3000,
     ],
 )
 def test_what_is_not_one_address_is_given_up(mailbox, send, hostile):
