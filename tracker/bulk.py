@@ -71,13 +71,16 @@ SELECT count(*), count(DISTINCT s.item_id)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
 """
 
+# `fresh` is 1 of a fresh item, and 2 of another of which nothing that was pending was in the lane of backfill.
 REMEMBER_STAGES = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
-                           retry_at, backfill, again, fresh)
+                           retry_at, backfill, again, cancelled_by, fresh)
 SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
        (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
-       s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again,
-       (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
+       s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again, s.cancelled_by,
+       iif((SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id), 1,
+           2 * NOT EXISTS (SELECT 1 FROM item_stages other
+                            WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1))
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s ON s.item_id = chosen.value
  WHERE (:stages IS NULL OR s.stage IN (SELECT value FROM json_each(:stages)))
@@ -87,7 +90,7 @@ SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
    AND (s.again = 'waits' OR NOT :only_marked)
    AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO UPDATE SET made = excluded.made WHERE made = 'lifted'
 RETURNING item_id, json_array(item_id, stage)
 """
 
@@ -100,11 +103,13 @@ SELECT DISTINCT a.item_id
 # What an act lets go on is not what it was asked for, but an undo has to put it back too.
 REMEMBER_WAITING = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
-                           retry_at, backfill, again, fresh)
+                           retry_at, backfill, again, cancelled_by, fresh)
 SELECT :action_id, s.item_id, s.stage, s.status,
        (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
-       s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again,
-       (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
+       s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again, s.cancelled_by,
+       iif((SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id), 1,
+           2 * NOT EXISTS (SELECT 1 FROM item_stages other
+                            WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1))
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s INDEXED BY idx_item_stages_again ON s.item_id = chosen.value
  WHERE s.again = 'waits'
@@ -218,7 +223,7 @@ def change_stages(conn: Connection, asked: Asked) -> Touched:
         touched.update(row[0] for row in rows)
     _release(conn, asked, touched)
     if asked.act.lifts_cancels:
-        lift_cancels(conn, touched, asked.by)
+        lift_cancels(conn, touched, asked.by, asked.action_id)
     recount_needs(conn, touched)
     conn.execute(NOTE_RELEASED, {"action_id": asked.action_id, "item_ids": json.dumps(list(touched))})
     return Touched(places, len(touched - before))

@@ -100,7 +100,7 @@ SELECT a.item_id
   LEFT JOIN item_stages s ON s.item_id = a.item_id AND s.stage = a.stage
   LEFT JOIN job_stages p ON p.job_id = s.job_id AND p.stage = s.stage
  GROUP BY a.item_id
-HAVING min(s.status IS a.made)
+HAVING min(s.status IS a.made OR a.made = 'lifted')
    AND min(a.status <> 'in_progress' OR a.made = 'in_progress')
    AND min(a.status <> 'pending' OR a.made = 'pending' OR coalesce(p.switched_on, 0))
    AND max(a.attempts) = (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = a.item_id)
@@ -111,20 +111,20 @@ SELECT json_array(a.item_id, a.stage)
   FROM json_each(:item_ids) chosen
  CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value AND a.stage <> ''
  WHERE (a.made = :made OR :made IS NULL) AND (a.status = :status OR :status IS NULL)
-   AND (a.made <> a.status) = :has_moved
+   AND (a.made <> a.status) = :has_moved AND a.made <> 'lifted'
 """
 
 COUNT_CHANGES = """
 SELECT count(*)
   FROM json_each(:item_ids) chosen
  CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
- WHERE a.made <> 'pending' OR :makes_pending
+ WHERE a.made <> 'lifted' AND (a.made <> 'pending' OR :makes_pending)
 """
 
 TO_PENDING_AGAIN = """
 UPDATE item_stages
    SET status = 'pending', ended_at = NULL, reason = a.reason, retries = a.retries, crashes = a.crashes,
-       retry_at = iif(a.status = 'pending', a.retry_at, NULL), cancelled_by = NULL
+       retry_at = iif(a.status = 'pending', a.retry_at, NULL)
   FROM json_each(:places) place
  CROSS JOIN action_stages a
          ON a.action_id = :action_id AND a.item_id = place.value ->> 0 AND a.stage = place.value ->> 1
@@ -150,25 +150,16 @@ UPDATE item_stages
  WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage
 """
 
-LIFT_CANCEL = """
-UPDATE item_stages
-   SET cancelled_by = NULL
-  FROM json_each(:places) place
- WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1 AND cancelled_by IS NOT NULL
-   AND :action_id IS NOT NULL
-"""
-
 STEPS = (
     (Status.SKIPPED, None, RESET, TO_PENDING_AGAIN),
     (None, Status.DONE, MARK_DONE, TO_ENDED_AGAIN),
     (None, Status.FAILED, MARK_FAILED, TO_ENDED_AGAIN),
     (None, Status.SKIPPED, SKIP, TO_ENDED_AGAIN),
     (Status.PENDING, Status.PENDING, None, PARK_AGAIN),
-    (None, None, None, LIFT_CANCEL),
 )
 """What the action made of a stage, what it was before, the move back, and how: in this order, by legal moves only."""
 
-# When a stage of a fresh item began afresh, all of it that was pending went to backfill along with it.
+# When a stage of an item began afresh, all of it that was pending went to backfill along with it.
 RESTORE_FRESH_LANES = """
 UPDATE item_stages
    SET backfill = 0
@@ -176,23 +167,18 @@ UPDATE item_stages
    AND item_id IN (SELECT a.item_id
                      FROM json_each(:item_ids) chosen
                     CROSS JOIN action_stages a
-                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh = 1)
+                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh >= 1)
 """
 
-RESTORE_LANES = """
+RESTORE_MARKS = """
 UPDATE item_stages
-   SET backfill = a.backfill
+   SET backfill = a.backfill, again = a.again, cancelled_by = a.cancelled_by
   FROM json_each(:item_ids) chosen
  CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
- WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage AND item_stages.backfill <> a.backfill
-"""
-
-RESTORE_AGAIN = """
-UPDATE item_stages
-   SET again = a.again
-  FROM json_each(:item_ids) chosen
- CROSS JOIN action_stages a ON a.action_id = :action_id AND a.item_id = chosen.value
- WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage AND item_stages.again IS NOT a.again
+ WHERE item_stages.item_id = a.item_id AND item_stages.stage = a.stage
+   AND (a.made <> 'lifted' OR item_stages.status = a.status)
+   AND (item_stages.backfill <> a.backfill OR item_stages.again IS NOT a.again
+        OR item_stages.cancelled_by IS NOT a.cancelled_by)
 """
 
 RESTORE_FRESH = """
@@ -242,8 +228,7 @@ def _put_back(conn: Connection, undo: Action, target: int, item_ids: Sequence[in
         if rows:
             _step_back(conn, undo, target, f"[{','.join(row[0] for row in rows)}]", move, statement)
     conn.execute(RESTORE_FRESH_LANES, asked)
-    conn.execute(RESTORE_LANES, asked)
-    conn.execute(RESTORE_AGAIN, asked)
+    conn.execute(RESTORE_MARKS, asked)
     conn.execute(RESTORE_FRESH, asked)
     release_waiting(conn, untouched, undo.by)
     recount_needs(conn, untouched)

@@ -48,7 +48,8 @@ def read_rows(conn):
     """Read all that an action changes, but for the stamps of messages."""
     sql = (
         "SELECT item_id, stage, status, attempt, iif(status = 'pending', needs_left, 0), retries, crashes,"
-        " retry_at, ended_at, reason, priority, again FROM item_stages ORDER BY item_id, position"
+        " retry_at, ended_at, reason, priority, again, cancelled_by, backfill"
+        " FROM item_stages ORDER BY item_id, position"
     )
     items = "SELECT item_id, status, priority, fresh FROM work_items ORDER BY item_id"
     return conn.execute(sql).fetchall(), conn.execute(items).fetchall()
@@ -320,6 +321,30 @@ def test_waking_makes_what_waits_for_a_time_ready_and_nothing_else(conn, busy, r
 
 
 # -- undoing ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("act", "stage", "changed"), [("reset", "extract", 1), ("reopen", None, 1), ("reprocess", None, 1)]
+)
+def test_an_undo_cancels_again_what_was_cancelled(conn, opened_id, act, stage, changed):
+    tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
+    do(conn, "cancel", "extract", reason="cancelled by ann")
+    before = read_rows(conn)
+    assert do(conn, act, stage).done == changed
+    assert conn.execute("SELECT count(*) FROM item_stages WHERE cancelled_by IS NOT NULL").fetchone()[0] == 0
+    undone = undo(conn)
+    assert (undone.done, undone.passed) == (changed, 0)
+    assert read_rows(conn) == before
+
+
+def test_an_undo_cancels_nothing_again_that_was_begun_afresh_since(conn, opened_id, read_stage):
+    tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
+    do(conn, "cancel", "extract")
+    reprocessed = do(conn, "reprocess")
+    do(conn, "reset", "store")
+    assert undo(conn, reprocessed.action_id).done == 1
+    cancelled = {name: read_stage(opened_id, name)["cancelled_by"] for name in STAGES}
+    assert cancelled == {"fetch": None, "extract": "ann", "store": None}
 
 
 @pytest.mark.parametrize(
