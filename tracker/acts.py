@@ -80,7 +80,8 @@ UPDATE item_stages
 
 TO_SKIPPED = """
 UPDATE item_stages
-   SET status = 'skipped', ended_at = :now, reason = :reason, queued_at = NULL, resend_at = NULL, retry_at = NULL
+   SET status = 'skipped', ended_at = :now, reason = :reason, queued_at = NULL, resend_at = NULL, retry_at = NULL,
+       over_budget = 0
   FROM json_each(:places) place
  WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """
@@ -89,7 +90,7 @@ UPDATE item_stages
 TO_CANCELLED = """
 UPDATE item_stages
    SET status = 'skipped', ended_at = :now, reason = :reason, queued_at = NULL, resend_at = NULL, retry_at = NULL,
-       cancelled_by = :by
+       over_budget = 0, cancelled_by = :by
   FROM json_each(:places) place
  WHERE item_id = place.value ->> 0 AND stage = place.value ->> 1
 """

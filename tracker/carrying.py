@@ -41,7 +41,7 @@ RETURNING item_id, stage, attempt
 SWITCH_OFF = """
 UPDATE item_stages
    SET status = 'skipped', ended_at = :now, reason = :switched_off, queued_at = NULL, resend_at = NULL,
-       retry_at = NULL
+       retry_at = NULL, over_budget = 0
  WHERE item_id IN (SELECT value FROM json_each(:item_ids)) AND +job_id = :job_id
    AND stage NOT IN (SELECT stage FROM job_stages WHERE job_id = :job_id AND switched_on)
    AND status = 'pending'

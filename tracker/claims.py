@@ -69,7 +69,8 @@ SELECT s.item_id, s.stage, asked.value ->> 2 AS attempt, s.job_id, i.key, i.data
 CLAIM_STAGES = AtPlaces("""
 UPDATE item_stages
    SET status = :target, attempt = attempt + 1, leased_until = :leased_until, worker = :worker, started_at = :now,
-       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL, cancelled_by = NULL
+       queued_at = NULL, resend_at = NULL, sends = 0, retry_at = NULL, reason = NULL, cancelled_by = NULL,
+       over_budget = 0
 """)
 
 

@@ -118,7 +118,7 @@ WITH RECURSIVE rest (stage) AS (
 )
 UPDATE item_stages
    SET status = 'skipped', ended_at = :now, reason = :reason,
-       queued_at = NULL, resend_at = NULL, retry_at = NULL, needs_left = 0
+       queued_at = NULL, resend_at = NULL, retry_at = NULL, needs_left = 0, over_budget = 0
  WHERE item_id = :item_id AND status = 'pending' AND stage IN (SELECT stage FROM rest)
 RETURNING stage, attempt
 """

@@ -61,7 +61,7 @@ SETTLE_STAGES = AtPlaces("""
 UPDATE item_stages
    SET status = :target, reason = :reason, leased_until = NULL, ended_at = :ended_at,
        retries = retries + :retried, crashes = crashes + :crashed, retry_at = :retry_at,
-       queued_at = NULL, resend_at = NULL, sends = 0
+       queued_at = NULL, resend_at = NULL, sends = 0, over_budget = 0
 """)
 
 

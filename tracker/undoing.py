@@ -134,7 +134,7 @@ UPDATE item_stages
 TO_ENDED_AGAIN = """
 UPDATE item_stages
    SET status = a.status, ended_at = a.ended_at, reason = a.reason, retries = a.retries, crashes = a.crashes,
-       queued_at = NULL, resend_at = NULL, retry_at = NULL
+       queued_at = NULL, resend_at = NULL, retry_at = NULL, over_budget = 0
   FROM json_each(:places) place
  CROSS JOIN action_stages a
          ON a.action_id = :action_id AND a.item_id = place.value ->> 0 AND a.stage = place.value ->> 1

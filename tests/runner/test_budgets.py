@@ -12,8 +12,10 @@ from workshop import job, step
 
 import tracker
 from pipeline.outcomes import RetryLater
+from runner.actions import Order, carry_out, find_undoable, undo
 from runner.budget_review import review_budgets
 from runner.budgets import FIRST_ATTEMPTS
+from runner.choices import choose_keys
 from runner.sweep import sweep
 from tracker import moves
 from tracker.budgets import describe, list_budget_reports
@@ -480,6 +482,48 @@ def test_items_over_budget_go_on_when_an_item_may_spend_more(open_workshop, cloc
     shop.work()
     assert (shop.status("b"), shop.status("c"), describe_marks(shop)) == ("done", "done", 0)
     assert [event["detail"]["cap"] for event in shop.events("budget_lifted")] == ["usd_per_item"]
+
+
+def skip_and_back(shop):
+    carry_out(
+        shop.runtime, Order("skip", "papers", "ann", "again", choose_keys(shop.runtime, "papers", ["b"]))
+    )
+    yield
+    undo(shop.runtime, find_undoable(shop.runtime), "ann")
+
+
+def cancel_and_reset(shop):
+    how = choose_keys(shop.runtime, "papers", ["b"])
+    carry_out(shop.runtime, Order("cancel", "papers", "ann", "again", how))
+    yield
+    carry_out(shop.runtime, Order("reset", "papers", "ann", "again", how))
+
+
+def claim_and_release(shop):
+    attempt = tracker.mark_stage_in_progress(shop.conn, shop.item_id("b"), "again", ["model", "again"])
+    yield
+    moves.settle(shop.conn, shop.item_id("b"), "again", attempt, Ending.released("by hand"))
+
+
+@pytest.mark.parametrize("meanwhile", [skip_and_back, cancel_and_reset, claim_and_release])
+def test_an_item_over_budget_goes_on_though_it_did_not_wait_when_an_item_might_spend_more(
+    open_workshop, clock, meanwhile
+):
+    stages = step("model"), step("again")
+    shop = open_workshop(papers=job(*stages, budget={"usd_per_item": 0.5}))
+    shop.acts.update(model=pay(0.3), again=pay(0.3))
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        shop.run("a")
+    shop.add("b")
+    work(shop)
+    assert describe_marks(shop) == 1
+    doing = meanwhile(shop)
+    next(doing)
+    shop.edit(papers=job(*stages))
+    sweep(shop.runtime)
+    next(doing, None)
+    work(shop)
+    assert (shop.status("b"), describe_marks(shop)) == ("done", 0)
 
 
 def test_items_over_budget_are_looked_at_again_when_their_stage_costs_less(open_workshop, clock):

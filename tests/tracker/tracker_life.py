@@ -115,7 +115,12 @@ FAILED_WITHOUT_GROUP = """
 SELECT item_id, stage FROM item_stages WHERE status = 'failed' AND failure_group IS NULL
 """
 
+OVER_BUDGET_THOUGH_NOT_WAITING = """
+SELECT item_id, stage FROM item_stages WHERE over_budget = 1 AND status <> 'pending'
+"""
+
 NEVER_ANY = (
+    OVER_BUDGET_THOUGH_NOT_WAITING,
     RESERVED_FOR_NOTHING,
     FRESH_THOUGH_ENDED,
     WRONG_CACHE,
