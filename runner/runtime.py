@@ -105,7 +105,7 @@ class Runtime:
         self._local = _Local()
         self._prepared: dict[tuple[str, str, str], Prepared] = {}
         self._plans: dict[tuple[str, str], StagePlan] = {}
-        self._in_force: set[tuple[str, str]] = set()
+        self._in_force: dict[str, JobsFile] = {}
         self.told_held: set[tuple[str, str]] = set()
         self._keeper: tuple[int, LeaseKeeper] | None = None
 
@@ -261,16 +261,17 @@ class Runtime:
         """
         Give the order of stages that a job's items follow: that of jobs.yaml, unless it waits for `celeriac apply`.
 
-        While it waits the tracker is asked each time; from then on it is remembered that it was applied.
+        While it waits the tracker is asked each time; from then on it is remembered that it was applied, until
+        jobs.yaml is read anew: what it has then may be an older list, which the items have left.
         """
-        key, plan = (self.jobs.digest, job.name), self.plan(job)
-        if key in self._in_force:
+        jobs, plan = self.jobs, self.plan(job)
+        if self._in_force.get(job.name) is jobs:
             return plan
         known = find_plan(self.tracker, job.name)
         if known is None:
             return plan
         if is_remembered(self.tracker, job.name, plan):
-            self._in_force.add(key)
+            self._in_force[job.name] = jobs
             return plan
         return known
 

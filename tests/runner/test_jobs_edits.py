@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 import structlog
 from workshop import job, step
 
+from pipeline.errors import HeldPlanError
+from runner import operate
+from runner.applying import rename
 from runner.sweep import sweep
 
 THREE = [step("fetch"), step("extract"), step("store")]
@@ -22,6 +26,18 @@ def test_a_new_stage_reopens_finished_items(shop):
     assert (shop.status("a"), shop.status("a", "notify")) == ("done", "done")
     assert shop.plugins.seen.count(("fetch", "a")) == 1
     assert len(shop.events("reopen")) == 1
+
+
+def test_a_list_of_stages_that_comes_back_is_in_force_only_once_it_is_applied_again(shop):
+    shop.run("a")
+    assert shop.runtime.plan_in_force(shop.spec()).names == ("fetch", "extract", "store")
+    shop.edit(papers=job(step("fetch"), step("text"), step("store")))
+    rename(shop.runtime, "papers", "extract", "text", "ann")
+    shop.edit(papers=job(*THREE))
+    sweep(shop.runtime)
+    assert shop.runtime.plan_in_force(shop.spec()).names == ("fetch", "text", "store")
+    with pytest.raises(HeldPlanError):
+        operate.enqueue_at(shop.runtime, "papers", "b", "extract", "ann")
 
 
 def test_a_new_stage_in_the_middle_runs_and_what_follows_is_left_as_it_is(shop):
