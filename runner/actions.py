@@ -103,7 +103,12 @@ def count(runtime: Runtime, order: Order) -> int:
         return action_batches.count_ended(conn, order.job_id, order.stage)
     choice = choosing.Choice(order.job_id, order.stage, order.how, now_ms())
     total = action_batches.count_total(
-        conn, order.act, choice, order.how.get("statuses"), _plan_sizes(runtime)
+        conn,
+        order.act,
+        choice,
+        order.how.get("statuses"),
+        _plan_sizes(runtime),
+        order.detail.get("priority", 0),
     )
     return min(total, int(order.how.get("at_most", total)))
 

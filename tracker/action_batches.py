@@ -8,7 +8,7 @@ from tracker.actions import Action, add_done, finish, get_action, take_turn
 from tracker.acts import ACTS
 from tracker.bulk import Asked, Touched, change_stages, count_concerned
 from tracker.choosing import Choice, Page, choose_page
-from tracker.priorities import set_priorities
+from tracker.priorities import count_others, set_priorities
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,17 +51,18 @@ def count_total(
     choice: Choice,
     statuses: Sequence[str] | None,
     unopened: Mapping[str, Sequence[str]],
+    priority: int = 0,
 ) -> int:
     """
     Count what an act would change, by going through its choice; it reads only, however many there are.
 
-    `unopened` names the stages that an item of each job gets when it is opened.
+    `unopened` names the stages that an item of each job gets when it is opened; `priority` is the one to be given.
     """
     total, cursor = 0, None
     while page := choose_page(conn, choice, cursor, 1000):
         cursor = page.cursor
         if act == "priority":
-            total += len(page.item_ids)
+            total += count_others(conn, page.item_ids, priority)
         else:
             asked = _ask(act, page, choice, statuses)
             total += count_concerned(conn, asked, unopened.get(page.job_id, ())).count(ACTS[act])

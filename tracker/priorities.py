@@ -26,6 +26,20 @@ def give_priority(conn: Connection, item_ids: Sequence[int], priority: int) -> N
     conn.execute(SET_STAGE_PRIORITIES, asked)
 
 
+COUNT_OTHERS = """
+SELECT count(*)
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN work_items i ON i.item_id = chosen.value
+ WHERE i.priority <> :priority
+"""
+
+
+def count_others(conn: Connection, item_ids: Sequence[int], priority: int) -> int:
+    """Count the items that have another priority."""
+    asked = {"item_ids": json.dumps(list(item_ids)), "priority": priority}
+    return int(conn.execute(COUNT_OTHERS, asked).fetchone()[0])
+
+
 REMEMBER_PRIORITIES = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, priority)
 SELECT :action_id, i.item_id, '', i.status, 0, i.status, i.priority

@@ -195,6 +195,15 @@ def test_a_reset_of_what_was_cancelled_and_still_runs_is_counted_as_it_is_done(o
     assert actions.carry_out(shop.runtime, reset).items == 1
 
 
+def test_items_that_have_the_priority_already_are_not_counted(shop):
+    shop.add("a", priority=3)
+    shop.add("b", "c")
+    how = choose_keys(shop.runtime, "papers", ["a", "b"])
+    order = Order("priority", "papers", "ann", how=how, detail={"priority": 3})
+    assert (actions.count(shop.runtime, order), actions.carry_out(shop.runtime, order).items) == (1, 1)
+    assert (actions.count(shop.runtime, order), actions.carry_out(shop.runtime, order).items) == (0, 0)
+
+
 def test_an_item_that_is_under_way_is_not_reopened(shop):
     shop.run("a")
     shop.add("b")

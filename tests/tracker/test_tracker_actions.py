@@ -176,7 +176,7 @@ def test_items_are_counted_once_though_their_stages_fill_several_pages(conn, add
     add_opened(*(f"{number:03}" for number in range(334)))
     how = {"by": "filter", "text": "job:papers stage:*"}
     choice = Choice("papers", None, how, 0)
-    assert action_batches.count_total(conn, "priority", choice, None, {}) == 334
+    assert action_batches.count_total(conn, "priority", choice, None, {}, priority=1) == 334
 
 
 def test_an_action_ends_after_as_many_as_it_was_told(conn, add_opened):
