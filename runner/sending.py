@@ -194,10 +194,12 @@ def find_next_look(place: Place) -> Words | None:
 
 
 def find_no_schedule(place: Place) -> Words | None:
-    """Find that the job looks for items only when somebody asks."""
+    """Find that the job looks for items only when somebody asks, or when a jobs.yaml says that is no more in order."""
     if place.state is not State.LOOKING:
         return None
-    return {"left": "no item yet" if not place.facts.items.total else "every item is through"}
+    left = "no item yet" if not place.facts.items.total else "every item is through"
+    is_refused = place.file.state == "unknown"
+    return {"left": left, "when": "as the last good jobs.yaml says" if is_refused else "only when asked"}
 
 
 def _next_slot(place: Place) -> int | None:

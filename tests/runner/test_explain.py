@@ -609,6 +609,12 @@ def test_a_job_without_a_schedule_looks_when_asked(house):
     assert (told.cause, told.words) == ("no_schedule", "no item yet; looks for more only when asked")
 
 
+def test_a_job_whose_jobs_yaml_is_refused_looks_as_the_last_good_one_says(house):
+    shop = house(**ONE)
+    told = explain_job(shop.conn, JobOnFile("unknown"), "papers").cause
+    assert told.words == "no item yet; looks for more as the last good jobs.yaml says"
+
+
 def test_a_job_tells_its_parts_with_counts_the_furthest_stage_first(house):
     shop = house(**TWO)
     shop.acts["fetch"] = lambda context: RetryLater(delay=7200, reason="quota") if context.key == "2" else {}
