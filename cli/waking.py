@@ -37,7 +37,9 @@ def wake_command(
     runtime = get_acting_runtime()
     if not keys and filter_text is None:
         acted = operate.wake(runtime, job, who())
-        report(acted, f"{job} looks for items at the next sweep", as_json=as_json)
+        is_on = runtime.jobs.get_job(job).enabled
+        when = "at the next sweep" if is_on else "once it is switched on in jobs.yaml"
+        report(acted, f"{job} looks for items {when}", as_json=as_json)
         return
     require_one_choice(KEYS=keys, filter=filter_text)
     how = (

@@ -161,6 +161,12 @@ def test_a_pause_has_its_reason_and_its_author_until_it_is_lifted(shell, conn):
     assert not tracker.is_job_paused(conn, "notes")
 
 
+def test_a_job_that_is_switched_off_looks_once_it_is_switched_on(shell, folder):
+    text = (folder / "jobs.yaml").read_text()
+    (folder / "jobs.yaml").write_text(text.replace("  notes:\n", "  notes:\n    enabled: false\n"))
+    assert "notes looks for items once it is switched on in jobs.yaml" in shell("wake", "notes").err
+
+
 def test_a_job_is_woken_for_the_next_sweep(shell, conn):
     assert "next sweep" in shell("wake", "notes").err
     assert tracker.get_events(conn, "notes")[0]["kind"] == "wake"
