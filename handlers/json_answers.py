@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import unquote
 
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import SchemaError, ValidationError, best_match
@@ -17,7 +18,7 @@ from handlers.contract import find_json_fault
 from pipeline.outcomes import GiveUp, RetryLater
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from handlers.base import HandlerContext
     from handlers.chat import Message
@@ -64,10 +65,34 @@ def check_schema(schema: Schema) -> Schema:
         Draft202012Validator.check_schema(schema)
     except SchemaError as error:
         raise ValueError(f"no JSON Schema: {_locate(error)}: {error.message[:200]}") from None
-    for reference in _list_references(schema):
+    for reference in _list_values(schema, {"$ref", "$dynamicRef"}):
         if not reference.startswith("#"):
             raise ValueError(f"a schema stands alone: it cannot refer to {reference[:100]!r}")
+        if not _leads_somewhere(schema, unquote(reference[1:])):
+            raise ValueError(f"a schema refers to what is not in it: {reference[:100]!r}")
     return schema
+
+
+def _leads_somewhere(schema: Any, fragment: str) -> bool:
+    """
+    Tell whether a reference's fragment, a JSON pointer or the name of an anchor, is that of a part of a schema.
+
+    Source: RFC 6901; JSON Schema 2020-12, 8.2, json-schema.org.
+    """
+    if fragment and not fragment.startswith("/"):
+        anchors = {anchor for key in ("$anchor", "$dynamicAnchor") for anchor in _list_values(schema, {key})}
+        return fragment in anchors
+    if _list_values(schema, {"$id"}):
+        return True  # then it may be one of a part
+    for step in fragment.split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(schema, list):
+            schema = (
+                schema[int(name)] if re.fullmatch(r"[0-9]{1,6}", name) and int(name) < len(schema) else None
+            )
+        else:
+            schema = schema.get(name) if isinstance(schema, dict) else None
+    return schema is not None
 
 
 async def ask_for_json(
@@ -152,12 +177,11 @@ def _tell_both(fault: str, first: Answer, second: Answer) -> str:
     return f"the answer does not fit, twice: {fault}\n{shown}"
 
 
-def _list_references(schema: Any) -> Iterator[str]:
+def _list_values(schema: Any, keys: Collection[str]) -> list[str]:
+    """List the texts that stand under some keys, anywhere in a schema."""
     if isinstance(schema, dict):
-        for key, inner in schema.items():
-            if key in {"$ref", "$dynamicRef"} and isinstance(inner, str):
-                yield inner
-            yield from _list_references(inner)
-    elif isinstance(schema, list):
-        for inner in schema:
-            yield from _list_references(inner)
+        here = [inner for key, inner in schema.items() if key in keys and isinstance(inner, str)]
+        return here + [each for inner in schema.values() for each in _list_values(inner, keys)]
+    return (
+        [each for inner in schema for each in _list_values(inner, keys)] if isinstance(schema, list) else []
+    )

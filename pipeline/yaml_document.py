@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MAX_NODES = 100_000
 """Values in one document, each alias counted as often as it is used."""
 MAX_DEPTH = 50
+MAX_DIGITS = 3000
+"""Of a whole number; Python writes none of over 4,300, and a message has to."""
 
 Position = tuple[int, int]
 """A line and a column, both from 1."""
@@ -49,6 +51,8 @@ for _name, _pattern, _first in (
 
 
 def _read_int(text: str) -> int:
+    if len(text) > MAX_DIGITS:
+        raise ValueError(text)
     return int(text, {"0o": 8, "0x": 16}.get(text[:2], 10))
 
 

@@ -6,6 +6,7 @@ import pytest
 from model_answers import Canned, make_chat, make_usage
 from model_server import KEY
 
+from handlers.json_answers import check_schema, read_json
 from handlers.llm import Llm
 from handlers.running import run_handler
 from pipeline.outcomes import GiveUp
@@ -190,8 +191,19 @@ def test_an_answer_too_deep_for_its_schema_does_not_fit(endpoint, ask):
         ({"type": "strng"}, "no JSON Schema"),
         ({"properties": {"a": {"$ref": "https://example.org/schema"}}}, "cannot refer to"),
         ({"anyOf": [{"$ref": "other.json#/a"}]}, "cannot refer to"),
+        ({"properties": {"a": {"$ref": "#/$defs/nope"}}, "$defs": {"a": {}}}, "refers to what is not in it"),
+        ({"items": {"$ref": "#/anyOf/2"}, "anyOf": [{}, {}]}, "refers to what is not in it"),
+        ({"items": {"$ref": "#nope"}, "$defs": {"a": {"$anchor": "a"}}}, "refers to what is not in it"),
     ],
 )
 def test_a_schema_that_cannot_be_used_is_refused_when_the_file_is_checked(ask, schema, word):
     with pytest.raises(ValueError, match=word):
         ask(json_schema=schema)
+
+
+@pytest.mark.parametrize("reference", ["#", "#/$defs/a~1b", "#/$defs/a%20b", "#/anyOf/1", "#named"])
+def test_a_schema_may_refer_to_its_own_parts(reference):
+    parts = {"a/b": {}, "a b": {}, "c": {"$anchor": "named"}}
+    schema = {"items": {"$ref": reference}, "$defs": parts, "anyOf": [{}, {}]}
+    assert check_schema(schema) is schema
+    assert read_json("[1]", schema) == ([1], "")

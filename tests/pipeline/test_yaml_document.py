@@ -127,6 +127,7 @@ def test_a_bottomless_document_is_a_problem(depth):
         ("a: 1\nb: !!python/name:os.system x\n", 2, "is not known"),
         ("a: !secret x\n", 1, "is not known"),
         ("a: !!int x\n", 1, "'x' is no number here"),
+        (f"a: 0x{'f' * 5000}\n", 1, "is no number here"),
         ("a: .inf\n", 1, "'.inf' is no number here"),
         ("a: -.INF\n", 1, "'-.INF' is no number here"),
         ("a: .nan\n", 1, "'.nan' is no number here"),
