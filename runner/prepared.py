@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from handlers.places import ItemFiles
 from handlers.versions import handler_version
 from pipeline import catalog
-from pipeline.errors import JobsFileError
+from pipeline.errors import JobsFileError, PluginError
 from pipeline.redaction import KNOWN
 from pipeline.variables import fill_from_environment, resolve_params
 
@@ -39,8 +39,19 @@ def prepare(job: JobSpec, stage: str, data: Path) -> Prepared:
     Raises `NotFoundError` for a stage that jobs.yaml has not, and what making the handler raises.
     """
     spec = job.stage(stage)
+    _learn_variables(job)
     handler, version = make_handler(spec.handler, spec.params)
     return Prepared(job, spec, handler, version, ItemFiles(find_item_folder(job), data))
+
+
+def _learn_variables(job: JobSpec) -> None:
+    """Have what all of a job's variables stand for kept out of what this stage says: its items may hold it."""
+    discovery = job.discovery
+    plugins = [(catalog.STRATEGY, discovery.strategy, discovery.params)]
+    plugins += [(catalog.HANDLER, one.handler, one.params) for one in job.stages]
+    for kind, name, params in plugins:
+        with suppress(JobsFileError, PluginError):  # what they lack is for those who make them
+            resolve_params(fill_from_environment(catalog.load(kind, name), params))
 
 
 def make_handler(name: str, params: Mapping[str, Any]) -> tuple[Handler, str]:

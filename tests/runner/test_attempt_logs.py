@@ -416,3 +416,25 @@ def test_nothing_of_an_attempt_is_left_running_when_its_handler_is_stopped():
         raise KeyboardInterrupt
     library.info("outside")
     assert lines.count == 1
+
+
+def test_what_discovery_was_given_is_struck_out_of_a_stage_in_a_process_that_discovered_nothing(
+    open_workshop, monkeypatch
+):
+    for known in ("_names", "_secrets"):
+        monkeypatch.setattr(KNOWN, known, {})
+    monkeypatch.setenv("API_TOKEN", SECRET)
+    found_at = {
+        "strategy": "json_api",
+        "url": "https://example.org/list",
+        "headers": {"x-key": "${API_TOKEN}"},
+    }
+    shop = open_workshop(papers={"discovery": found_at, "stages": [step("fetch", retries=0)]})
+
+    def refuse(context):
+        raise ValueError(f"no answer to {SECRET} for {context.key}")
+
+    shop.acts["fetch"] = refuse
+    shop.run("a")
+    (reason,) = shop.conn.execute("SELECT reason FROM item_stages").fetchone()
+    assert reason == "ValueError: no answer to ${API_TOKEN} for a"
