@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from pipeline.durations import parse_duration
+
+LATEST = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 def parse_until(text: str, present: datetime) -> datetime:
     """
     Read a time to come: `18:00` (today, or tomorrow if it has passed), an ISO date and time, or a duration.
 
-    A time without a zone is in that of `present`. Raises ValueError for anything else, or the past.
+    A time without a zone is in that of `present`. Raises ValueError for anything else, the past, or the year 9999.
     """
     try:
-        return _in_future(text, present + timedelta(seconds=parse_duration(text)), present)
+        return require_future(present + timedelta(seconds=parse_duration(text)), present, repr(text))
     except (ValueError, OverflowError):
         pass  # not a duration: a time, then
     try:
@@ -27,10 +29,15 @@ def parse_until(text: str, present: datetime) -> datetime:
         found = datetime.fromisoformat(text)
     except ValueError:
         raise ValueError(f"{text!r}: write 18:00, 2026-12-01T08:00 or 2h") from None
-    return _in_future(text, found if found.tzinfo else found.replace(tzinfo=present.tzinfo), present)
+    return require_future(
+        found if found.tzinfo else found.replace(tzinfo=present.tzinfo), present, repr(text)
+    )
 
 
-def _in_future(text: str, found: datetime, present: datetime) -> datetime:
+def require_future(found: datetime, present: datetime, said: str) -> datetime:
+    """Give an instant back that is to come, and that can be told in every time zone. Raises ValueError."""
     if found <= present:
-        raise ValueError(f"{text!r} is not in the future")
+        raise ValueError(f"{said} is not in the future")
+    if found >= LATEST:
+        raise ValueError(f"{said} is too far away; leave the end open")
     return found

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from pipeline.catalog import find_nearest
 from pipeline.errors import JobsFileError, NotFoundError
+from pipeline.until import require_future
 from runner.dispatch import dispatch_job
 from runner.known import require_job, require_stage
 from tracker import host_waits, pauses
-from tracker.clock import now_ms, to_ms
+from tracker.clock import now_ms, to_datetime
 from tracker.connection import write
 from tracker.jobs import reset_auto_unpauses
 from tracker.pauses import Pause  # noqa: TC001 - for the JSON schema of the API
@@ -53,11 +54,11 @@ def pause(
 
     A pause that is in force gets the new reason and end, and goes on since it began. Raises `NotFoundError` for a
     job or stage that jobs.yaml has not (while that is refused: the tracker), and ValueError for an instant
-    that is not in the future.
+    that is not in the future, or so late that not every time zone has it.
     """
     _require(runtime, target)
-    if until is not None and to_ms(until) <= now_ms():
-        raise ValueError(f"{until:%Y-%m-%d %H:%M %Z} is not in the future")
+    if until is not None:
+        require_future(until, to_datetime(now_ms()), f"{until:%Y-%m-%d %H:%M %Z}")
     conn = runtime.tracker
     with write(conn):
         before = pauses.pause(conn, target, reason, until, by)

@@ -97,6 +97,7 @@ REFUSED = {
     "pause --host https://example.org/x --reason x": (exit_codes.INVALID, "write the host's name only"),
     "pause notes --stage read_fil --reason x": (exit_codes.NOT_FOUND, "did you mean 'read_file'?"),
     "pause notes --reason x --until 2020-01-01": (exit_codes.INVALID, "is not in the future"),
+    "pause notes --reason x --until 9999-12-31T23:59:59-12:00": (exit_codes.INVALID, "is too far away"),
     "unpause nots": (exit_codes.NOT_FOUND, "did you mean 'notes'?"),
     "unpause notes --stage read_fil": (exit_codes.NOT_FOUND, "did you mean 'read_file'?"),
     "unpause --host example.org": (exit_codes.NOT_FOUND, "no paused host 'example.org'"),

@@ -49,6 +49,7 @@ def test_a_stage_is_paused_until_an_instant(act):
         ("pause", {}, 422, "reason: Field required"),
         ("pause", {"reason": " "}, 422, "reason"),
         ("pause", {"reason": "x", "until": "2001-01-01T00:00:00Z"}, 400, "not in the future"),
+        ("pause", {"reason": "x", "until": "9999-12-31T23:59:59-12:00"}, 400, "too far away"),
         ("pause", {"reason": "x", "until": "2099-01-01T00:00:00"}, 422, "timezone"),
         ("pause", {"reason": "x", "till": "2h"}, 422, "till"),
         ("pause", {"reason": "x", "stage": "reed"}, 404, "did you mean 'read'"),
