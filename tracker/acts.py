@@ -38,6 +38,8 @@ class Change:
     """Whether it is for those alone that wait for a time."""
     only_marked: bool = False
     """Whether it is for those alone that wait to be done again."""
+    only_unmarked: bool = False
+    """Whether it leaves alone what waits to be done again already."""
     only_uncancelled: bool = False
     """Whether it leaves alone what runs and was asked to stop already."""
 
@@ -144,7 +146,7 @@ ACTS = {
         Act(
             "reprocess",
             "reprocess",
-            (Change(TO_BE_DONE_AGAIN, frozenset({Status.DONE}), Status.DONE),),
+            (Change(TO_BE_DONE_AGAIN, frozenset({Status.DONE}), Status.DONE, only_unmarked=True),),
             lifts_cancels=True,
         ),
         Act(

@@ -67,6 +67,7 @@ SELECT count(*), count(DISTINCT s.item_id)
    AND coalesce(s.ended_at, 0) <= :until
    AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
    AND (s.again = 'waits' OR NOT :only_marked)
+   AND (s.again IS NULL OR NOT :only_unmarked)
    AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
 """
@@ -88,6 +89,7 @@ SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
    AND coalesce(s.ended_at, 0) <= :until
    AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
    AND (s.again = 'waits' OR NOT :only_marked)
+   AND (s.again IS NULL OR NOT :only_unmarked)
    AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
     ON CONFLICT DO UPDATE SET made = excluded.made WHERE made = 'lifted'
@@ -280,6 +282,7 @@ def _bind(conn: Connection, asked: Asked, change: Change) -> dict[str, Any]:
         "until": asked.asked_at if asked.act.only_earlier else ANY_TIME,
         "only_waiting": change.only_waiting,
         "only_marked": change.only_marked,
+        "only_unmarked": change.only_unmarked,
         "only_uncancelled": change.only_uncancelled,
         "places": _write_places(asked),
     }

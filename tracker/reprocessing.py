@@ -27,7 +27,7 @@ LIST_DONE = """
 SELECT s.item_id, s.stage, s.attempt
   FROM json_each(:places) place
  CROSS JOIN item_stages s ON s.item_id = place.value ->> 0 AND s.stage = place.value ->> 1
- WHERE s.status = 'done'
+ WHERE s.status = 'done' AND s.again IS NULL
  ORDER BY s.item_id, s.position
 """
 
@@ -49,7 +49,7 @@ class Meant:
 
 
 def count_meant(conn: Connection, job_id: str, how: Mapping[str, Any]) -> Meant:
-    """Count what a choice of results means, by going through it: what is done now. It reads only."""
+    """Count what a choice of results means, by going through it: what is done, and will not be again. It reads only."""
     items, stages = set[int](), Counter[str]()
     for places in _list_pages(conn, Choice(job_id, None, how, now_ms()), PAGE_ITEMS):
         items.update(item_id for item_id, _, _ in places)

@@ -19,6 +19,7 @@ from runner.actions import Order
 from runner.choices import EVERY_FAILURE, EVERY_ITEM, choose_filter, choose_keys
 from runner.explain import explain_item, find_job
 from runner.leases import LeaseKeeper
+from runner.reprocess import make_wish, quote, reprocess
 from runner.sweep import sweep
 from tracker import claims
 from tracker.action_batches import do_batch, next_page
@@ -193,6 +194,15 @@ def test_a_reset_of_what_was_cancelled_and_still_runs_is_counted_as_it_is_done(o
     reset = Order("reset", "papers", "ann", "fetch", choose_keys(shop.runtime, "papers", ["a"]))
     assert actions.count(shop.runtime, reset) == 1
     assert actions.carry_out(shop.runtime, reset).items == 1
+
+
+def test_what_waits_to_be_done_again_is_not_marked_twice(shop):
+    shop.run("a")
+    wish = make_wish(shop.runtime, "papers", filter_text="stage:*")
+    assert reprocess(shop.runtime, wish, "ann").items == 3
+    assert quote(shop.runtime, wish).is_empty
+    again = reprocess(shop.runtime, wish, "bob")
+    assert (again.items, again.earlier.by) == (0, "ann")
 
 
 def test_items_that_have_the_priority_already_are_not_counted(shop):
