@@ -72,16 +72,16 @@ SELECT count(*), count(DISTINCT s.item_id)
    AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
 """
 
-# `fresh` is 1 of a fresh item, and 2 of another of which nothing that was pending was in the lane of backfill.
+# `fresh` is 1 of a fresh item, and 2 more where nothing of it that was pending was in the lane of backfill.
 REMEMBER_STAGES = """
 INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
                            retry_at, backfill, again, cancelled_by, fresh)
 SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
        (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
        s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again, s.cancelled_by,
-       iif((SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id), 1,
-           2 * NOT EXISTS (SELECT 1 FROM item_stages other
-                            WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1))
+       (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
+       + 2 * NOT EXISTS (SELECT 1 FROM item_stages other
+                          WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1)
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s ON s.item_id = chosen.value
  WHERE (:stages IS NULL OR s.stage IN (SELECT value FROM json_each(:stages)))
@@ -109,9 +109,9 @@ INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, en
 SELECT :action_id, s.item_id, s.stage, s.status,
        (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
        s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again, s.cancelled_by,
-       iif((SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id), 1,
-           2 * NOT EXISTS (SELECT 1 FROM item_stages other
-                            WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1))
+       (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
+       + 2 * NOT EXISTS (SELECT 1 FROM item_stages other
+                          WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1)
   FROM json_each(:item_ids) chosen
  CROSS JOIN item_stages s INDEXED BY idx_item_stages_again ON s.item_id = chosen.value
  WHERE s.again = 'waits'

@@ -167,7 +167,7 @@ UPDATE item_stages
    AND item_id IN (SELECT a.item_id
                      FROM json_each(:item_ids) chosen
                     CROSS JOIN action_stages a
-                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh >= 1)
+                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh >= 2)
 """
 
 RESTORE_MARKS = """
@@ -188,7 +188,7 @@ UPDATE work_items
    AND item_id IN (SELECT a.item_id
                      FROM json_each(:item_ids) chosen
                     CROSS JOIN action_stages a
-                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh = 1)
+                       ON a.action_id = :action_id AND a.item_id = chosen.value AND a.fresh & 1)
 """
 
 

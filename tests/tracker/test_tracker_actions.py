@@ -337,6 +337,17 @@ def test_an_undo_cancels_again_what_was_cancelled(conn, opened_id, act, stage, c
     assert read_rows(conn) == before
 
 
+def test_an_undo_leaves_in_backfill_what_waited_there_of_a_fresh_item(conn, opened_id):
+    tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
+    tracker.mark_stage_done(conn, opened_id, "extract", STAGES)
+    tracker.mark_stage_in_progress(conn, opened_id, "store", STAGES)
+    do(conn, "reset", "store")
+    before = read_rows(conn)
+    do(conn, "reprocess")
+    assert undo(conn).passed == 0
+    assert read_rows(conn) == before
+
+
 def test_an_undo_cancels_nothing_again_that_was_begun_afresh_since(conn, opened_id, read_stage):
     tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
     do(conn, "cancel", "extract")
