@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from celery import bootsteps, signals
+from celery import signals
 
 from pipeline.errors import TrackerNewerError
 from runner.presence import Presence
 from tasks.app import app, get_runtime
 from tasks.line import PresenceLine
 from tasks.newer import UNUSABLE, stop_worker
+from tasks.repeating import RepeatedStep
 from tracker.clock import now_ms
 from tracker.workers import BEAT_SECONDS
 
@@ -24,25 +25,19 @@ STARTED_AT = now_ms()
 """When this process began: Celery imports this at once."""
 
 
-class SaysItLives(bootsteps.StartStopStep):
+class SaysItLives(RepeatedStep):
     """Has a worker's parent process say that it lives, with its processes and queues as they are then."""
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
-
-    def __init__(self, parent: Any, **kwargs: Any) -> None:
-        super().__init__(parent, **kwargs)
-        self._timer: Any = None
+    every_seconds = BEAT_SECONDS
 
     def start(self, parent: Any) -> None:
-        """Say so now, and go on saying it; Celery calls this at each connection to the broker."""
+        """Say so now, and go on saying it."""
         say(parent)
-        self._timer = parent.timer.call_repeatedly(BEAT_SECONDS, say, (parent,))
+        super().start(parent)
 
-    def stop(self, _: Any) -> None:
-        """Say no more: without a broker the worker takes nothing."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+    def act(self, consumer: Any) -> None:
+        """Say so."""
+        say(consumer)
 
 
 def say(consumer: Any) -> None:

@@ -27,6 +27,7 @@ from tasks.app import app, get_runtime, list_queues
 from tasks.line import PresenceLine, TrackerLine
 from tasks.pool import process_ended
 from tasks.printed import log_what_is_printed
+from tasks.repeating import RepeatedStep
 from tasks.stopping import note_stopping
 from tasks.work import get_group, run_batch, run_remote, run_stage
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from celery import Task
 
 log = structlog.get_logger(__name__)
-
-LOOK_FOR_QUEUES_SECONDS = 5.0
 
 MANY_OBJECTS = 10_000
 """
@@ -187,28 +186,22 @@ class HandsBack(bootsteps.StartStopStep):
         hand_back()
 
 
-class NewQueues(bootsteps.StartStopStep):
+class NewQueues(RepeatedStep):
     """Serve the queues that jobs.yaml gains while this worker runs, unless it was started for certain queues."""
 
-    requires = ("celery.worker.consumer.tasks:Tasks",)
+    every_seconds = 5.0
 
     def __init__(self, parent: Any, **kwargs: Any) -> None:
         super().__init__(parent, **kwargs)
         self._serving = set(list_queues())
-        self._timer: Any = None
 
     def start(self, parent: Any) -> None:
-        """Begin to look; Celery calls this at each connection to the broker."""
+        """Begin to look."""
         if getattr(parent.app.amqp.queues, "_consume_from", None) is None:
-            self._timer = parent.timer.call_repeatedly(LOOK_FOR_QUEUES_SECONDS, self._look, (parent,))
+            super().start(parent)
 
-    def stop(self, _: Any) -> None:
-        """Stop looking."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def _look(self, consumer: Any) -> None:
+    def act(self, consumer: Any) -> None:
+        """Serve what is new."""
         for queue in sorted(set(list_queues()) - self._serving):
             consumer.add_task_queue(queue)
             self._serving.add(queue)

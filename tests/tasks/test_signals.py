@@ -219,10 +219,10 @@ def test_a_worker_serves_a_queue_that_jobs_yaml_gains(app, write_jobs):
     added = []
     consumer = SimpleNamespace(add_task_queue=added.append)
     step = NewQueues(consumer)
-    step._look(consumer)
+    step.act(consumer)
     write_jobs(demo={"stages": [{"name": "fetch", "handler": "tasks_plugins:Echo", "queue": "slow"}]})
-    step._look(consumer)
-    step._look(consumer)
+    step.act(consumer)
+    step.act(consumer)
     assert added == ["slow"]
 
 

@@ -9,7 +9,6 @@ from tasks.app import get_runtime
 from tasks.hearing import TASKS, take_waiting
 from tasks.line import PresenceLine, TrackerLine
 from tasks.publisher import TRACKER_QUEUE
-from tracker.notes import SWEPT_AT, find_note
 from tracker.workers import list_workers
 
 WORD = {
@@ -48,8 +47,7 @@ def test_what_waits_is_taken_in_its_order(app):
     ]
 
 
-def test_a_message_that_cannot_be_read_is_dropped_and_what_is_no_word_is_run(app, write_jobs):
-    write_jobs(demo={})
+def test_a_message_that_cannot_be_read_is_dropped_and_what_is_no_word_is_sent_to_where_it_is_run(app, fetch):
     PresenceLine(app).gone("far", 1)
     with app.producer_pool.acquire() as producer:
         producer.publish(b"\x80", routing_key=TRACKER_QUEUE, content_type="application/x-python-serialize")
@@ -57,7 +55,7 @@ def test_a_message_that_cannot_be_read_is_dropped_and_what_is_no_word_is_run(app
         producer.publish([[], {}, {}], routing_key=TRACKER_QUEUE, headers={"task": "tasks.sweep"})
     PresenceLine(app).gone("far", 2)
     assert [one.args for one in take_waiting(9)] == [("far", 1), ("far", 2)]
-    assert find_note(get_runtime().tracker, SWEPT_AT)
+    assert [message.headers["task"] for message in fetch()] == ["tasks.sweep"]
 
 
 @pytest.mark.parametrize("count", [0, 5])
