@@ -51,9 +51,6 @@ TASKS = {
 """What each task of the `tracker` queue says."""
 
 
-_received: deque[Word] = deque()
-
-
 def listen(_task: Task[..., None], _app: Celery, consumer: Any) -> Callable[..., None]:
     """Make what takes a message in a worker's parent and hears it there; Celery calls this for a task's `Strategy`."""
 
@@ -65,6 +62,9 @@ def listen(_task: Task[..., None], _app: Celery, consumer: Any) -> Callable[...,
             consumer.call_soon(hear_what_waits, consumer)
 
     return receive
+
+
+_received: deque[Word] = deque()
 
 
 def hear_what_waits(consumer: Any) -> None:
@@ -93,6 +93,12 @@ class HearsWhatWaits(RepeatedStep):
         """Hear what waits, if this worker serves the queue and anything runs far away."""
         serves = any(queue.name == TRACKER_QUEUE for queue in consumer.task_consumer.queues)
         if serves and (_received or _has_remote_stages()):
+            hear_what_waits(consumer)
+
+    def stop(self, consumer: Any) -> None:
+        """Hear what was received; more comes with the next connection, if there is one."""
+        super().stop(consumer)
+        while _received:
             hear_what_waits(consumer)
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from tasks import hearing
 from tasks.app import get_runtime
-from tasks.hearing import TASKS, take_waiting
+from tasks.hearing import TASKS, HearsWhatWaits, take_waiting
 from tasks.line import PresenceLine, TrackerLine
 from tasks.publisher import TRACKER_QUEUE
 from tracker.workers import list_workers
@@ -22,6 +24,9 @@ WORD = {
     "started_at": 1,
     "at": 1,
 }
+
+
+FAR_STAGE = {"name": "fetch", "handler": "tasks_plugins:Echo", "queue": "gpu", "remote": True}
 
 
 def test_every_word_has_its_task(app):
@@ -61,3 +66,59 @@ def test_a_message_that_cannot_be_read_is_dropped_and_what_is_no_word_is_sent_to
 @pytest.mark.parametrize("count", [0, 5])
 def test_nothing_waits_on_an_empty_queue(app, count):
     assert take_waiting(count) == []
+
+
+@pytest.fixture
+def consumer(app):
+    """What a worker's parent gives to `listen`: it notes what it is to call soon, and its queues."""
+    queues = [SimpleNamespace(name=TRACKER_QUEUE)]
+    soon: list = []
+    return SimpleNamespace(
+        connection_errors=(),
+        soon=soon,
+        call_soon=lambda call, *args: soon.append((call, args)),
+        task_consumer=SimpleNamespace(queues=queues),
+    )
+
+
+def receive_all(app, consumer):
+    """Let the worker's parent receive what waits, as Celery does."""
+    acknowledged = []
+    with app.producer_pool.acquire() as producer:
+        while message := producer.channel.basic_get(TRACKER_QUEUE, no_ack=True):
+            receive = app.tasks[message.headers["task"]].start_strategy(app, consumer)
+            receive(message, None, lambda *args: acknowledged.append(args), None, [])
+    return len(acknowledged)
+
+
+def test_a_workers_parent_hears_words_itself_those_that_come_together_in_one_go(app, write_jobs, consumer):
+    write_jobs(demo={})
+    for pid in range(3):
+        PresenceLine(app).alive(WORD | {"pid": pid})
+    assert receive_all(app, consumer) == 3
+    assert list_workers(get_runtime().tracker) == []
+    ((call, args),) = consumer.soon
+    PresenceLine(app).alive(WORD | {"pid": 3})
+    call(*args)
+    assert len(list_workers(get_runtime().tracker)) == 4
+    assert len(consumer.soon) == 1
+
+
+def test_a_worker_that_stops_hears_what_it_has_received(app, write_jobs, consumer):
+    write_jobs(demo={})
+    for pid in range(hearing.TOGETHER + 1):
+        PresenceLine(app).alive(WORD | {"pid": pid})
+    assert receive_all(app, consumer) == hearing.TOGETHER + 1
+    HearsWhatWaits(consumer).stop(consumer)
+    assert len(list_workers(get_runtime().tracker)) == hearing.TOGETHER + 1
+
+
+def test_a_worker_looks_at_the_queue_only_where_stages_run_far_away(app, write_jobs, consumer):
+    step = HearsWhatWaits(consumer)
+    PresenceLine(app).alive(WORD | {"pid": 1})
+    write_jobs(demo={})
+    step.act(consumer)
+    assert list_workers(get_runtime().tracker) == []
+    write_jobs(demo={"stages": [FAR_STAGE]})
+    step.act(consumer)
+    assert len(list_workers(get_runtime().tracker)) == 1
