@@ -11,6 +11,7 @@ from runner.explain import explain_job, find_job
 from runner.patient import Finding
 from runner.saying import say_count, say_distance, say_span
 from runner.sending import SWEEP_LATE_MS
+from tracker.backlog import is_anything_held
 from tracker.clock import now_ms
 from tracker.notes import SWEPT_AT, find_note
 from tracker.workers import SILENT_MS, count_serving, find_beat
@@ -108,7 +109,16 @@ def check_beat(patient: Patient) -> Iterator[Finding]:
         yield Finding("sweep", "warning", "there was none yet", "celeriac up, or celeriac beat and a worker")
     elif now - int(swept) > SWEEP_LATE_MS:
         words = f"the last was {say_distance(int(swept), now)}"
-        yield Finding("sweep", "error", words, "celeriac up, or celeriac beat and a worker")
+        if ticked_at is not None and now - ticked_at <= SILENT_MS and is_anything_held(patient.tracker):
+            words = f"{words}: what runs takes long, and it waits for a process"
+            yield Finding(
+                "sweep",
+                "warning",
+                words,
+                "celeriac worker: more processes, or long stages on a queue of their own",
+            )
+        else:
+            yield Finding("sweep", "error", words, "celeriac up, or celeriac beat and a worker")
     else:
         yield Finding("sweep", "ok", f"the last was {say_distance(int(swept), now)}")
 

@@ -10,6 +10,7 @@ from pipeline.lifecycle import Status
 from tracker.clock import now_ms
 from tracker.notes import SWEPT_AT, find_note
 from tracker.stats import get_job_stats
+from tracker.workers import find_beat
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -134,6 +135,16 @@ SELECT 1 FROM stage_counts c
 
 RUNNING = "SELECT coalesce(sum(in_progress), 0) FROM stage_counts"
 
+HELD = """
+SELECT EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_leased
+                WHERE status = 'in_progress' AND leased_until > :now)
+"""
+
+
+def is_anything_held(conn: Connection) -> bool:
+    """Tell whether a stage runs whose lease is in force: its worker lives, and may have no process for more."""
+    return bool(conn.execute(HELD, {"now": now_ms()}).fetchone()[0])
+
 
 def read_health(conn: Connection, within_seconds: int) -> Health:
     """
@@ -142,8 +153,10 @@ def read_health(conn: Connection, within_seconds: int) -> Health:
     Stages that run for long are healthy as long as they hold their leases.
     """
     now = now_ms()
-    swept = find_note(conn, SWEPT_AT)
+    swept, ticked_at = find_note(conn, SWEPT_AT), find_beat(conn)
     if swept is None or now - int(swept) > within_seconds * 1000:
+        if ticked_at is not None and now - ticked_at <= within_seconds * 1000 and is_anything_held(conn):
+            return Health(True, "what runs takes long; the sweep waits for a process")
         return Health(False, f"no sweep in the last {within_seconds} seconds: is beat running, and a worker?")
     oldest = conn.execute(OLDEST_SENT).fetchone()[0]
     since = (now - within_seconds * 1000) // 60_000

@@ -262,6 +262,17 @@ def test_beat_and_sweep_that_are_late_are_errors(shop):
         assert faults(shop) == [("beat", "error"), ("sweep", "error")]
 
 
+def test_a_sweep_that_waits_for_a_process_while_what_runs_takes_long_is_a_warning(shop):
+    (item_id,) = shop.add("a")
+    shop.dispatch()
+    claim(shop.conn, item_id, "fetch", 1, worker="here:8", lease_seconds=3600)
+    with time_machine.travel(now_ms() / 1000 + 600, tick=False):
+        note_beat(shop.conn)
+        found = look(shop)["sweep"]
+    assert found.health == "warning"
+    assert found.words.endswith("what runs takes long, and it waits for a process")
+
+
 def test_a_house_that_never_ran_has_warnings_only(open_workshop):
     shop = open_workshop()
     assert faults(shop) == [("beat", "warning"), ("sweep", "warning"), ("workers", "warning")]

@@ -13,6 +13,7 @@ from tracker import backlog, discoveries, item_reports, near_keys, reports, run_
 from tracker.clock import to_ms
 from tracker.dispatch import list_ready, stamp
 from tracker.notes import SWEPT_AT, set_note
+from tracker.workers import note_beat
 
 STAGES = ["fetch", "extract", "store"]
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -125,6 +126,21 @@ def test_without_a_sweep_nothing_is_healthy(conn, clock):
     assert backlog.read_health(conn, 60).healthy
     clock.shift(61)
     assert not backlog.read_health(conn, 60).healthy
+
+
+def test_stages_that_take_long_hold_up_the_sweep_and_are_healthy_as_long_as_they_hold_their_leases_and_beat_ticks(
+    conn, add_opened, clock
+):
+    (first,) = add_opened("a")
+    set_note(conn, SWEPT_AT, str(NOON_MS))
+    tracker.mark_stage_in_progress(conn, first, "fetch", STAGES)
+    clock.shift(300)
+    assert not backlog.read_health(conn, 60).healthy
+    note_beat(conn)
+    assert backlog.read_health(conn, 60).healthy
+    clock.shift(400)
+    note_beat(conn)
+    assert "no sweep" in backlog.read_health(conn, 60).reason
 
 
 def test_messages_that_nobody_takes_are_not_healthy_unless_something_runs(conn, add_opened, clock):
