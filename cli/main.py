@@ -132,28 +132,33 @@ class LazyCommands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Take two words for one command where there is such; say what was likely meant where there is none."""
-        from pipeline.catalog import find_nearest
-
         if " ".join(args[:2]) in COMMANDS:
             args = [" ".join(args[:2]), *args[2:]]
         elif args and not ctx.resilient_parsing:  # what is completed may become right yet
-            said = args[0]
-            nearest = None if said in COMMANDS else find_nearest(said, list(COMMANDS))
-            if nearest is None and (second := self._find_second(ctx, *args[:2])):
-                said, nearest = " ".join(args[:2]), f"{said} {second}"
-            if nearest:
-                ctx.fail(f"No such command {said!r}; did you mean {nearest!r}?")
+            self._refuse_unknown(ctx, *args[:2])
         return super().resolve_command(ctx, args)
 
-    def _find_second(self, ctx: click.Context, first: str, second: str = "") -> str | None:
-        """Find what the second word of a command was meant for; None where it may be an argument of the first."""
+    def _refuse_unknown(self, ctx: click.Context, first: str, second: str = "") -> None:
+        """Fail for words that are no command where it can be said what was meant, or what there is."""
         from pipeline.catalog import find_nearest
 
+        if first not in COMMANDS and (nearest := find_nearest(first, list(COMMANDS))):
+            ctx.fail(f"No such command {first!r}; did you mean {nearest!r}?")
+        second = "" if second.startswith("-") else second
+        below = self._list_below(ctx, first)
+        if not below or (first in COMMANDS and not second):
+            return
+        said = f"{first} {second}".rstrip()
+        if nearest := find_nearest(second, below):
+            ctx.fail(f"No such command {said!r}; did you mean '{first} {nearest}'?")
+        ctx.fail(f"No such command {said!r}; there are: {', '.join(f'{first} {word}' for word in below)}")
+
+    def _list_below(self, ctx: click.Context, first: str) -> list[str]:
+        """List the second words that a first one may have; none where it may be an argument of the first."""
         command = self.get_command(ctx, first)
         if command and any(isinstance(each, click.Argument) for each in command.params):
-            return None
-        below = [name.removeprefix(f"{first} ") for name in COMMANDS if name.startswith(f"{first} ")]
-        return find_nearest(second, below)
+            return []
+        return [name.removeprefix(f"{first} ") for name in COMMANDS if name.startswith(f"{first} ")]
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command, whose reader may leave."""

@@ -130,6 +130,20 @@ def test_an_unknown_second_word_of_a_command_names_the_nearest(call, said, meant
     assert f"No such command '{said}'; did you mean '{meant}'?" in ended.err
 
 
+@pytest.mark.parametrize(
+    ("said", "named", "there"),
+    [
+        ("new", "new", "new handler, new strategy"),
+        ("new --help", "new", "new handler, new strategy"),
+        ("artifacts foo", "artifacts foo", "artifacts list, artifacts show, artifacts gc, artifacts verify"),
+    ],
+)
+def test_a_second_word_that_is_missing_or_like_no_other_names_those_that_there_are(call, said, named, there):
+    ended = call(*said.split())
+    assert ended.code == exit_codes.INVALID
+    assert f"No such command '{named}'; there are: {there}" in ended.err
+
+
 def test_what_is_still_being_completed_is_not_refused():
     completion = BashComplete(cli, {}, "celeriac", "_CELERIAC_COMPLETE")
     assert "status" in [one.value for one in completion.get_completions(["statsu"], "")]
