@@ -157,7 +157,7 @@ def access_token_command(
     for scope in scopes:
         if scope not in ACTIONS:
             raise click.UsageError(f"there is no action {scope!r}; there are: {', '.join(sorted(ACTIONS))}")
-    expires_at = to_ms(parse_until(until)) if until else None
+    expires_at = None if until is None else to_ms(parse_until(until))
     with open_db(load_settings().db_path) as conn:
         token_id, token = make_token(conn, name, role, who(), set(scopes) or None, expires_at)
         closes = not has_accounts(conn)

@@ -50,7 +50,7 @@ def enqueue_command(
     """
     if key != "-":
         _enqueue_one(job, key, data, priority, stage, as_json=as_json)
-    elif data or stage:
+    elif data is not None or stage is not None:
         raise click.UsageError("with - the lines carry the data; --data and --at do not apply")
     else:
         _enqueue_lines(job, priority, as_json=as_json)
@@ -63,7 +63,9 @@ def _enqueue_one(
     from runner.given_items import read_item
 
     try:
-        item = read_item({"key": key, "data": _read_object(data or "{}"), "priority": priority})
+        item = read_item(
+            {"key": key, "data": _read_object("{}" if data is None else data), "priority": priority}
+        )
         if stage is not None:
             _enqueue_at(job, item, stage, as_json=as_json)
             return

@@ -97,7 +97,7 @@ def export_command(
         require_job(conn, job)
         if stage is not None:
             require_stage(conn, job, stage)
-        wanted = read_filter(conn, Asked(job, filter_text)) if filter_text else None
+        wanted = None if filter_text is None else read_filter(conn, Asked(job, filter_text))
         order = _make_order(job, stage, form, since, limit, output, wanted=wanted, flatten=flatten, raw=raw)
         if follow:
             _follow(conn, order)

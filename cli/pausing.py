@@ -86,7 +86,7 @@ def pause_command(
     if not reason.strip():
         raise click.UsageError("--reason is what everybody sees: say why")
     target = read_target(job, stage, host, everything=everything)
-    lifted_at = parse_until(until) if until else None
+    lifted_at = None if until is None else parse_until(until)
     acted = pausing.pause(get_acting_runtime(), target, reason, lifted_at, who())
     _report(acted, _say_paused(target, acted), as_json=as_json)
 

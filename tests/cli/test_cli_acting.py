@@ -112,6 +112,12 @@ def test_a_line_that_is_no_text_or_too_deep_is_left_out_like_any_bad_one(folder,
     assert [row[0] for row in conn.execute("SELECT key FROM work_items ORDER BY key")] == ["a", "d"]
 
 
+def test_empty_data_is_no_object(shell, conn):
+    ended = shell("enqueue", "hand", "x", "--data", "")
+    assert (ended.code, "not JSON" in ended.err) == (exit_codes.INVALID, True)
+    assert conn.execute("SELECT count(*) FROM work_items").fetchone()[0] == 0
+
+
 def test_data_that_is_too_deep_is_refused_in_words(shell, conn):
     deep = '{"a": ' + "[" * 50_000 + "]" * 50_000 + "}"
     ended = shell("enqueue", "hand", "x", "--data", deep)

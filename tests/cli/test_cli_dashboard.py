@@ -115,6 +115,7 @@ def test_accounts_and_tokens_come_and_go(shell, tracked):
     made = json.loads(shell("access", "token", "grafana", "--may", "view", "--json").out)
     assert made["token"].startswith("celeriac_")
     assert shell("access", "token", "x", "--may", "fly").code == 2
+    assert shell("access", "token", "x", "--until", "").code == exit_codes.INVALID
     listed = shell("access", "--json")
     assert made["token"] not in listed.out
     known = json.loads(listed.out)

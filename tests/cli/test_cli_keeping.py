@@ -198,6 +198,12 @@ def test_a_filter_narrows_an_export(call, tracked):
     assert call("export", "notes", "--filter", "key:a.txt stage:read_file").out.count("\n") == 1
 
 
+def test_an_empty_filter_exports_nothing(call, tracked):
+    ended = call("export", "notes", "--filter", "")
+    assert (ended.code, ended.out) == (exit_codes.INVALID, "")
+    assert "the filter is empty" in ended.err
+
+
 def test_following_writes_what_is_there_at_once_and_ends_at_ctrl_c(tracked, folder):
     process = subprocess.Popen(
         [sys.executable, "-m", "cli.main", "export", "notes", "read_file", "--follow"],

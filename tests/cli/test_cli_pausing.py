@@ -105,6 +105,12 @@ REFUSED = {
 }
 
 
+def test_an_empty_end_is_none_that_a_pause_could_go_without(shell, conn):
+    ended = shell("pause", "notes", "--reason", "x", "--until", "")
+    assert (ended.code, "--until ''" in ended.err) == (exit_codes.INVALID, True)
+    assert pauses.list_pauses(conn) == []
+
+
 def test_what_cannot_be_done_is_refused_and_changes_nothing(shell_each, conn):
     for line, ended in zip(REFUSED, shell_each(list(REFUSED)), strict=True):
         code, said = REFUSED[line]
