@@ -41,12 +41,11 @@ def undo_command(action_id: int | None, *, as_list: bool, yes: bool, as_json: bo
       celeriac undo 12 --yes
     """
     from runner import actions
-    from tracker.actions import list_actions
 
-    runtime = get_acting_runtime()
     if as_list:
-        _list(list_actions(runtime.tracker, SHOWN), as_json=as_json)
+        _list(as_json=as_json)
         return
+    runtime = get_acting_runtime()
     action = actions.find_undoable(runtime, action_id)
     what = f"undo {_describe(action)}"
     if not is_wanted(what, action.done, yes=yes):
@@ -75,9 +74,13 @@ def _say(undone: ActedOnMany) -> str:
     return f"{say_count(undone.items, undone.counts.removesuffix('s'))} put back{left}"
 
 
-def _list(found: list[Action], *, as_json: bool) -> None:
+def _list(*, as_json: bool) -> None:
+    from cli.reading import reading
     from cli.render import say_ago, write_json, write_table
+    from tracker.actions import list_actions
 
+    with reading() as conn:
+        found = list_actions(conn, SHOWN)
     if as_json:
         write_json(found)
         return

@@ -230,6 +230,12 @@ REFUSED = {
 }
 
 
+def test_to_list_what_could_be_undone_makes_no_tracker(shell, folder):
+    ended = shell("undo", "--list")
+    assert (ended.code, "there is no tracker" in ended.err) == (exit_codes.UNUSABLE, True)
+    assert not (folder / "data").exists()
+
+
 def test_what_cannot_be_done_is_refused_with_the_reason_and_changes_nothing(shell_each, failed):
     before = tracker.get_events(failed, "notes", limit=100)
     for line, ended in zip(REFUSED, shell_each(list(REFUSED)), strict=True):
