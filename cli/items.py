@@ -60,6 +60,8 @@ def items_command(
     """
     if exact and not only_count:
         raise click.UsageError("--exact belongs to --count")
+    if only_count and after is not None:
+        raise click.UsageError("--count counts all of them; --after is for a page")
     if job is not None and not only_count and filter_text is stage is after is None:
         _list_newest(job, status, limit, as_json=as_json)
     else:

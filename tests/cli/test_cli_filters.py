@@ -57,6 +57,11 @@ def test_a_count_says_how_many(call, tracked):
     assert json.loads(told) == {"count": 1, "is_exact": True}
 
 
+def test_a_count_begins_at_no_place(call, tracked):
+    ended = call("items", "notes", "--count", "--after", "1")
+    assert (ended.code, ended.out) == (exit_codes.INVALID, "")
+
+
 def test_exact_belongs_to_a_count(call, tracked):
     assert call("items", "notes", "--exact").code == exit_codes.INVALID
 
