@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import keyword
+import os
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from cli import new_texts
+from pipeline.errors import OperatorError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,15 +34,22 @@ class NewFiles:
     hints: tuple[str, ...] = ()
 
     def write(self) -> None:
-        """Write all, or nothing: raises a usage error for a file that is there already."""
-        if taken := [str(path) for path in self.files if path.exists()]:
+        """
+        Write all; nothing where a file is there already, which is a usage error.
+
+        Raises `OperatorError` where something cannot be written.
+        """
+        if taken := [str(path) for path in self.files if os.path.lexists(path)]:
             raise click.UsageError(f"{', '.join(taken)} exists already; nothing was written")
-        for path, text in self.files.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("x", encoding="utf-8") as file:
-                file.write(text)
-        for path, text in self.edits.items():
-            path.write_text(text, encoding="utf-8")
+        try:
+            for path, text in self.files.items():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("x", encoding="utf-8") as file:
+                    file.write(text)
+            for path, text in self.edits.items():
+                path.write_text(text, encoding="utf-8")
+        except OSError as error:
+            raise OperatorError(f"cannot write {error.filename}: {error.strerror}") from error
 
 
 def plan(word: Literal["handler", "strategy"], name: str) -> NewFiles:

@@ -54,6 +54,22 @@ def test_a_project_gets_a_handler_and_a_strategy_with_their_tests(project):
     ]
 
 
+def test_a_file_where_the_folder_belongs_is_named(shell, folder):
+    (folder / "my_handlers").write_text("")
+    ended = shell("new", "handler", "word_count")
+    assert (ended.code, ended.err) == (
+        exit_codes.UNUSABLE,
+        "celeriac: cannot write my_handlers: File exists\n",
+    )
+
+
+def test_a_link_that_leads_nowhere_is_not_written_over(shell, folder):
+    (folder / "my_handlers").mkdir()
+    (folder / "my_handlers" / "word_count.py").symlink_to("gone.py")
+    ended = shell("new", "handler", "word_count")
+    assert (ended.code, "exists already; nothing was written" in ended.err) == (exit_codes.INVALID, True)
+
+
 def test_what_is_written_passes_its_own_tests_unchanged(project):
     (project / "pytest.ini").write_text("[pytest]\n")
     assert "4 passed" in run_tool(
