@@ -35,18 +35,17 @@ def diff_command(
       celeriac diff papers 2401.00001 summary
       celeriac diff papers 2401.00001 summary 1 3 --json
     """
-    from cli.reading import reading, require_job, require_stage
+    from cli.reading import reading, require_job, require_key, require_stage
     from cli.render import write_json
     from pipeline.settings import load_settings
     from runner.comparing import compare_stored
     from runner.runtime import Runtime
-    from tracker.item_reports import get_whole_item_report
 
     attempts = [attempt for attempt in (first, second) if attempt is not None]
     with reading() as conn:
         require_job(conn, job)
         require_stage(conn, job, stage)
-        get_whole_item_report(conn, job, key)  # names the nearest key
+        require_key(conn, job, key)
         found = compare_stored(Runtime(load_settings(), publisher=None), conn, job, key, stage, attempts)
     if as_json:
         write_json(found)

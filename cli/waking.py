@@ -5,9 +5,10 @@ from __future__ import annotations
 import click
 
 from cli.acting import get_acting_runtime, report, who
-from cli.bulk import Words, act_on_many, require_one_choice, yes_option
+from cli.bulk import Words, act_on_many, yes_option
 from cli.filtering import filter_option
 from cli.options import json_option
+from cli.repairing import choose
 
 
 @click.command("wake")
@@ -31,21 +32,16 @@ def wake_command(
       celeriac wake hacker-news 4242
       celeriac wake hacker-news --filter 'host:example.org' --yes
     """
-    from runner import choices, operate
+    from runner import operate
     from runner.actions import Order
 
     runtime = get_acting_runtime()
-    if not keys and filter_text is None:
+    how = choose(runtime, job, keys=keys, filter_text=filter_text)
+    if how is None:
         acted = operate.wake(runtime, job, who())
         is_on = runtime.jobs.get_job(job).enabled
         when = "at the next sweep" if is_on else "once it is switched on in jobs.yaml"
         report(acted, f"{job} looks for items {when}", as_json=as_json)
         return
-    require_one_choice(KEYS=keys, filter=filter_text)
-    how = (
-        choices.choose_keys(runtime, job, keys)
-        if keys
-        else choices.choose_filter(runtime, filter_text, job_id=job)
-    )
     words = Words("wake", "waiting stage", "are tried now")
     act_on_many(runtime, Order("wake", job, who(), how=how), words, yes=yes, as_json=as_json)
