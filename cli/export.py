@@ -90,7 +90,7 @@ def export_command(
     from pipeline.settings import load_settings
     from runner.own_files import refuse_own
 
-    _require_what_belongs(form, stage, output, as_json=as_json)
+    _require_what_belongs(form, stage, output, follow=follow, as_json=as_json)
     if output is not None:
         refuse_own(load_settings(), output)
     with reading() as conn:
@@ -100,15 +100,17 @@ def export_command(
         wanted = None if filter_text is None else read_filter(conn, Asked(job, filter_text))
         order = _make_order(job, stage, form, since, limit, output, wanted=wanted, flatten=flatten, raw=raw)
         if follow:
-            _follow(conn, order)
+            _follow(conn, order, as_json=as_json)
         else:
             _export(conn, order, as_json=as_json)
 
 
-def _require_what_belongs(form: str, stage: str | None, output: Path | None, *, as_json: bool) -> None:
+def _require_what_belongs(
+    form: str, stage: str | None, output: Path | None, *, follow: bool, as_json: bool
+) -> None:
     """Raise UsageError for a format or --json without what belongs to it."""
     from pipeline.errors import ExportError
-    from runner.export import Form, require_file
+    from runner.export import Form, require_file, require_followed
 
     if as_json and output is None:
         raise click.UsageError("--json tells of a file that was written: name one with -o FILE")
@@ -116,6 +118,8 @@ def _require_what_belongs(form: str, stage: str | None, output: Path | None, *, 
         raise click.UsageError("rss needs a STAGE: each item is one entry")
     try:
         require_file(Form(form), output)
+        if follow:
+            require_followed(Form(form))
     except ExportError as error:
         raise click.UsageError(str(error)) from None
 
@@ -149,21 +153,27 @@ def _make_order(
 
 def _export(conn: Connection, order: Order, *, as_json: bool) -> None:
     from cli.long_work import telling_how_far
-    from cli.render import write_json
     from runner.export import export
 
     with telling_how_far() as tell:
         done = export(conn, order, tell)
+    _tell(done, as_json=as_json)
+
+
+def _tell(done: Done, *, as_json: bool) -> None:
+    from cli.render import write_json
+
     if as_json:
         write_json(done)
     elif done.output:
         write_line(f"{done.output}: {_say_records(done)}", err=True)
 
 
-def _follow(conn: Connection, order: Order) -> None:
-    from runner.export import follow
+def _follow(conn: Connection, order: Order, *, as_json: bool) -> None:
+    from cli.render import write_json
+    from runner.export import Done, follow
 
-    told, written = set[str](), None
+    told, written = set[str](), Done(0, str(order.output) if order.output else None)
     try:
         for written in follow(conn, order, lambda *_: None):
             for name in written.left_out:
@@ -171,11 +181,14 @@ def _follow(conn: Connection, order: Order) -> None:
                     write_line(f"left out, because the header was written before: {name}", err=True)
                     told.add(name)
     except KeyboardInterrupt:
-        number = _say_records(written) if written else "nothing"
+        number = _say_records(written) if written.records else "nothing"
         write_line(
             f"stopped after {number}; whoever follows again has all there are from the first", err=True
         )
+        if as_json:
+            write_json(written)
         raise click.exceptions.Exit(exit_codes.INTERRUPTED) from None
+    _tell(written, as_json=as_json)
 
 
 def _say_records(done: Done) -> str:

@@ -8,6 +8,7 @@ import time
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pipeline.errors import ExportError
@@ -92,6 +93,12 @@ def require_file(form: Form, output: Path | None) -> None:
     """Raise `ExportError` for a format that cannot be written to standard output."""
     if form in BINARY and output is None:
         raise ExportError(f"{form.value} is written to a file: name one with -o FILE")
+
+
+def require_followed(form: Form) -> None:
+    """Raise `ExportError` for a format to which nothing can be added."""
+    if form not in FOLLOWED:
+        raise ExportError(f"--follow adds to {' or '.join(FOLLOWED)}; {form.value} is written whole")
 
 
 def _take(conn: Connection, order: Order) -> Iterator[Exported]:
@@ -196,10 +203,9 @@ def follow(
     Export the results that there are, and then those that arrive, until somebody stops it; what was done, each time.
 
     For what can be added to: `FOLLOWED`. A file is written where it is, line by line. The columns of CSV are those
-    of the results that were there; a field that comes later is left out, and told.
+    of the results that were there; a field that comes later is left out, and told. It ends by itself at the limit.
     """
-    if order.form not in FOLLOWED:
-        raise ExportError(f"--follow adds to {' or '.join(FOLLOWED)}; {order.form.value} is written whole")
+    require_followed(order.form)
     began_at = now_ms() - OVERLAP_MS
     follower, counted = Follower(conn, order.wish), _Counted(tell)
     stream = counted.count(follower.meet(_take(conn, order), began_at))
@@ -208,9 +214,10 @@ def follow(
         # Told before they are flushed: whoever stops us at the last line that they read has it counted, too.
         yield sink.report(counted.number)
         out.flush()
-        while not until():
+        while not until() and (order.limit is None or counted.number < order.limit):
             arrived = follower.read_new()
-            for one in counted.count(arrived):
+            room = None if order.limit is None else order.limit - counted.number
+            for one in counted.count(islice(arrived, room)):
                 sink.add(one)
             if arrived:
                 yield sink.report(counted.number)

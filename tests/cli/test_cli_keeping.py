@@ -223,6 +223,20 @@ def test_following_writes_what_is_there_at_once_and_ends_at_ctrl_c(tracked, fold
         assert "stopped after 2 results" in process.stderr.read()
 
 
+def test_following_a_file_tells_of_it_as_json_at_its_end(call, tracked, folder):
+    ended = call("export", "notes", "--follow", "--limit", "2", "-o", "x.jsonl", "--json")
+    assert (ended.code, json.loads(ended.out)) == (
+        exit_codes.OK,
+        {"records": 2, "output": "x.jsonl", "left_out": []},
+    )
+    assert (folder / "x.jsonl").read_text().count("\n") == 2
+
+
+def test_a_format_that_cannot_be_followed_is_a_wrong_command_line(call, tracked):
+    ended = call("export", "notes", "--follow", "--format", "sqlite", "-o", "x.db")
+    assert (ended.code, "--follow adds to jsonl or csv" in ended.err) == (exit_codes.INVALID, True)
+
+
 # -- notices ----------------------------------------------------------------------------------------------
 
 

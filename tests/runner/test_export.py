@@ -249,6 +249,22 @@ def test_following_goes_on_as_results_arrive_and_gives_each_once(shop, tmp_path,
     assert sorted(line["key"] for line in lines) == sorted(RESULTS)
 
 
+def test_following_ends_at_its_limit_however_many_arrive(shop, tmp_path, monkeypatch):
+    monkeypatch.setattr(exporting, "FOLLOW_SECONDS", 0.01)
+    for key in "def":
+        monkeypatch.setitem(RESULTS, key, {"n": 1})
+    target, more = tmp_path / "x.jsonl", iter(["def"])
+
+    def add_others(report):
+        for key in next(more, ""):
+            shop.run(key)
+        return report.records > 4
+
+    seen = follow_until(shop, order(Form.JSONL, target, limit=4), add_others)
+    assert [report.records for report in seen] == [3, 4]
+    assert len(read_lines(target.read_text())) == 4
+
+
 def test_following_tells_of_a_result_before_anybody_can_read_it(shop, tmp_path, monkeypatch):
     """Whoever stops it at the last line that they read hears of as many."""
     monkeypatch.setattr(exporting, "FOLLOW_SECONDS", 0.01)
