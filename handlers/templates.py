@@ -33,7 +33,16 @@ NAMES = ("item", "results", "params", "job")
 MAX_CHARS = 10_000_000
 """A longer text is given up; nobody meant to make it."""
 
-_FAULTS = (TemplateError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+_FAULTS = (
+    TemplateError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 """What the expressions of a template raise. Not every Exception: a worker's time limit is one too."""
 
 _SHOWN_NAMES = 12
@@ -81,6 +90,8 @@ def check_template(text: str, extra: Iterable[str] = ()) -> str:
         _compile(text)
     except TemplateError as error:
         raise ValueError(f"not a template: {error.message or error}") from None
+    except SyntaxError as error:  # what Jinja makes of it is no Python
+        raise ValueError(f"not a template: {error.msg}") from None
     except RecursionError:
         raise ValueError("not a template: nested too deep") from None
     if any(True for _ in meta.find_referenced_templates(parsed)):

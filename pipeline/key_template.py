@@ -41,8 +41,10 @@ class KeyTemplate:
         try:
             unknown = meta.find_undeclared_variables(environment.parse(value)) - set(NAMES)
             compiled = environment.from_string(value)
-        except TemplateError as error:
-            raise InvalidValueError(f"not a template: {error}", ALLOWED) from error
+        except (TemplateError, SyntaxError, ValueError) as error:  # Jinja may make of it what is no Python
+            raise InvalidValueError(f"not a template: {getattr(error, 'msg', error)}", ALLOWED) from error
+        except RecursionError:
+            raise InvalidValueError("not a template: nested too deep", ALLOWED) from None
         if unknown:
             raise InvalidValueError(f"a key cannot be made of {', '.join(sorted(unknown))}", ALLOWED)
         return cls(value, compiled)

@@ -63,6 +63,8 @@ def test_a_secret_parameter_stays_hidden(context):
         ("{{ item.title.__class__ }}", "unsafe"),
         ("{{ item.tags.append(3) }}", "unsafe"),
         ("{{ item.title + 1 }}", "concatenate"),
+        ("{{ item.title | truncate(2) }}", "expected length >= 3"),
+        ("{{ cycler() }}", "at least one item"),
     ],
 )
 def test_what_is_not_there_is_named_and_the_stage_gives_up(context, template, told):
@@ -82,6 +84,7 @@ def test_what_a_template_itself_says_is_not_repeated_since_it_may_hold_a_secret(
         ("{{ item.title", "not a template: unexpected end"),
         ("{{ item | shout }}", "No filter named 'shout'"),
         ("{% include 'other' %}", "stands alone"),
+        ("{{ dict(a=1, a=2) }}", "keyword argument repeated"),
         ("{{ " + "(" * 5000 + "1" + ")" * 5000 + " }}", "nested too deep"),
     ],
 )
