@@ -40,10 +40,10 @@ def resolve_needs(names: Sequence[str], needs: Sequence[Sequence[str] | None]) -
 
 
 def find_graph_problems(stages: Sequence[tuple[str, Sequence[str]]]) -> list[GraphProblem]:
-    """Find repeated names, unknown needs and cycles in (name, needs), in this order."""
+    """Find repeated names, unknown and repeated needs and cycles in (name, needs), in this order."""
     # with a name given twice, nobody knows what leads where
     repeated = list(_find_repeated(stages))
-    return [*repeated, *_find_unknown(stages), *([] if repeated else _find_cycles(stages))]
+    return [*repeated, *_find_wrong_needs(stages), *([] if repeated else _find_cycles(stages))]
 
 
 def _find_repeated(stages: Sequence[tuple[str, Sequence[str]]]) -> Iterator[GraphProblem]:
@@ -56,7 +56,7 @@ def _find_repeated(stages: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Grap
         seen.add(name)
 
 
-def _find_unknown(stages: Sequence[tuple[str, Sequence[str]]]) -> Iterator[GraphProblem]:
+def _find_wrong_needs(stages: Sequence[tuple[str, Sequence[str]]]) -> Iterator[GraphProblem]:
     names = [name for name, _ in stages]
     for index, (name, needs) in enumerate(stages):
         for position, need in enumerate(needs):
@@ -66,6 +66,8 @@ def _find_unknown(stages: Sequence[tuple[str, Sequence[str]]]) -> Iterator[Graph
                 hint = f"; did you mean {nearest!r}?" if nearest else ""
                 allowed = ", ".join(others) or "nothing: there is no other stage"
                 yield GraphProblem(index, f"no stage named {need!r}{hint}", allowed, position)
+            elif need in needs[:position]:
+                yield GraphProblem(index, f"{need!r} is needed already", "each name once", position)
 
 
 def _find_cycles(stages: Sequence[tuple[str, Sequence[str]]]) -> Iterator[GraphProblem]:

@@ -92,6 +92,7 @@ CASES = [
     ("rate: 1/s", "rate: -1/s", 21, "jobs.papers.stages[0].rate", "-1/s", "is no rate", "10/s"),
     ("queue: celery", "queue: a b", 22, "jobs.papers.stages[0].queue", "a b", "has the wrong form", "a letter or a digit"),
     ("needs: [first]", "needs: [frist]", 25, "jobs.papers.stages[1].needs[0]", "frist", "did you mean 'first'?", "first"),
+    ("needs: [first]", "needs: [first, first]", 25, "jobs.papers.stages[1].needs[1]", "first", "'first' is needed already", "each name once"),
     ("needs: [first]", "needs: 7", 25, "jobs.papers.stages[1].needs", 7, "not a list", "a list"),
     ("queue: celery", "needs: second", 23, "jobs.papers.stages[1]", ..., "a circle: ", "first stage"),
 ]
