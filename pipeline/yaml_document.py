@@ -184,4 +184,5 @@ class _Builder:
 
     def _refuse(self, node: yaml.Node, path: KeyPath, message: str, allowed: str) -> None:
         line, column = _at(node)
-        self.problems.append(Problem(line, column, show_path(path), message, node.value, allowed))
+        value = node.value if isinstance(node, yaml.ScalarNode) else None
+        self.problems.append(Problem(line, column, show_path(path), message, value, allowed))

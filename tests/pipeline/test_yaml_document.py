@@ -144,6 +144,11 @@ def test_what_cannot_be_read_is_a_problem_with_its_line(source, line, words):
     assert words in problem.message
 
 
+@pytest.mark.parametrize("source", ["a: !x [1]\n", "? [a, b]\n: c\n"])
+def test_a_problem_holds_nothing_of_the_reader(source):
+    assert problem_of(source).value is None
+
+
 def test_a_byte_order_mark_is_no_problem():
     assert parse_yaml(b"\xef\xbb\xbfa: 1\n").data == {"a": 1}
 
