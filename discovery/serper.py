@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field, SecretStr, StringConstraints
 
-from discovery.base import TBS_MAP, BaseDiscovery, FoundItem, StrategyParams
+from discovery.base import TBS_MAP, BaseDiscovery, FoundItem, StrategyParams, hash_url
 from discovery.gather import gather_bounded, keep_answers
 from discovery.shapes import read_object, read_objects, read_text
 from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
@@ -60,7 +60,8 @@ class SerperDiscovery(BaseDiscovery):
     """
     Search by one of serper's endpoints; the results stand in one field of its answers.
 
-    Override `make_item`; what several searches found is one item, whose data names all of them in `queries`.
+    Override `make_item`; what several searches found is one item, whose data names all of them in `queries`. It has
+    changed when its `title` or `snippet` has.
 
     Source: serper.dev/playground.
     """
@@ -152,6 +153,11 @@ def _raise_refused_key(answers: Sequence[list[Result] | SourceError]) -> None:
                 raise answer
 
 
+def _mark(item: FoundItem) -> FoundItem:
+    # by its words alone: its place may be another at each look, and the instant of `3 hours ago` is
+    return replace(item, version=hash_url(f"{item.data.get('title')}\n{item.data.get('snippet')}", 16))
+
+
 def _fold(made: Iterable[tuple[FoundItem | None, str]]) -> list[FoundItem]:
     folded: dict[str, FoundItem] = {}
     unknown: list[FoundItem] = []
@@ -161,7 +167,7 @@ def _fold(made: Iterable[tuple[FoundItem | None, str]]) -> list[FoundItem]:
         if not item.key:
             unknown.append(item)
             continue
-        queries = folded.setdefault(item.key, item).data.setdefault("queries", [])
+        queries = folded.setdefault(item.key, _mark(item)).data.setdefault("queries", [])
         if query not in queries:
             queries.append(query)
     return [*folded.values(), *unknown]

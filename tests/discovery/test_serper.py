@@ -96,6 +96,18 @@ def test_a_result_without_an_address_is_counted(make, discover, answer, result):
     assert strategy.refused == {"no key": 1}
 
 
+def test_what_was_shown_hours_ago_has_not_changed_an_hour_later(make, discover, answer):
+    words = {"link": "https://example.org/a", "title": "Roots", "snippet": "They keep."}
+    shown = iter([
+        {**words, "date": "3 hours ago", "position": 1},
+        {**words, "date": "4 hours ago", "position": 2},
+        {**words, "title": "Roots rot"},
+    ])  # fmt: skip
+    answer(lambda _: {"organic": [next(shown)]})
+    first, later, changed = (discover(make())[0].version for _ in range(3))
+    assert first == later != changed
+
+
 # -- what is asked ----------------------------------------------------------------------------------------
 
 
