@@ -12,7 +12,7 @@ from email.message import EmailMessage
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from handlers.sending import identify
 from handlers.templates import Template, render
@@ -52,10 +52,22 @@ class MailServer(BaseModel):
     sender: Template = Field(description="The address that it is from, such as `Celeriac <me@example.org>`.")
     to: list[Template] = Field(min_length=1, description="Who gets it; each becomes one address.")
 
+    @field_validator("host")
+    @classmethod
+    def _must_be_a_name(cls, host: str) -> str:
+        try:
+            host.encode("idna")
+        except UnicodeError:
+            raise ValueError("no name of a mail server: a part of it is empty, or too long") from None
+        return host
+
     @model_validator(mode="after")
     def _must_keep_its_password(self) -> Self:
         if (self.user is None) != (self.password is None):
             raise ValueError("user and password go together")
+        secret = self.password.get_secret_value() if self.password is not None else ""
+        if not f"{self.user}{secret}".isascii():
+            raise ValueError("user and password are sent as ASCII, which not all of their letters are")
         if self.password is not None and self.security == "none":
             raise ValueError("a password is sent over an encrypted connection only; set security")
         return self
