@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
@@ -88,8 +89,12 @@ class OutlineReading:
                 yield event, element
         if not is_opml:
             raise NoOutlinesError("it has no <opml>")
+        with suppress(etree.XMLSyntaxError):  # which is in the log too
+            parser.close()
         if depth:
             self.problem = "it breaks off"
+        elif any(fault.type == etree.ErrorTypes.ERR_TAG_NAME_MISMATCH for fault in parser.feed_error_log):
+            self.problem = "its tags do not match"
 
 
 def _make_outline(attributes: dict[str, str], around: list[dict[str, str]], base: str) -> Outline:

@@ -125,6 +125,14 @@ def test_a_list_inside_of_an_outline_is_read():
     assert [outline.url for outline in OutlineReading(body).outlines()] == ["https://a.org/f"]
 
 
+def test_a_list_that_a_stray_tag_ends_early_says_so():
+    reading = OutlineReading(
+        b"<opml><head><title>T</title></title></head><body><outline xmlUrl='a'/></body></opml>"
+    )
+    assert list(reading.outlines()) == []
+    assert reading.problem == "its tags do not match"
+
+
 def test_an_outline_that_is_no_web_address_is_counted(discover, opml, httpserver):
     body = "<opml><body><outline xmlUrl='file:///etc/passwd'/><outline xmlUrl='ftp://a.org/f'/></body></opml>"
     httpserver.expect_request("/odd").respond_with_data(body)
