@@ -226,7 +226,25 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     except CeleriacError as error:
         write_line(_say(error), err=True)
         code = _code_of(error)
+    except ValueError as error:
+        write_line(f"celeriac: {_say_refused(error, arguments or sys.argv[1:])}", err=True)
+        code = exit_codes.INVALID
     sys.exit(code or exit_codes.OK)
+
+
+def _say_refused(error: ValueError, arguments: list[str]) -> str:
+    """Say which value of the command line cannot be; an error of another kind is raised again."""
+    from pipeline.filter_values import ValueRefusedError
+
+    if isinstance(error, ValueRefusedError):
+        return str(error)
+    if isinstance(error, UnicodeEncodeError) and any(map(_is_no_text, arguments)):
+        return f"{next(filter(_is_no_text, arguments))!r} is no text: it holds bytes that are no UTF-8"
+    raise error
+
+
+def _is_no_text(argument: str) -> bool:
+    return any("\ud800" <= letter <= "\udfff" for letter in argument)
 
 
 LISTED_BY = {

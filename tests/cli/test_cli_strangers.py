@@ -9,7 +9,7 @@ import re
 import pytest
 
 import tracker
-from cli import progress
+from cli import exit_codes, progress
 from cli.render import Output
 from tracker.backlog import Backlog
 from tracker.items import find_item
@@ -82,3 +82,19 @@ def test_how_far_a_strangers_item_is_does_nothing_to_the_bar(monkeypatch):
     assert "\x1b]" not in written.getvalue()
     assert r"read_file c\u001b]0;pwned\u0007" in written.getvalue()
     assert "[/red]: 30%, 3 of 10, c" in written.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        (("show", "notes", "\udcff"), "is no text: it holds bytes that are no UTF-8"),
+        (("failures", "show", "\udcff"), "is no text: it holds bytes that are no UTF-8"),
+        (("failures", "\udcff"), "this is no text: it holds bytes that are no UTF-8"),
+        (("items", "notes", "--stage", ""), "nothing stands behind stage:"),
+        (("failures", ""), "nothing stands behind job:"),
+    ],
+)
+def test_what_is_no_text_and_what_is_empty_is_refused_in_words(call, tracked, command, told):
+    ended = call(*command)
+    assert ended.code == exit_codes.INVALID
+    assert told in ended.err
