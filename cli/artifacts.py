@@ -9,6 +9,7 @@ import click
 from cli import exit_codes
 from cli.lines import write_line
 from cli.options import json_option, limit_option
+from runner.saying import say_bytes, say_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +45,9 @@ def artifacts_command(*, as_json: bool) -> None:
     if as_json:
         write_json({"folder": str(folder), **asdict(count)})
         return
-    write_line(f"{folder} keeps {say_files(count.files)}, {say_bytes(count.bytes)}")
+    write_line(f"{folder} keeps {say_count(count.files, 'file')}, {say_bytes(count.bytes)}")
     if count.unused_files:
-        unused = f"{say_files(count.unused_files)}, {say_bytes(count.unused_bytes)}"
+        unused = f"{say_count(count.unused_files, 'file')}, {say_bytes(count.unused_bytes)}"
         write_line(f"nothing refers to {unused}: celeriac artifacts gc")
 
 
@@ -162,7 +163,7 @@ def artifacts_gc_command(*, dry_run: bool, as_json: bool) -> None:
         return
     done = "would remove" if dry_run else "removed"
     strays = f" ({collected.strays} of them unknown to the tracker)" if collected.strays else ""
-    write_line(f"{done} {say_files(collected.files)}{strays}, {say_bytes(collected.bytes)}", err=True)
+    write_line(f"{done} {say_count(collected.files, 'file')}{strays}, {say_bytes(collected.bytes)}", err=True)
 
 
 def _plan() -> Collected:
@@ -218,23 +219,3 @@ def open_store() -> BlobStore:
     from tracker.blobs import BlobStore
 
     return BlobStore(load_settings().artifacts_path)
-
-
-def say_files(count: int) -> str:
-    """Write a count of files."""
-    return f"{count} file{'' if count == 1 else 's'}"
-
-
-def say_bytes(count: int) -> str:
-    """
-    Write a size as people read it.
-
-    >>> say_bytes(999), say_bytes(1_500_000), say_bytes(20_000_000_000)
-    ('999 B', '1.5 MB', '20 GB')
-    """
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB", "TB"):
-        if size < 999.5 or unit == "TB":
-            break
-        size /= 1000
-    return f"{size:.3g} {unit}"

@@ -9,6 +9,7 @@ import click
 from cli import exit_codes
 from cli.lines import write_line
 from cli.options import PathName, WholeNumber, json_option
+from runner.saying import say_bytes, say_count
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,19 +60,20 @@ def backup_command(target: Path, keep: int | None, *, as_json: bool) -> None:
 
 
 def _say_backed_up(done: BackedUp) -> None:
-    from cli.artifacts import say_bytes, say_files
     from pipeline.durations import format_duration
 
     write_line(
         f"{done.path}: {done.items:,} items, {done.results:,} results, {say_bytes(done.bytes)}, checked; "
-        f"{say_files(done.artifacts)} kept beside, {done.copied} of them copied; {format_duration(done.seconds)}",
+        f"{say_count(done.artifacts, 'file')} kept beside, {done.copied} of them copied; "
+        f"{format_duration(done.seconds)}",
         err=True,
     )
     for path in done.removed:
         write_line(f"removed the older {path}", err=True)
     if done.missing:
         write_line(
-            f"{say_files(len(done.missing))} that results refer to are gone or changed: celeriac artifacts verify",
+            f"gone or changed, though results refer to it: {say_count(len(done.missing), 'file')}; "
+            "celeriac artifacts verify names each",
             err=True,
         )
 
@@ -138,13 +140,12 @@ def _restore(backup: Path, to: Path | None, *, yes: bool) -> Restored:
 
 
 def _show_verified(verified: Verified) -> None:
-    from cli.artifacts import say_bytes, say_files
     from cli.render import say_when, write_table
 
     made = f", made {say_when(verified.at)}" if verified.at else ""
     write_line(f"{verified.path}{made}: schema {verified.schema}, {say_bytes(verified.bytes)}")
     write_line(
-        f"{verified.items:,} items, {verified.results:,} results; {say_files(verified.artifacts)}, "
+        f"{verified.items:,} items, {verified.results:,} results; {say_count(verified.artifacts, 'file')}, "
         f"{say_bytes(verified.artifact_bytes)}"
     )
     if verified.jobs:

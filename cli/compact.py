@@ -8,6 +8,7 @@ import click
 
 from cli.lines import write_line
 from cli.options import json_option
+from runner.saying import say_bytes
 
 if TYPE_CHECKING:
     from tracker.compacting import Compacted
@@ -42,8 +43,6 @@ def compact_command(*, as_json: bool) -> None:
 
 
 def _say(done: Compacted) -> None:
-    from cli.artifacts import say_bytes
-
     write_line(f"{say_bytes(done.before)} before, {say_bytes(done.after)} after", err=True)
     if not done.rewritten:
         write_line(f"not rewritten, which would give back {say_bytes(done.free)}: {done.why_not}", err=True)

@@ -153,18 +153,3 @@ def shorten_json(value: Any) -> str:
     """Write a value as JSON, a text as it is; cut where it is long."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= 5 * SHORT else f"{text[: 5 * SHORT]}… ({len(text):,} characters)"
-
-
-def say_bytes(count: int) -> str:
-    """
-    Write a size as people read it.
-
-    >>> say_bytes(999), say_bytes(1_500_000), say_bytes(20_000_000_000)
-    ('999 B', '1.5 MB', '20 GB')
-    """
-    size = float(count)
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 999.5:
-            return f"{size:.3g} {unit}"
-        size /= 1000
-    return f"{size:.3g} TB"

@@ -12,10 +12,10 @@ from starlette.responses import HTMLResponse
 from dashboard.addresses import item_path, write_query
 from dashboard.deeds import find_done
 from dashboard.house import house_of
-from dashboard.kinds import say_bytes, shorten_json
+from dashboard.kinds import shorten_json
 from dashboard.visitors import find_visitor
 from pipeline.durations import format_duration
-from runner.saying import agree, say_distance, say_reasons
+from runner.saying import agree, say_bytes, say_distance, say_reasons
 from tracker.clock import format_ms, now_ms
 
 if TYPE_CHECKING:

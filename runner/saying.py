@@ -99,3 +99,18 @@ def shorten(text: str, width: int = 200) -> str:
     """Write a text on one line of at most `width` characters."""
     line = " ".join(text.split())
     return line if len(line) <= width else line[: width - 1] + "…"
+
+
+def say_bytes(count: int) -> str:
+    """
+    Write a size as people read it.
+
+    >>> say_bytes(999), say_bytes(1_500_000), say_bytes(20_000_000_000)
+    ('999 B', '1.5 MB', '20 GB')
+    """
+    size = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if size < 999.5 or unit == "TB":
+            break
+        size /= 1000
+    return f"{size:.3g} {unit}"
