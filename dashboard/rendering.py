@@ -15,6 +15,7 @@ from dashboard.house import house_of
 from dashboard.kinds import shorten_json
 from dashboard.visitors import find_visitor
 from pipeline.durations import format_duration
+from pipeline.money import format_usd
 from runner.saying import agree, say_bytes, say_distance, say_reasons
 from tracker.clock import format_ms, now_ms
 
@@ -57,10 +58,8 @@ def show_seconds(seconds: float | None) -> str:
 
 
 def show_usd(usd: float | None) -> str:
-    """Show an amount: small ones to the hundredth of a cent."""
-    if usd is None:
-        return "unknown"
-    return f"${usd:,.2f}" if usd >= 1 or usd == 0 else f"${usd:.4f}"
+    """Show an amount; one that is not known is said."""
+    return "unknown" if usd is None else format_usd(usd)
 
 
 def show_count(number: int) -> str:

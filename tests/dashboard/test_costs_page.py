@@ -55,6 +55,13 @@ def test_what_is_of_unknown_price_is_counted_beside_the_sum(visit, conn):
     assert "$0.2500 and 1 of unknown price" in visit().get("/costs").text
 
 
+def test_what_cost_almost_nothing_did_not_cost_nothing(visit, conn):
+    tracker.log_cost(conn, "papers", 0.00001, "shop")
+    page = visit().get("/costs").text
+    assert "below $0.0001" in page
+    assert "$0.0000" not in page
+
+
 @pytest.mark.usefixtures("filled")
 def test_a_budget_says_what_is_left_of_it(visit, conn):
     remember_budgets(
