@@ -60,10 +60,17 @@ def show_login(request: Request, to: str = "/") -> Response:
     return _ask(request, to)
 
 
-def _ask(request: Request, to: str, status: int = 200, problem: str | None = None) -> Response:
-    has_accounts = access.has_accounts(house_of(request).reader)
+def _ask(
+    request: Request, to: str, name: str = "", status: int = 200, problem: str | None = None
+) -> Response:
     return render(
-        request, "login.html", status, to=_local_path(to), problem=problem, has_accounts=has_accounts
+        request,
+        "login.html",
+        status,
+        to=_local_path(to),
+        name=name,
+        problem=problem,
+        has_accounts=access.has_accounts(house_of(request).reader),
     )
 
 
@@ -81,10 +88,10 @@ def log_in(
         who.append(f"address {address[:80]}")
     if (wait := throttle.begin_try(*who)) > 0:
         problem = f"Too many wrong passwords. Try again in {wait:.0f} s."
-        return _ask(request, to, 429, problem)
+        return _ask(request, to, name, 429, problem)
     account = access.find_account(house.reader, name)
     if not is_password(password, account.password if account else None) or account is None:
-        return _ask(request, to, 403, "Name or password is wrong.")
+        return _ask(request, to, name, 403, "Name or password is wrong.")
     throttle.forgive(*who)
     answer = RedirectResponse(house.served.prefix + _local_path(to), 303)
     answer.set_cookie(

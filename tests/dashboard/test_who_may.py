@@ -77,6 +77,11 @@ def test_a_wrong_name_or_password_says_not_which(visit, accounts, name, password
     assert "set-cookie" not in answer.headers
 
 
+def test_a_wrong_password_leaves_the_name_where_it_was_typed(visit, accounts):
+    answer = visit().post("/login", data={"name": 'ann "the" <first>', "password": "wrong"})
+    assert 'name="name" value="ann &#34;the&#34; &lt;first&gt;"' in answer.text
+
+
 @pytest.fixture
 def still_clock(monkeypatch):
     """Let no time pass for who has to wait: a busy machine takes longer for a try than the first wait, a second."""
