@@ -36,8 +36,9 @@ def show_search(request: Request, q: str = "", before: int | None = None) -> Res
     house = house_of(request)
     typed = q.strip()[:MOST_CHARACTERS]
     wanted = read_search(typed)
-    found, problem = _search(house, wanted, before) if wanted else ([], None)
-    last = found[-1].item_id if len(found) == ROWS else None
+    listed, problem = _search(house, wanted, before) if wanted else ([], None)
+    found = listed[:ROWS]
+    last = found[-1].item_id if len(listed) > ROWS else None
     return render(
         request,
         "search.html",
@@ -55,7 +56,7 @@ def show_search(request: Request, q: str = "", before: int | None = None) -> Res
 def _search(house: House, wanted: SearchWords, before: int | None) -> tuple[list[Found], str | None]:
     try:
         with for_at_most(house.reader, SEARCH_SECONDS):
-            return search(house.reader, wanted, ROWS, before), None
+            return search(house.reader, wanted, ROWS + 1, before), None  # whether there are more
     except TakesTooLongError:
         return [], "These words are in very many items, and rarely together: look for rarer ones."
 

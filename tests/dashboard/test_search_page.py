@@ -56,6 +56,14 @@ def test_what_is_found_goes_on_by_a_plain_link(visit, papers):
     assert keys == [f"k{n}" for n in range(45)][::-1]
 
 
+def test_what_fills_a_page_to_its_end_leads_to_no_empty_one(visit, conn, keep_up):
+    tracker.upsert_items(conn, "papers", [{"key": f"k{n}", "data": {"text": "honey"}} for n in range(20)])
+    keep_up()
+    _, links = read_page(visit().get("/search?q=honey"))
+    assert len([one for one in links if one.startswith("/items?")]) == 20
+    assert not [one for one in links if "before=" in one]
+
+
 @pytest.mark.parametrize(
     "typed", ["", " ", '"', "* (", "NEAR(a b)", "a AND OR", "\0", "x" * 5000, "-a", *list(TEXTS.values())]
 )
