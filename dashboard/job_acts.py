@@ -22,7 +22,7 @@ from runner.planning import plan_jobs
 from tracker.action_batches import count_failed
 from tracker.held import count_held
 from tracker.pauses import Target
-from tracker.stats import all_job_stats
+from tracker.stats import all_job_stats, get_job_stats, stage_stats
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,7 +61,11 @@ class JobAct:
 
 
 def count_waiting(asked: Asked) -> int:
-    """Count the unfinished items of a job, or of all."""
+    """Count the unfinished items of a job, or of all; of one stage those that are not through it."""
+    if asked.job is not None and asked.stage is not None:
+        counts = stage_stats(asked.house.reader, asked.job).get(asked.stage, {})
+        unopened = get_job_stats(asked.house.reader, asked.job)["unopened"]
+        return unopened + counts.get("pending", 0) + counts.get("in_progress", 0)
     counted = all_job_stats(asked.house.reader, asked.job).values()
     return sum(counts["pending"] + counts["in_progress"] for counts in counted)
 

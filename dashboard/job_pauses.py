@@ -36,6 +36,11 @@ PAUSED = (
     "would."
 )
 
+STAGE_PAUSED = (
+    "[item is|items are] not through this stage: it is begun for none of them. What runs ends as it would, and so do "
+    "the other stages, but for those that need it."
+)
+
 
 def _ask_pause(
     request: Request, job: str | None, stage: str | None, problem: str | None = None, **filled: str
@@ -43,7 +48,7 @@ def _ask_pause(
     question = Question(
         title=f"Pause {name_what(job, stage)}",
         number=count_waiting(check(request, job, stage)),
-        words=PAUSED,
+        words=STAGE_PAUSED if stage else PAUSED,
         do="Pause it",
         to=address_of(job, "pause"),
         back=job_path(job),

@@ -330,6 +330,15 @@ def test_one_stage_is_paused_and_let_go_on(conn, visit):
     assert list_pauses(conn) == []
 
 
+def test_before_a_stage_is_paused_those_are_counted_that_are_not_through_it(conn, visit):
+    first, _, _ = add(conn, "a", "b", "c")
+    do(conn, first, "fetch")
+    page = visit().get("/jobs/papers/pause?stage=fetch")
+    assert number_of(page) == 2
+    assert "items are not through this stage" in page.text
+    assert number_of(visit().get("/jobs/papers/pause?stage=text")) == 3
+
+
 def test_a_stage_that_is_not_there_cannot_be_paused(conn, visit):
     assert visit().post("/jobs/papers/pause", data={"reason": "x", "stage": "txt"}).status_code == 404
     assert list_pauses(conn) == []
