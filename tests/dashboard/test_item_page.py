@@ -170,6 +170,18 @@ def test_a_stage_is_run_again_in_a_sandbox_and_nothing_is_recorded(settings, vis
     assert conn.execute("SELECT count(*) FROM events").fetchone()[0] == before
 
 
+def test_one_file_that_the_sandbox_would_have_kept_is_one(settings, visit, add, tmp_path):
+    path = tmp_path / "papers" / "paper.pdf"
+    path.parent.mkdir()
+    path.write_bytes(b"%PDF-1.7")
+    settings.jobs.write_text(jobs_reading(path.parent).replace("params: {", "params: {as_file: true, ", 1))
+    item_id = add("a", {"path": str(path)})
+    text, _ = read_page(
+        visit().post("/items/replay", data={"job": "papers", "item": item_id, "stage": "read"})
+    )
+    assert "It would have kept 1 file." in text
+
+
 def test_a_failure_in_the_sandbox_is_shown(visit, add):
     item_id = add("a", {"path": f"/nowhere/{SCRIPT}"})
     text, _ = read_page(

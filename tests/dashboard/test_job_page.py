@@ -285,6 +285,7 @@ def test_what_jobs_yaml_would_change_is_shown_and_an_admin_may_apply_it(settings
     text = browser.get("/jobs/papers").text
     assert "+ tell is new: 1 item gets it" in text
     assert 'href="/jobs/papers/apply"' in text
+    assert "it touches 1 item." in text
     assert "<strong>1</strong> item at most is brought" in browser.get("/jobs/papers/apply").text
     assert browser.post("/jobs/papers/apply").headers["location"] == "/jobs/papers?did=apply"
     assert "What jobs.yaml would change" not in browser.get("/jobs/papers").text
