@@ -15,7 +15,7 @@ from runner import maintenance
 from runner.maintenance import do_chores
 from tracker.chores import find_last_chore
 from tracker.connection import write
-from tracker.retention import forget_costs, forget_events
+from tracker.retention import forget_costs, forget_events, forget_history
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
@@ -140,6 +140,14 @@ def test_retention_forgets_what_is_older_than_it_is_kept_and_nothing_else(open_k
     assert conn.execute("SELECT count(*) FROM costs").fetchone()[0] == 2
     assert shop.result("old", "fetch") == {"n": 1}
     assert find_last_chore(conn, "retention").detail["history"] >= 1
+
+
+def test_a_chore_that_was_done_is_not_done_again_because_its_record_is_old(open_kept, clock):
+    shop = open_kept(backup={"schedule": "0 3 1 1 *"})
+    assert do_chores(shop.runtime) == ["backup"]
+    pass_time(clock, days=90)
+    forget_history(shop.conn, tracker.clock.now_ms())
+    assert do_chores(shop.runtime) == []
 
 
 @pytest.mark.parametrize("behind", range(1, 8))

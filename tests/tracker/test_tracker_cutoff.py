@@ -17,6 +17,7 @@ from pipeline.lifecycle import Status
 from pipeline.versions import hash_result
 from tracker import bulk, claims, moves, recovery
 from tracker.acts import ACTS
+from tracker.applying import apply_plan
 from tracker.bulk import Asked
 from tracker.endings import Ending, Failure
 from tracker.plan import StagePlan, make_plan, open_items
@@ -200,6 +201,37 @@ def test_a_stage_that_is_now_left_out_has_what_needs_it_done_again(chain):
     chain.reprocess("fetch")
     chain.run("fetch", Ending.skipped("empty"))
     assert chain.statuses() == {"fetch": "skipped", "extract": "pending", "store": "done"}
+
+
+def test_a_stage_that_is_left_out_once_more_spares_all_that_follows(conn):
+    works = Works(conn, CHAIN)
+    works.run("fetch")
+    works.run("extract", Ending.skipped("empty"))
+    assert works.work() == ["store"]
+    works.gives["fetch"] = {"n": 2}
+    works.reprocess("fetch")
+    works.run("fetch")
+    works.run("extract", Ending.skipped("empty"))
+    assert works.work() == []
+    assert works.spared() == [["store"]]
+
+
+def switch_off(works, stage):
+    apply_plan(works.conn, "papers", StagePlan(CHAIN.names, CHAIN.needs, CHAIN.switched_on - {stage}))
+
+
+def test_a_stage_that_is_switched_off_is_not_marked_by_another_result(chain):
+    switch_off(chain, "extract")
+    chain.gives["fetch"] = {"n": 2}
+    chain.reprocess("fetch")
+    assert chain.work() == ["fetch"]
+    assert chain.marks() == {}
+
+
+def test_nothing_waits_for_a_stage_that_was_switched_off_as_it_waited_itself(chain):
+    chain.reprocess(*CHAIN.names)
+    switch_off(chain, "extract")
+    assert chain.work() == ["fetch", "store"]
 
 
 def test_a_stage_that_is_cancelled_as_it_is_done_again_has_nothing_follow(fork):
