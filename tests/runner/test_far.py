@@ -172,6 +172,17 @@ def test_a_big_result_that_did_not_arrive_fails_its_stage(shop, make_afar):
     assert "which is not in" in shop.failures()[0]["message"]
 
 
+def test_a_big_result_that_arrived_in_part_fails_its_stage(shop, make_afar):
+    shop.acts["model"] = lambda _: {"text": "x" * 2_000_000}
+    wire = run_far(shop, afar=make_afar(), lose={"ended"})
+    sha256 = json.loads(wire.reports[-1]["result_json"])["artifact"].removeprefix("sha256:")
+    path = shop.runtime.artifacts.path(sha256)
+    path.chmod(0o600)
+    os.truncate(path, 1000)
+    wire.tell_ending()
+    assert "which is not in" in shop.failures()[0]["message"]
+
+
 def test_without_a_dashboard_a_big_result_comes_whole_and_is_kept_all_the_same(shop, alone):
     shop.acts["model"] = lambda _: {"text": "x" * 2_000_000}
     run_far(shop, afar=alone)

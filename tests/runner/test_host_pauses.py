@@ -131,6 +131,22 @@ def test_a_stage_that_waits_for_something_else_by_then_is_not_woken(shop, serve,
     assert shop.row("a", "fetch")["retry_at"] is not None
 
 
+def test_who_met_the_pause_again_because_it_was_made_longer_goes_at_once_when_it_is_lifted(
+    shop, serve, clock
+):
+    until = tracker.clock.to_datetime(now_ms() + 3_600_000)
+    pause(shop.runtime, HOST, "they asked us to", until, "ann")
+    run(shop, serve, "a")
+    pause(shop.runtime, HOST, "they asked us to", until.replace(hour=23), "ann")
+    clock.shift(3600)
+    sweep(shop.runtime)
+    shop.work()
+    assert shop.row("a", "fetch")["retry_at"] == pauses.read_pause(shop.conn, HOST).until_at
+    unpause(shop.runtime, HOST, "ann")
+    shop.work()
+    assert shop.status("a", "fetch") == "done"
+
+
 def test_a_pause_of_the_domain_covers_the_host_and_another_is_asked(shop, serve):
     pause(shop.runtime, Target.of_host("example.org"), "why", None, "ann")
     client = shop.runtime.http
