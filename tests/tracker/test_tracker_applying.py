@@ -85,6 +85,18 @@ def test_a_list_that_changes_again_on_the_way_begins_anew_and_all_come_to_the_ne
     check_now(conn)
 
 
+def test_an_item_opened_between_two_changes_comes_to_the_second_too(conn, many, add_items, add_opened):
+    add_items("unopened")
+    applying.begin_change(conn, "papers", MORE)
+    applying.carry_over(conn, "papers", 4)
+    add_opened("late", stages=MORE)
+    applying.begin_change(conn, "papers", [*MORE, "send"])
+    change = applying.find_change(conn, "papers")
+    assert (change.items, change.looked) == (8, 0)
+    carry(conn)
+    assert sum(1 for row in read_rows(conn) if row[1] == "send") == 8
+
+
 def test_an_item_opened_on_the_way_has_the_new_stages_at_once(conn, many, add_opened, stage_statuses):
     applying.begin_change(conn, "papers", MORE)
     add_opened("new")
@@ -102,6 +114,19 @@ def test_a_stage_settled_on_the_way_does_not_let_its_item_forget_the_new_one(con
     assert read_stage(last, "extract")["needs_left"] == 1
     assert claims.claim(conn, last, "clean", 1, worker="w")
     check_now(conn)
+
+
+def test_a_stage_that_comes_back_does_not_wait_for_what_it_was_given_to_need_and_is_done(
+    conn, many, read_stage
+):
+    last = many[-1]
+    claims.claim(conn, last, "fetch", 1, worker="w")
+    applying.apply_plan(conn, "papers", ["look", *STAGES])
+    claims.claim(conn, last, "look", 1, worker="v")
+    settle(conn, last, "look", 1, Ending.finished("{}", None))
+    settle(conn, last, "fetch", 1, Ending.released("its worker stops"))
+    row = read_stage(last, "fetch")
+    assert (row["status"], row["needs_left"]) == ("pending", 0)
 
 
 def test_nothing_changed_is_no_change(conn, many):

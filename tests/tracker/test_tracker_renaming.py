@@ -148,6 +148,15 @@ def test_a_rename_killed_before_the_history_was_through_is_gone_on_with(conn, wo
     assert list_renames(conn) == []
 
 
+def test_many_costs_are_renamed_though_there_are_few_events(conn, worked):
+    for _ in range(20):
+        tracker.log_cost(conn, "papers", 0.25, "shop", item_id=worked[0], stage="fetch", attempt=1)
+    conn.execute("DELETE FROM events WHERE event_id < (SELECT max(event_id) FROM events)")
+    rename(conn)
+    assert {row[0] for row in conn.execute("SELECT stage FROM costs")} == {"get"}
+    assert list_renames(conn) == []
+
+
 def test_a_name_that_was_used_before_and_has_no_items_left_is_free(conn, worked):
     rename(conn)
     rename(conn, "get", "fetch")
@@ -167,9 +176,10 @@ def test_of_a_pause_under_each_name_the_longer_one_is_kept(conn, worked, old_unt
     assert [(each.stage, each.reason) for each in pauses.list_pauses(conn)] == [("get", kept)]
 
 
-def test_it_is_refused_while_somebodys_action_is_not_through(conn, worked):
+@pytest.mark.parametrize("job_id", ["papers", None])
+def test_it_is_refused_while_somebodys_action_is_not_through(conn, worked, job_id):
     how = {"by": "filter", "text": "stage:fetch status:failed"}
-    actions.begin(conn, "retry", "papers", None, how, by="bob", total=1)
+    actions.begin(conn, "retry", job_id, None, how, by="bob", total=1)
     with pytest.raises(OperatorError, match="not through yet"):
         rename(conn)
     with pytest.raises(OperatorError, match="not through yet"):
