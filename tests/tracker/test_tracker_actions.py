@@ -390,6 +390,15 @@ def test_an_undo_puts_no_stage_of_a_new_item_behind_what_is_asked_for_again(conn
     assert [read_stage(item_id, stage)["backfill"] for stage in STAGES] == [0, 0, 0]
 
 
+def test_an_undo_takes_back_the_message_of_what_is_to_wait_again(conn, busy, read_stage):
+    due_at = read_stage(busy["parked"], "fetch")["retry_at"]
+    do(conn, "wake")
+    conn.execute("UPDATE item_stages SET queued_at = 1, resend_at = 2 WHERE item_id = ?", (busy["parked"],))
+    undo(conn)
+    row = read_stage(busy["parked"], "fetch")
+    assert (row["retry_at"], row["queued_at"], row["resend_at"]) == (due_at, None, None)
+
+
 def test_an_undo_of_a_skip_has_what_it_released_wait_again(conn, add_opened, read_stage):
     (item_id,) = add_opened("a")
     tracker.mark_done(conn, item_id)

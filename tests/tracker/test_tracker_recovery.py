@@ -64,6 +64,8 @@ def test_a_lease_that_was_taken_before_the_clock_was_set_back_runs_out_as_soon_a
     claim(conn, alive)
     clock.shift(-3600)
     assert tracker.recovery.shorten_leases_ahead(conn) == 2
+    clock.shift(9)  # whoever lives has to have time to renew
+    assert tracker.reclaim_stuck_stages(conn) == 0
     assert claims.renew_lease(conn, alive, "fetch", 1)
     clock.shift(20)
     assert claims.renew_lease(conn, alive, "fetch", 1)
@@ -117,6 +119,14 @@ def test_reset_stage_begins_again_at_a_stage_and_all_after_it(conn, finished_id,
     assert tracker.get_result(conn, "papers", "a", "extract") == {"made by": "extract"}
 
 
+def test_reset_stage_takes_back_the_message_of_what_has_to_wait_for_it(conn, opened_id, read_stage):
+    tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
+    conn.execute("UPDATE item_stages SET queued_at = 1, resend_at = 2 WHERE stage = 'extract'")
+    tracker.reset_stage(conn, "papers", "fetch")
+    row = read_stage(opened_id, "extract")
+    assert (row["needs_left"], row["queued_at"], row["resend_at"]) == (1, None, None)
+
+
 def test_reset_stage_fences_off_an_attempt_that_is_still_running(conn, claimed_id):
     tracker.reset_stage(conn, "papers", "fetch")
     with pytest.raises(StaleLeaseError):
@@ -130,6 +140,16 @@ def test_reset_stage_can_be_kept_to_keys(conn, add_opened, stage_statuses):
     assert tracker.reset_stage(conn, "papers", "fetch", ["b", "unknown"]) == 1
     assert (stage_statuses("a")[0], stage_statuses("b")[0]) == ("done", "pending")
     assert tracker.reset_stage(conn, "papers", "fetch", []) == 0
+
+
+@pytest.mark.parametrize("keys", [None, ["a"]])
+def test_reset_stage_leaves_alone_what_is_switched_off(conn, finished_id, stage_statuses, keys):
+    needs = {"fetch": (), "extract": ("fetch",), "store": ("extract",)}
+    tracker.skip_disabled_stages(
+        conn, "papers", StagePlan(tuple(STAGES), needs, frozenset({"fetch", "store"}))
+    )
+    assert tracker.reset_stage(conn, "papers", "extract", keys) == 1
+    assert stage_statuses() == ["done", "done", "pending"]
 
 
 def test_reset_stage_takes_known_stages_only(conn, opened_id):
