@@ -13,9 +13,11 @@ from pipeline.outcomes import GiveUp, RetryLater, Skip
 from runner.breaker import note_ending
 from runner.discover import discover
 from runner.lost import end_overdue, give_back_crashed
+from runner.pausing import pause
 from runner.sweep import sweep
 from tracker import pauses
 from tracker.claims import LEASE_SECONDS, claim, claim_together
+from tracker.clock import now_ms, to_datetime
 from tracker.endings import CRASH_LIMIT, Ending, Failure
 from tracker.moves import settle
 from tracker.pauses import Target
@@ -411,4 +413,12 @@ def test_an_attempt_that_is_skipped_however_it_ends_says_nothing(open_shop):
     shop.acts["fetch"] = switch_off_and_fail
     shop.work()
     assert shop.status("a", "fetch") == "skipped"
+    assert held(shop) is None
+
+
+def test_a_pause_that_somebody_made_for_a_time_ends_in_a_job_with_a_breaker_too(open_shop, clock):
+    shop = open_shop()
+    pause(shop.runtime, PAPERS, "why", to_datetime(now_ms() + 60 * MINUTE * 1000), "ann")
+    clock.shift(60 * MINUTE)
+    assert sweep(shop.runtime).unpaused == 1
     assert held(shop) is None

@@ -86,6 +86,18 @@ def test_what_ended_is_settled_once_with_the_next_claims(shop, group, elsewhere,
     assert "dropped" not in "".join(capsys.readouterr())
 
 
+def test_what_follows_is_sent_as_soon_as_it_was_settled_with_the_next_claims(open_workshop, monkeypatch):
+    monkeypatch.setattr(group_commit, "AGE_SECONDS", 3600)
+    monkeypatch.setattr(group_commit, "LATE_SECONDS", 3600)
+    shop = open_workshop(papers=job(step("fetch"), step("store", needs=["fetch"])))
+    group = make_group(shop, together=1)
+    send(shop, "a", "b", "c")
+    run_next(shop, group)
+    assert [one.stage for one in shop.publisher.waiting] == ["fetch", "fetch"]
+    run_next(shop, group)
+    assert [one.stage for one in shop.publisher.waiting] == ["fetch", "store"]
+
+
 def test_when_nothing_more_waits_it_is_settled_at_once(shop, group, elsewhere):
     send(shop, "a")
     run_next(shop, group)
