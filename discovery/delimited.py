@@ -7,6 +7,7 @@ Source: RFC 4180, and what spreadsheets write.
 from __future__ import annotations
 
 import csv
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,14 +66,15 @@ def name_columns(header: Sequence[str]) -> list[str]:
     >>> name_columns([" id ", "", "title", "title"])
     ['id', 'column_2', 'title', 'title_2']
     """
-    names: list[str] = []
+    names: dict[str, None] = {}
+    times: Counter[str] = Counter()
     for place, written in enumerate(header, 1):
         name = stem = written.strip() or f"column_{place}"
-        number = 2
         while name in names:
-            name, number = f"{stem}_{number}", number + 1
-        names.append(name)
-    return names
+            times[stem] += 1
+            name = f"{stem}_{times[stem] + 1}"
+        names[name] = None
+    return [*names]
 
 
 @dataclass(slots=True)

@@ -128,6 +128,11 @@ def test_a_column_without_a_name_or_with_one_twice_gets_one(rows):
     assert rows("id,,n,n\n1,2,3,4\n") == [{"id": "1", "column_2": "2", "n": "3", "n_2": "4"}]
 
 
+def test_a_header_that_repeats_one_name_without_end_is_soon_read(rows):
+    (row,) = rows("id" + ",n" * 10_000 + "\n1" + ",2" * 10_000)
+    assert [*row][-1] == "n_10000"
+
+
 def test_a_nul_byte_is_kept_in_data_and_refused_in_a_key(read, memory):
     assert read(b"id,n\n1,a\0b\n2\0,c\n").refused == {"key is not text": 1}
     assert memory.items["1"].data == {"id": "1", "n": "a\0b"}
