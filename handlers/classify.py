@@ -21,7 +21,9 @@ SEVERAL = "Choose every label that fits the text, none if none does, and answer 
 
 def _name_labels(value: Any) -> Any:
     if isinstance(value, list):
-        if len({str(label) for label in value}) < len(value):
+        if not all(isinstance(label, str) for label in value):
+            raise ValueError("each label in a list is a text; what labels mean is written in a mapping")
+        if len({*value}) < len(value):
             raise ValueError("a label stands there twice")
         return dict.fromkeys(value, "")
     return value

@@ -54,7 +54,13 @@ def test_labels_may_be_a_plain_list(classify):
 
 @pytest.mark.parametrize(
     ("labels", "word"),
-    [(["a"], "at least 2"), (["a", "a"], "stands there twice"), (["a", ""], "at least 1"), ("a", "dict")],
+    [
+        (["a"], "at least 2"),
+        (["a", "a"], "stands there twice"),
+        (["a", ""], "at least 1"),
+        ([{"a": "A"}, {"b": "B"}], "written in a mapping"),
+        ("a", "dict"),
+    ],
 )
 def test_labels_that_cannot_be_are_refused_when_the_file_is_checked(classify, labels, word):
     with pytest.raises(ValueError, match=word):
