@@ -34,6 +34,10 @@ LEAST_SECONDS = 1.0
 """So long a request may take however near the deadline is; the deadline itself stays."""
 
 
+_MAY_BE_HALF = (b"\\u", b"\xed")
+"""What half a surrogate pair begins with in JSON, as of an emoji that was cut; no result can hold one."""
+
+
 class MalformedAnswerError(SourceError):
     """An endpoint that said it succeeded gave what is no answer; asked again, it may do better."""
 
@@ -161,6 +165,8 @@ def _join(base_url: str, path: str) -> str:
 def _read_object(fetched: Fetched) -> dict[str, Any] | None:
     try:
         found = json.loads(fetched.body)
+        if any(mark in fetched.body for mark in _MAY_BE_HALF):
+            found = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
     except (ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

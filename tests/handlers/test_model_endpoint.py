@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from model_answers import FAILURES, Canned, make_chat, make_usage, refuse, throttle
 from model_server import KEY
@@ -116,6 +118,15 @@ def test_an_answer_that_does_not_say_what_it_used_has_an_unknown_cost(endpoint, 
     endpoint.canned.append(Canned(body=make_chat("A root.", usage)))
     ask(context=make_context(record_cost=spent.append), price={"input": 1, "output": 10})
     assert [(each.usd, each.units) for each in spent] == [(None, {})]
+
+
+@pytest.mark.parametrize("half", ["\\ud83c", "\ud83c"])
+def test_an_answer_with_half_an_emoji_has_a_question_mark_for_it(endpoint, ask, make_context, half):
+    spent = []
+    whole = json.dumps(make_chat("A root HALF.", make_usage(10, 3)))
+    endpoint.canned.append(Canned(body=whole.replace("HALF", half).encode(errors="surrogatepass")))
+    assert ask(context=make_context(record_cost=spent.append))["text"] == "A root ?."
+    assert len(spent) == 1
 
 
 def test_an_answer_that_is_none_is_paid_for_too(endpoint, ask, make_context):
