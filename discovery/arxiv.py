@@ -14,6 +14,7 @@ from discovery.atom import Atom, parse_atom
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
 from discovery.instants import tell_datetime, tell_iso
 from discovery.shapes import read_web_address
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Arxiv(BaseDiscovery):
             "submittedDate", description="Whether the latest are the newest papers, or the newest versions."
         )
         limit: int = Field(100, ge=1, le=2000, description="At most this many papers.")
-        base_url: str = Field("https://export.arxiv.org", description="Where the API is.")
+        base_url: WebAddress = Field("https://export.arxiv.org", description="Where the API is.")
 
         @model_validator(mode="after")
         def _asks_for_something(self) -> Self:

@@ -12,6 +12,7 @@ from discovery.gather import gather_bounded, keep_answers
 from discovery.github import explain_refusal, has_next_page, read_repository
 from discovery.instants import tell_iso
 from discovery.shapes import read_object, read_objects, read_text, read_web_address, read_whole
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ class GithubReleases(BaseDiscovery):
         token: SecretStr | None = Field(
             None, description="A token of GitHub's; from GITHUB_TOKEN, if it is set."
         )
-        base_url: str = Field("https://api.github.com", description="Where the API is.")
+        base_url: WebAddress = Field("https://api.github.com", description="Where the API is.")
 
     from_environment: ClassVar[Mapping[str, str]] = {"token": "GITHUB_TOKEN:-"}
     obeys_robots = False

@@ -10,6 +10,7 @@ from discovery.base import BaseDiscovery, FoundItem, StrategyParams, hash_url, n
 from discovery.gather import gather_bounded, keep_answers
 from discovery.instants import tell_unix
 from discovery.shapes import read_object, read_text, read_web_address, read_whole
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from pipeline.errors import SourceRejectedError
 
 STORIES_AT_ONCE = 8
@@ -40,7 +41,7 @@ class HackerNews(BaseDiscovery):
         limit: int = Field(
             30, ge=1, le=500, description="At most this many stories, from the top of the list."
         )
-        base_url: str = Field("https://hacker-news.firebaseio.com/v0", description="Where the API is.")
+        base_url: WebAddress = Field("https://hacker-news.firebaseio.com/v0", description="Where the API is.")
 
     obeys_robots = False
     params: Params

@@ -17,7 +17,7 @@ from discovery.pages import Pattern  # noqa: TC001  the model is built with it
 from discovery.rss_feeds import RssFeeds
 from discovery.serper_news import SerperNews
 from discovery.sitemap import Sitemap
-from discovery.web_addresses import check_named
+from discovery.web_addresses import WebAddress, check_named
 from net.html import Selector  # noqa: TC001  and with it
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ class NewsflowSources(BaseDiscovery):
             None,
             description="The key from serper.dev, if there are searches; from SERPER_API_KEY, if it is set.",
         )
-        base_url: str = Field("https://google.serper.dev", description="Where searches are made.")
+        base_url: WebAddress = Field("https://google.serper.dev", description="Where searches are made.")
 
         @model_validator(mode="after")
         def _can_search(self) -> Self:

@@ -12,6 +12,7 @@ from discovery.json_paths import as_position
 from discovery.paging import Page, collect_pages
 from discovery.shapes import read_list, read_object, read_text, read_web_address, read_whole
 from discovery.urls import with_query
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from net.refusals import read_retry_after
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
@@ -58,7 +59,7 @@ class RedditListing(BaseDiscovery):
         token: SecretStr | None = Field(
             None, description="An OAuth access token; from REDDIT_TOKEN if left out."
         )
-        base_url: str = Field("https://www.reddit.com", description="Where Reddit is without a token.")
+        base_url: WebAddress = Field("https://www.reddit.com", description="Where Reddit is without a token.")
         oauth_url: str = Field("https://oauth.reddit.com", description="Where Reddit is with a token.")
 
         @model_validator(mode="after")

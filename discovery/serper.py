@@ -11,6 +11,7 @@ from pydantic import Field, SecretStr, StringConstraints
 from discovery.base import TBS_MAP, BaseDiscovery, FoundItem, StrategyParams, hash_url
 from discovery.gather import gather_bounded, keep_answers
 from discovery.shapes import read_object, read_objects, read_text
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class SerperParams(StrategyParams):
     pages: int = Field(1, ge=1, le=10, description="At most this many pages of each search.")
     num: int = Field(10, ge=1, le=100, description="Results on a page; over ten cost more credits.")
     api_key: SecretStr = Field(min_length=1, description="The key from serper.dev; from SERPER_API_KEY.")
-    base_url: str = Field("https://google.serper.dev", description="Where the API is.")
+    base_url: WebAddress = Field("https://google.serper.dev", description="Where the API is.")
 
 
 class RefusedKeyError(SourceRejectedError):

@@ -10,6 +10,7 @@ from pydantic import Field
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams, hash_url
 from discovery.instants import tell_iso
 from discovery.paging import Page, hand_over_pages
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
@@ -72,7 +73,7 @@ class WaybackCdx(BaseDiscovery):
         )
         page_size: int = Field(5000, ge=1, le=100_000, description="How many captures to ask for at a time.")
         max_pages: int = Field(20, ge=1, le=10_000, description="At most this many requests a discovery.")
-        base_url: str = Field("https://web.archive.org", description="Where the archive is.")
+        base_url: WebAddress = Field("https://web.archive.org", description="Where the archive is.")
 
     obeys_robots = False
     params: Params

@@ -12,6 +12,7 @@ from discovery.instants import tell_iso
 from discovery.paging import Page, hand_over_pages
 from discovery.shapes import read_list, read_object, read_objects, read_text, read_whole
 from discovery.urls import with_query
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from net.refusals import read_retry_after
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
@@ -70,7 +71,9 @@ class WikipediaChanges(BaseDiscovery):
             le=10_000,
             description="At most this many requests a discovery; the next goes on after them.",
         )
-        base_url: str = Field("https://en.wikipedia.org/w/api.php", description="Where the wiki's API is.")
+        base_url: WebAddress = Field(
+            "https://en.wikipedia.org/w/api.php", description="Where the wiki's API is."
+        )
 
         @model_validator(mode="after")
         def _names_one(self) -> WikipediaChanges.Params:

@@ -14,6 +14,7 @@ from discovery.atom import Atom, parse_atom
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams, extract_video_id, hash_url
 from discovery.instants import tell_iso
 from discovery.shapes import read_web_address
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from pipeline.errors import SourceUnavailableError
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class YoutubeFeedParams(StrategyParams):
     """How much of each feed, and where it is."""
 
     limit: int = Field(15, ge=1, le=15, description="At most this many videos of each; a feed holds fifteen.")
-    base_url: str = Field("https://www.youtube.com", description="Where YouTube is.")
+    base_url: WebAddress = Field("https://www.youtube.com", description="Where YouTube is.")
 
 
 class YoutubeFeeds(BaseDiscovery):

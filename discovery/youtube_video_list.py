@@ -14,6 +14,7 @@ from pydantic import Field
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams, extract_video_id
 from discovery.gather import gather_bounded, keep_answers
 from discovery.shapes import read_object, read_text, read_web_address
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from discovery.youtube import watch_url
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
 
@@ -50,7 +51,7 @@ class YoutubeVideoList(BaseDiscovery):
         videos: list[str] = Field([], description="Videos, each by its id or any of its addresses.")
         path: Path | None = Field(None, description="A text file of more; relative to where Celeriac runs.")
         look_up: bool = Field(default=False, description="Whether to ask YouTube for title and channel.")
-        base_url: str = Field("https://www.youtube.com", description="Where YouTube is.")
+        base_url: WebAddress = Field("https://www.youtube.com", description="Where YouTube is.")
 
     obeys_robots = False
     params: Params

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from discovery.local_paths import check_local_path
-from pipeline.catalog import STRATEGY, load
+from pipeline.catalog import STRATEGIES, STRATEGY, load
 
 ROWS = {"key": "id"}
 QUERY = {"key": "id", "query": "SELECT id FROM a"}
@@ -53,6 +53,18 @@ def test_what_is_no_web_address_is_refused_and_what_is_one_is_taken(name):
             continue  # there it is a path
         with pytest.raises(ValidationError, match="not an http or https address"):
             make(name, PLACES[name](text))
+
+
+BASED = sorted(name for name in STRATEGIES if "base_url" in load(STRATEGY, name).Params.model_fields)
+
+
+@pytest.mark.parametrize("name", BASED)
+def test_where_an_api_is_said_to_be_is_a_web_address(name):
+    for address in [*ADDRESSES, *NO_ADDRESSES]:
+        with pytest.raises(ValidationError) as refused:
+            make(name, {"base_url": address, "no_such_parameter": 1})
+        wrong = {each["loc"][0] for each in refused.value.errors()}
+        assert ("base_url" in wrong) == (address in NO_ADDRESSES)
 
 
 PATHS = {
