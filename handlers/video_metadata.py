@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -67,7 +68,7 @@ class VideoMetadata(Handler):
         url = self._find_url(context)
         if isinstance(url, Skip | GiveUp):
             return url
-        if not url.lower().startswith(("http://", "https://")):
+        if not _is_address(url):
             return GiveUp(f"{url!r:.200} is no web address, and no video of YouTube")
         try:
             site = VideoSite(context.http, (), self.params.base_url)
@@ -111,6 +112,13 @@ class VideoMetadata(Handler):
             "age_limit": _number(info.get("age_limit")),
             "image_url": _text(info.get("thumbnail")) or None,
         }
+
+
+def _is_address(url: str) -> bool:
+    try:
+        return urlsplit(url).scheme in {"http", "https"}
+    except ValueError:  # what begins with a bracket, and is no address of IPv6
+        return False
 
 
 def _text(value: Any) -> str:

@@ -160,7 +160,16 @@ def test_a_private_address_is_never_asked(ask, httpserver):
 
 
 @pytest.mark.parametrize(
-    "url", ["file:///etc/passwd", "ftp://127.0.0.1/x", "ytsearch:celeriac", "no address", "-", "concat:/a"]
+    "url",
+    [
+        "file:///etc/passwd",
+        "ftp://127.0.0.1/x",
+        "ytsearch:celeriac",
+        "no address",
+        "-",
+        "concat:/a",
+        "http://[",
+    ],
 )
 def test_what_is_no_web_address_is_given_up(ask, url):
     assert isinstance(ask({"url": url}, sites=["generic", "youtube"]), GiveUp)
