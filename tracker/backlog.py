@@ -146,18 +146,31 @@ def is_anything_held(conn: Connection) -> bool:
     return bool(conn.execute(HELD, {"now": now_ms()}).fetchone()[0])
 
 
+def find_late_sweep(conn: Connection, within_seconds: int) -> Health | None:
+    """
+    Judge a house that was not swept for so long; None of one that was.
+
+    It is healthy if beat ticks and what runs holds its leases.
+    """
+    now, within_ms = now_ms(), within_seconds * 1000
+    swept, ticked_at = find_note(conn, SWEPT_AT), find_beat(conn)
+    if swept is not None and now - int(swept) <= within_ms:
+        return None
+    if ticked_at is not None and now - ticked_at <= within_ms and is_anything_held(conn):
+        return Health(True, "what runs takes long; the sweep waits for a process")
+    return Health(False, f"no sweep in the last {within_seconds} seconds: is beat running, and a worker?")
+
+
 def read_health(conn: Connection, within_seconds: int) -> Health:
     """
     Judge health by what is settled, not by a ping: a worker may be alive and deaf.
 
     Stages that run for long are healthy as long as they hold their leases.
     """
+    late = find_late_sweep(conn, within_seconds)
+    if late is not None:
+        return late
     now = now_ms()
-    swept, ticked_at = find_note(conn, SWEPT_AT), find_beat(conn)
-    if swept is None or now - int(swept) > within_seconds * 1000:
-        if ticked_at is not None and now - ticked_at <= within_seconds * 1000 and is_anything_held(conn):
-            return Health(True, "what runs takes long; the sweep waits for a process")
-        return Health(False, f"no sweep in the last {within_seconds} seconds: is beat running, and a worker?")
     oldest = conn.execute(OLDEST_SENT).fetchone()[0]
     since = (now - within_seconds * 1000) // 60_000
     moving = conn.execute(SETTLED_SINCE, {"since": since}).fetchone() or conn.execute(RUNNING).fetchone()[0]

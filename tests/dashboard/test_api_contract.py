@@ -16,6 +16,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 
 from runner.access import make_token
+from tracker.clock import now_ms
+from tracker.notes import SWEPT_AT, set_note
 
 EXAMPLES = 12
 """How many requests are drawn for each route, beside those that stand at the edges of what it takes."""
@@ -35,6 +37,7 @@ def token(conn):
 def ran(app, conn, token):
     """Run schemathesis over every route of the document; the scenarios, and what went wrong with itself."""
     fill(conn)
+    set_note(conn, SWEPT_AT, str(now_ms() + 3_600_000))  # fresh to the end, which may be minutes away
     headers = {"Authorization": f"Bearer {token}"}
     config = SchemathesisConfig.from_dict(
         {

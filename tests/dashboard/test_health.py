@@ -4,8 +4,10 @@ import time
 
 import pytest
 
+import tracker
 from tracker.connection import write
 from tracker.notes import SWEPT_AT, set_note
+from tracker.workers import note_beat
 
 STRANGER = ("192.0.2.7", 50000)
 
@@ -38,6 +40,16 @@ def test_it_is_not_ready_without_a_sweep_or_after_an_old_one(visit, accounts, sw
     assert (answer.status_code, answer.json()) == (503, {"ready": False})
     sweep(600)
     assert visit(client=STRANGER).get("/readyz").status_code == 503
+
+
+def test_it_is_ready_while_the_sweep_waits_for_what_takes_long(visit, accounts, conn, sweep):
+    sweep(600)
+    tracker.upsert_items(conn, "papers", [{"key": "long"}])
+    (item_id,) = conn.execute("SELECT item_id FROM work_items WHERE key = 'long'").fetchone()
+    tracker.mark_stage_in_progress(conn, item_id, "fetch", ["fetch"])
+    assert visit(client=STRANGER).get("/readyz").status_code == 503
+    note_beat(conn)
+    assert visit(client=STRANGER).get("/readyz").status_code == 200
 
 
 @pytest.mark.parametrize(

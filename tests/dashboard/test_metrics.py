@@ -53,8 +53,8 @@ def test_the_metrics_are_those_of_the_tracker(scrape, conn):
     assert found["celeriac_worker_processes", ""] == 2
     assert found["celeriac_queue_workers", 'queue="celery"'] == 1
     assert found["celeriac_paused", 'job="papers"'] == 0
-    assert 0 <= found["celeriac_oldest_fresh_age_seconds", 'job="papers"'] < 60
-    assert 0 <= found["celeriac_sweep_age_seconds", ""] < 60
+    assert 0 <= found["celeriac_oldest_fresh_age_seconds", 'job="papers"'] < 600
+    assert 0 <= found["celeriac_sweep_age_seconds", ""] < 600
 
 
 def test_a_pause_is_seen(scrape, conn):

@@ -24,7 +24,7 @@ def test_an_answer_comes_back_whole(client, httpserver):
     assert (fetched.status, fetched.text, fetched.content_type) == (200, "déjà", "text/plain")
     assert fetched.headers["etag"] == '"1"'
     assert fetched.url == httpserver.url_for("/page")
-    assert abs((datetime.now(UTC) - fetched.fetched_at).total_seconds()) < 20
+    assert abs((datetime.now(UTC) - fetched.fetched_at).total_seconds()) < 300
 
 
 def test_every_request_says_who_asks_and_how_to_reach_them(client, httpserver):
