@@ -9,6 +9,7 @@ import tracker
 from pipeline.errors import NotFoundError, OperatorError
 from tracker import actions, claims, pauses
 from tracker.clock import now_ms
+from tracker.costs import list_costs
 from tracker.endings import Ending, Failure
 from tracker.moves import settle
 from tracker.pauses import Target
@@ -184,3 +185,17 @@ def test_it_is_refused_while_somebodys_action_is_not_through(conn, worked, job_i
         rename(conn)
     with pytest.raises(OperatorError, match="not through yet"):
         rename(conn)
+
+
+def test_what_was_spent_late_under_the_name_that_it_gets_back_is_added_up(conn, worked):
+    rename(conn)
+    tracker.log_cost(conn, "papers", 1.0, "shop", item_id=worked[2], stage="get", attempt=1, units={"n": 3})
+    # an attempt that was overtaken says it under the name by which it began
+    tracker.log_cost(conn, "papers", 0.5, "shop", item_id=worked[1], stage="fetch", attempt=1, units={"n": 4})
+    rename(conn, "get", "fetch")
+    (of_stage,) = list_costs(conn, "papers", "stage")
+    assert (of_stage.stage, of_stage.usd, of_stage.costs, of_stage.units) == ("fetch", 1.75, 3, {"n": 7})
+    counted = conn.execute("SELECT stage, attempts, usd, unknown FROM stage_costs").fetchall()
+    assert counted == [("fetch", 3, 1.75, 0)]
+    assert {row[0] for row in conn.execute("SELECT stage FROM costs")} == {"fetch"}
+    check_now(conn)
