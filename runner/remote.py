@@ -90,7 +90,7 @@ def _is_readable(word: Word) -> bool:
         if word.kind in {"ended", "lost"}:
             hash(word.args[:3])
         _needs_more(word)
-    except (AttributeError, IndexError, TypeError) as error:
+    except Exception as error:  # noqa: BLE001 - as in `hear`
         log.error("dropped a word from afar", kind=word.kind, error=repr(error))
         return False
     return True

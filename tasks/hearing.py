@@ -143,14 +143,15 @@ def _read(message: Message) -> Iterator[Word]:
     """Give the word that a message is, if it is one; what is none is sent to where it is run."""
     try:
         args, kwargs, _embedded = message.payload
+        words, named = tuple(args), dict(kwargs)
         name = str(message.headers.get("task"))
     except (ContentDisallowed, DecodeError, SecurityError, ValueError, TypeError) as error:
         log.error("dropped a message that cannot be read", error=str(error))
         return
     if name in TASKS:
-        yield Word(TASKS[name], tuple(args))
+        yield Word(TASKS[name], words)
     elif name in app.tasks:
-        app.send_task(name, args, kwargs)
+        app.send_task(name, words, named)
     else:
         log.error("dropped a message for a task that is not known here", task=name)
 

@@ -11,6 +11,7 @@ from workshop import job, step
 from pipeline.errors import TrackerFullError, TrackerNewerError
 from pipeline.outcomes import RetryLater
 from runner import far, remote
+from runner.big_results import CONTENT_TYPE
 from runner.far_desk import Place
 from runner.remote import Word, hear
 
@@ -93,7 +94,13 @@ def test_one_word_that_cannot_be_recorded_takes_no_other_with_it(shop):
 
 
 @pytest.mark.parametrize(
-    "args", [(1, "model", 1), ([], {}, 1, "far away", {}), (1, "model", 1, "far away", None)]
+    "args",
+    [
+        (1, "model", 1),
+        ([], {}, 1, "far away", {}),
+        (1, "model", 1, "far away", None),
+        (1, "model", 1, "far away", {"result_json": f"no JSON {CONTENT_TYPE}"}),
+    ],
 )
 def test_one_word_that_nobody_can_read_takes_no_other_with_it(shop, args):
     words = collect(shop, 3)

@@ -63,6 +63,16 @@ def test_a_message_that_cannot_be_read_is_dropped_and_what_is_no_word_is_sent_to
     assert [message.headers["task"] for message in fetch()] == ["tasks.sweep"]
 
 
+@pytest.mark.parametrize("task", ["tasks.worker_gone", "tasks.sweep"])
+@pytest.mark.parametrize("body", [[5, {}, {}], [None, {}, {}], [[], 5, {}]])
+def test_a_message_without_a_list_of_arguments_takes_no_word_with_it(app, body, task):
+    PresenceLine(app).gone("far", 1)
+    with app.producer_pool.acquire() as producer:
+        producer.publish(body, routing_key=TRACKER_QUEUE, headers={"task": task})
+    PresenceLine(app).gone("far", 2)
+    assert [one.args for one in take_waiting(9)] == [("far", 1), ("far", 2)]
+
+
 @pytest.mark.parametrize("count", [0, 5])
 def test_nothing_waits_on_an_empty_queue(app, count):
     assert take_waiting(count) == []
