@@ -45,8 +45,18 @@ def as_row(one: Exported, *, deep: bool) -> dict[str, Any]:
     record = as_record(one)
     row = {name: record[name] for name in HEAD}
     for part in ("data", "result"):
-        row.update(_flatten(record[part], part, deep=deep))
+        for place, value in _flatten(record[part], part, deep=deep):
+            row[_find_free(place, row)] = value
     return row
+
+
+def _find_free(place: str, row: Mapping[str, Any]) -> str:
+    """Find a name that a row has not yet: with objects inside, `a.b` may be a field of `a`, and one called so."""
+    free, number = place, 1
+    while free in row:
+        number += 1
+        free = f"{place}_{number}"
+    return free
 
 
 def _flatten(value: Mapping[str, Any], path: str, *, deep: bool) -> Iterator[tuple[str, Any]]:

@@ -120,6 +120,14 @@ def test_parquet_has_typed_columns_and_text_where_types_differ(shop, tmp_path):
     assert table.column("result.title").to_pylist() == ["=1+2", "plain", None]
 
 
+def test_a_field_called_like_one_inside_another_has_a_column_of_its_own(shop, tmp_path):
+    shop.acts["fetch"] = lambda _: {"who.name": "one", "who": {"name": "other"}}
+    shop.run("d")
+    export(shop.conn, order(Form.JSONL, tmp_path / "x.jsonl", flatten=True), silent)
+    row = read_lines((tmp_path / "x.jsonl").read_text())[-1]
+    assert (row["result.who.name"], row["result.who.name_2"]) == ("one", "other")
+
+
 def test_parquet_without_its_extra_says_what_to_install_and_writes_nothing(shop, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ExportError, match=r"pip install 'celeriac\[parquet\]'"):
