@@ -57,7 +57,7 @@ def write_parquet(spool: Spool, path: Path) -> None:
 def _choose_type(arrow: Any, kinds: set[str]) -> pa.DataType:
     if kinds == {"truth"}:
         return arrow.bool_()
-    if kinds == {"whole"}:
+    if kinds in ({"whole"}, {"whole", "long"}):
         return arrow.int64()
     if kinds in ({"number"}, {"whole", "number"}):
         return arrow.float64()

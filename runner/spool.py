@@ -38,6 +38,8 @@ class Spool:
                 known.add(KINDS.get(type(value), "nested"))
                 if isinstance(value, int) and not -(2**63) <= value < 2**63:
                     known.add("huge")
+                elif isinstance(value, int) and abs(value) > 2**53:
+                    known.add("long")  # more than a floating-point number holds
         self._file.write(json.dumps(row) + "\n")
 
     def __iter__(self) -> Iterator[dict[str, Any]]:

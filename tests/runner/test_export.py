@@ -128,6 +128,18 @@ def test_a_field_called_like_one_inside_another_has_a_column_of_its_own(shop, tm
     assert (row["result.who.name"], row["result.who.name_2"]) == ("one", "other")
 
 
+def test_parquet_keeps_every_digit_of_a_long_integer(shop, tmp_path):
+    import pyarrow.parquet as pq
+
+    found = {"d": {"id": 2**60 + 1, "mixed": 2**60 + 1}, "e": {"id": 2, "mixed": 0.5}}
+    shop.acts["fetch"] = lambda context: found[context.key]
+    shop.run(*found)
+    export(shop.conn, order(Form.PARQUET, tmp_path / "x.parquet"), silent)
+    table = pq.read_table(tmp_path / "x.parquet")
+    assert table.column("result.id").to_pylist()[-2:] == [2**60 + 1, 2]
+    assert table.column("result.mixed").to_pylist()[-2:] == [str(2**60 + 1), "0.5"]
+
+
 def test_parquet_without_its_extra_says_what_to_install_and_writes_nothing(shop, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(ExportError, match=r"pip install 'celeriac\[parquet\]'"):
