@@ -18,14 +18,19 @@ if TYPE_CHECKING:
 COST, BLOCK, LANES = 2**15, 8, 1
 """What scrypt is asked for: 32 MiB and about 0.1 s for each password tried."""
 
-SHORTEST_PASSWORD = 10
+SHORTEST_PASSWORD, LONGEST_NAME = 10, 80
 TOKEN_PREFIX = "celeriac_"  # noqa: S105 - by which people and scanners know one
 NOBODY = "scrypt$32768$8$1$AAAAAAAAAAAAAAAAAAAAAA$" + "0" * 64
 """A password's hash that nothing has, so that an unknown name takes as long as a wrong password."""
 
 
 def add_account(conn: Connection, name: str, role: str, password: str | None, by: str) -> int:
-    """Add or change an account; its `changed_at`. Raises `OperatorError` for a password that is too short. Commits."""
+    """
+    Add or change an account; its `changed_at`. Commits.
+
+    Raises `OperatorError` for a name that is empty or too long, and for a password that is too short.
+    """
+    _require_name(name)
     if password is not None and len(password) < SHORTEST_PASSWORD:
         raise OperatorError(f"a password has at least {SHORTEST_PASSWORD} characters")
     return access.put_account(conn, name, role, None if password is None else hash_password(password), by)
@@ -39,9 +44,19 @@ def make_token(
     scopes: Collection[str] | None = None,
     expires_at: int | None = None,
 ) -> tuple[int, str]:
-    """Make a token; its id, and the token itself, which nobody can be shown again. Commits."""
+    """
+    Make a token; its id, and the token itself, which nobody can be shown again. Commits.
+
+    Raises `OperatorError` for a name that is empty or too long.
+    """
+    _require_name(name)
     token = TOKEN_PREFIX + secrets.token_urlsafe(32)
     return access.put_token(conn, name, role, scopes, hash_token(token), by, expires_at), token
+
+
+def _require_name(name: str) -> None:
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise OperatorError(f"a name has 1 to {LONGEST_NAME} characters")
 
 
 def hash_token(token: str) -> str:

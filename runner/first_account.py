@@ -23,10 +23,10 @@ def read_login(path: Path) -> tuple[str, str]:
     """Read name and password, which are one line `NAME:PASSWORD`. Raises `OperatorError`, which shows neither."""
     try:
         name, _, password = path.read_text().removesuffix("\n").partition(":")
-    except (OSError, UnicodeDecodeError) as error:
-        raise OperatorError(
-            f"the first account cannot be read from {path}: {type(error).__name__}"
-        ) from error
+    except OSError as error:
+        raise OperatorError(f"the first account cannot be read from {path}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise OperatorError(f"the first account cannot be read from {path}: it is no text") from error
     if not name or not password or "\n" in password:
         raise OperatorError(f"{path} does not hold the first account: one line NAME:PASSWORD")
     return name, password
@@ -38,7 +38,7 @@ def keep_first_account(conn: Connection, name: str, password: str, by: str) -> b
 
     That one gets the name and the password if it has others, and is left alone if it has not. Once somebody changed it,
     or removed it and there are others, nothing is done. Gives whether the account is in use. Commits. Raises
-    `OperatorError` for a password that is too short.
+    `OperatorError` for a name that is too long, and for a password that is too short.
     """
     ours = _find_ours(conn)
     if ours is not None and ours.name == name:

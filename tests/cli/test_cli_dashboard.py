@@ -94,7 +94,10 @@ def test_the_account_of_a_file_opens_the_door(start, shell, look, port, tracked,
 
 def test_a_file_that_holds_no_account_is_refused(shell, tracked, folder):
     ended = shell("dashboard", "--port", "1", "--first-account", "nowhere")
-    assert (ended.code, "cannot be read from nowhere" in ended.err) == (exit_codes.UNUSABLE, True)
+    assert (ended.code, "cannot be read from nowhere: No such file or directory" in ended.err) == (
+        exit_codes.UNUSABLE,
+        True,
+    )
 
 
 def test_a_header_is_believed_of_a_named_proxy_alone(shell):
@@ -112,6 +115,10 @@ def test_accounts_and_tokens_come_and_go(shell, tracked):
     added = shell("access", "add", "ada", "--role", "operator", given="correct horse battery\n")
     assert (added.code, added.err) == (exit_codes.OK, "ada may log in as operator\n")
     assert shell("access", "add", "bob", given="short\n").code == exit_codes.UNUSABLE
+    for name in ("", "x" * 81):
+        for kind in (("add", "--by-proxy"), ("token",)):
+            refused = shell("access", *kind, name)
+            assert (refused.code, "a name has 1 to 80" in refused.err) == (exit_codes.UNUSABLE, True)
     made = json.loads(shell("access", "token", "grafana", "--may", "view", "--json").out)
     assert made["token"].startswith("celeriac_")
     assert shell("access", "token", "x", "--may", "fly").code == 2
