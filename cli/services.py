@@ -65,6 +65,8 @@ def worker_command(
       celeriac worker --queues slow --concurrency 2
       CELERIAC_BROKER_URL=redis://… celeriac worker --remote --queues gpu
     """
+    if queues is not None and not queues.strip(" ,"):
+        raise click.UsageError("--queues names none: leave it away to serve all that jobs.yaml names")
     if remote and not queues:
         raise click.UsageError(
             "--remote needs --queues: the queues of remote stages, as jobs.yaml names them"

@@ -213,6 +213,14 @@ def test_flower_keeps_so_many_tasks_and_no_more(call, monkeypatch):
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("queues", ["", " ", ","])
+def test_a_worker_that_is_told_no_queue_does_not_serve_all(call, monkeypatch, queues):
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr("celery.__main__.main", lambda: None)
+    ended = call("worker", "--queues", queues)
+    assert (ended.code, "--queues names none" in ended.err) == (exit_codes.INVALID, True)
+
+
 def test_flower_for_others_asks_for_a_password(call):
     ended = call("flower", "--address", "0.0.0.0")  # noqa: S104 - it is refused
     assert ended.code == exit_codes.INVALID
