@@ -62,14 +62,11 @@ def _try_out(job: str, limit: int, *, as_json: bool) -> None:
 def _discover(job: str, *, as_json: bool) -> None:
     from cli.acting import get_acting_runtime
     from cli.render import write_json
-    from runner.discover import discover
+    from runner.discover import Discovered, discover
 
     runtime = get_acting_runtime()
     runtime.stdin = find_piped_input()
-    found = discover(runtime, job)
-    if found is None:
-        write_line(f"{job}: somebody else is looking", err=True)
-        return
+    found = discover(runtime, job) or Discovered(job, skipped="somebody else took up this look")
     if as_json:
         write_json(found)
     else:

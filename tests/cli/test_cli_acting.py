@@ -219,6 +219,34 @@ def test_discovery_stores_what_it_finds(shell, conn):
     assert "2 found, 0 new" in shell("discover", "notes").err
 
 
+THIEF = """
+from discovery.base import BaseDiscovery, FoundItem
+from tracker import open_db
+
+
+class Thief(BaseDiscovery):
+    async def fetch_items(self):
+        with open_db() as conn:
+            conn.execute("UPDATE discovery_runs SET attempt = attempt + 1")
+        return [FoundItem("a")]
+"""
+
+
+def test_a_look_that_somebody_else_took_up_is_told_as_json_too(shell, folder, conn):
+    (folder / "thieves.py").write_text(THIEF)
+    (folder / "jobs.yaml").write_text(
+        (folder / "jobs.yaml")
+        .read_text()
+        .replace("{strategy: manual, items: []}", '{strategy: "thieves:Thief"}')
+    )
+    ended = shell("discover", "hand", "--json")
+    assert (ended.code, json.loads(ended.out)["skipped"]) == (
+        exit_codes.OK,
+        "somebody else took up this look",
+    )
+    assert "hand: not looked: somebody else took up this look" in shell("discover", "hand").err
+
+
 def test_discovery_says_why_it_refused_what_it_refused(shell, folder, conn):
     (folder / "rows.csv").write_text('id\na\na\n""\na\n')
     discovery = "discovery: {strategy: csv_rows, key: id, path: rows.csv}, stages: [read_file]"
