@@ -18,9 +18,10 @@ from runner.budgets import FIRST_ATTEMPTS
 from runner.choices import choose_keys
 from runner.sweep import sweep
 from tracker import moves
-from tracker.budgets import describe, list_budget_reports
+from tracker.budgets import describe, find_day, list_budget_reports
 from tracker.clock import now_ms
 from tracker.endings import Ending
+from tracker.holds import list_holds
 from tracker.retention import forget_costs
 from tracker.spending import read_stage_costs
 
@@ -379,6 +380,30 @@ def test_a_budget_that_is_spent_is_not_reached_while_nothing_waits_for_it(open_w
     sweep(shop.runtime)
     assert spent(shop) == 1.0
     assert shop.events("budget_reached") == []
+
+
+def test_what_two_stages_of_one_refill_cost_is_set_aside_together(open_workshop, clock):
+    stages = step("fetch"), step("model", needs=["fetch"]), step("draw", needs=["fetch"])
+    shop = open_workshop(papers=job(*stages, budget={"usd_per_day": 1}))
+    shop.acts["model"] = shop.acts["draw"] = pay(0.6)
+    learn(shop)
+    shop.add("a")
+    work(shop)
+    assert spent(shop) == pytest.approx(0.6)
+
+
+def test_a_budget_of_another_time_zone_is_held_until_the_end_of_the_day_there(open_workshop, clock):
+    shop = open_shop(open_workshop, usd=0.5, usd_per_day=1)
+    learn(shop)
+    shop.add("a", "b", "c")
+    work(shop)
+    shop.edit(papers=job(step("fetch"), step("model"), budget={"usd_per_day": 1, "timezone": "Asia/Tokyo"}))
+    sweep(shop.runtime)
+    assert [event["detail"]["reason"] for event in shop.events("budget_lifted")] == [
+        "jobs.yaml has another budget"
+    ]
+    (hold,) = list_holds(shop.conn)
+    assert hold.until_at == find_day("Asia/Tokyo")[1]
 
 
 def test_a_raised_budget_goes_on_at_once(open_workshop, clock):
