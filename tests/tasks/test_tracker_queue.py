@@ -132,3 +132,23 @@ def test_a_worker_looks_at_the_queue_only_where_stages_run_far_away(app, write_j
     write_jobs(demo={"stages": [FAR_STAGE]})
     step.act(consumer)
     assert len(list_workers(get_runtime().tracker)) == 1
+
+
+def test_more_than_are_heard_at_once_are_heard_one_after_another(app, write_jobs, consumer):
+    write_jobs(demo={})
+    for pid in range(2 * hearing.TOGETHER + 1):
+        PresenceLine(app).alive(WORD | {"pid": pid})
+    hearing.hear_what_waits(consumer)
+    assert len(list_workers(get_runtime().tracker)) == hearing.TOGETHER
+    while consumer.soon:
+        call, args = consumer.soon.pop()
+        call(*args)
+    assert len(list_workers(get_runtime().tracker)) == 2 * hearing.TOGETHER + 1
+
+
+def test_a_worker_that_does_not_serve_the_queue_leaves_it_alone(app, write_jobs, consumer, fetch):
+    write_jobs(demo={"stages": [FAR_STAGE]})
+    PresenceLine(app).alive(WORD | {"pid": 1})
+    consumer.task_consumer.queues[:] = [SimpleNamespace(name="slow")]
+    HearsWhatWaits(consumer).act(consumer)
+    assert len(fetch(TRACKER_QUEUE)) == 1
