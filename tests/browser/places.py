@@ -21,7 +21,7 @@ PLACES = {
     "job": Place("/jobs/letters", "p95"),
     "job with a plan": Place("/jobs/papers", "What jobs.yaml would change"),
     "job of strangers": Place("/jobs/strangers?span=7d", "Pipeline"),
-    "pause a stage": Place("/jobs/letters/pause?stage=answer", "unfinished items"),
+    "pause a stage": Place("/jobs/letters/pause?stage=answer", "not through this stage"),
     "retry a job": Place("/jobs/letters/retry", "failed stages are tried again"),
     "apply": Place("/jobs/papers/apply", "Apply jobs.yaml"),
     "items": Place("/jobs/letters/items", "letter-60"),
