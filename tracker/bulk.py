@@ -58,10 +58,7 @@ SELECT i.item_id
  WHERE i.status IN ('done', 'failed', 'skipped')
 """
 
-COUNT_CONCERNED = """
-SELECT count(*), count(DISTINCT s.item_id)
-  FROM json_each(:item_ids) chosen
- CROSS JOIN item_stages s ON s.item_id = chosen.value
+_CONCERNED = """
  WHERE (:stages IS NULL OR s.stage IN (SELECT value FROM json_each(:stages)))
    AND s.status IN (SELECT value FROM json_each(:sources))
    AND coalesce(s.ended_at, 0) <= :until
@@ -69,29 +66,31 @@ SELECT count(*), count(DISTINCT s.item_id)
    AND (s.again = 'waits' OR NOT :only_marked)
    AND (s.again IS NULL OR NOT :only_unmarked)
    AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
-   AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
-"""
+   AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))"""
+"""Of the stages `s`, those that a change is for."""
+
+COUNT_CONCERNED = f"""
+SELECT count(*), count(DISTINCT s.item_id)
+  FROM json_each(:item_ids) chosen
+ CROSS JOIN item_stages s ON s.item_id = chosen.value{_CONCERNED}
+"""  # noqa: S608 - constants of ours
 
 # `fresh` is 1 of a fresh item, and 2 more where nothing of it that was pending was in the lane of backfill.
-REMEMBER_STAGES = """
-INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
-                           retry_at, backfill, again, cancelled_by, fresh)
+_REMEMBERED = """(
+    action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes, retry_at, backfill, again,
+    cancelled_by, fresh
+)
 SELECT :action_id, s.item_id, s.stage, coalesce(:made, s.status),
        (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
        s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again, s.cancelled_by,
        (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
        + 2 * NOT EXISTS (SELECT 1 FROM item_stages other
                           WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1)
-  FROM json_each(:item_ids) chosen
- CROSS JOIN item_stages s ON s.item_id = chosen.value
- WHERE (:stages IS NULL OR s.stage IN (SELECT value FROM json_each(:stages)))
-   AND s.status IN (SELECT value FROM json_each(:sources))
-   AND coalesce(s.ended_at, 0) <= :until
-   AND (s.retry_at IS NOT NULL OR NOT :only_waiting)
-   AND (s.again = 'waits' OR NOT :only_marked)
-   AND (s.again IS NULL OR NOT :only_unmarked)
-   AND (s.cancelled_by IS NULL OR s.status <> 'in_progress' OR NOT :only_uncancelled)
-   AND (:places IS NULL OR json_array(s.item_id, s.stage) IN (SELECT value FROM json_each(:places)))
+  FROM json_each(:item_ids) chosen"""
+
+REMEMBER_STAGES = f"""
+INSERT INTO action_stages {_REMEMBERED}
+ CROSS JOIN item_stages s ON s.item_id = chosen.value{_CONCERNED}
     ON CONFLICT DO UPDATE SET made = excluded.made WHERE made = 'lifted'
 RETURNING item_id, json_array(item_id, stage)
 """
@@ -103,16 +102,8 @@ SELECT DISTINCT a.item_id
 """
 
 # What an act lets go on is not what it was asked for, but an undo has to put it back too.
-REMEMBER_WAITING = """
-INSERT INTO action_stages (action_id, item_id, stage, made, attempts, status, ended_at, reason, retries, crashes,
-                           retry_at, backfill, again, cancelled_by, fresh)
-SELECT :action_id, s.item_id, s.stage, s.status,
-       (SELECT sum(every.attempt) FROM item_stages every WHERE every.item_id = s.item_id),
-       s.status, s.ended_at, s.reason, s.retries, s.crashes, s.retry_at, s.backfill, s.again, s.cancelled_by,
-       (SELECT fresh FROM work_items WHERE work_items.item_id = s.item_id)
-       + 2 * NOT EXISTS (SELECT 1 FROM item_stages other
-                          WHERE other.item_id = s.item_id AND other.status = 'pending' AND other.backfill = 1)
-  FROM json_each(:item_ids) chosen
+REMEMBER_WAITING = f"""
+INSERT INTO action_stages {_REMEMBERED}
  CROSS JOIN item_stages s INDEXED BY idx_item_stages_again ON s.item_id = chosen.value
  WHERE s.again = 'waits'
     ON CONFLICT DO NOTHING
@@ -241,7 +232,7 @@ def _list_remembered(conn: Connection, asked: Asked) -> set[int]:
 
 def _release(conn: Connection, asked: Asked, item_ids: Iterable[int]) -> None:
     """Let run what waited for what an act changed, and remember it as it was; what still waits is not remembered."""
-    chosen = {"action_id": asked.action_id, "item_ids": json.dumps(list(item_ids))}
+    chosen = {"action_id": asked.action_id, "item_ids": json.dumps(list(item_ids)), "made": None}
     waiting = {(row[0], row[1]) for row in conn.execute(REMEMBER_WAITING, chosen).fetchall()}
     released = release_waiting(conn, item_ids, asked.by, {"action": asked.action_id})
     waiting -= {(one.item_id, one.stage) for one in released}
