@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 import click
 
 from cli import exit_codes
+from cli.closed import open_what_was_closed
 from cli.collecting import collect_seldom
 from cli.lines import write_line
 from pipeline.errors import (
@@ -281,18 +282,6 @@ def _code_of(error: CeleriacError) -> int:
     if isinstance(error, NotUndoableError):
         return exit_codes.FAILED
     return exit_codes.UNUSABLE if isinstance(error, OperatorError) else exit_codes.FAILED
-
-
-def open_what_was_closed() -> None:
-    """Let what goes to an output that the shell closed, as by `2>&-`, go nowhere; no file takes its number."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            # it takes the lowest number that is free; the processes that we start have it too
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)
-    sys.stdout = sys.stdout or os.fdopen(1, "w", closefd=False)
-    sys.stderr = sys.stderr or os.fdopen(2, "w", closefd=False)
 
 
 def run() -> NoReturn:
