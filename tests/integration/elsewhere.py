@@ -23,16 +23,18 @@ if TYPE_CHECKING:
 
 class Relay:
     """
-    Takes connections at an address, with `tls` encrypted ones, and carries them on to a Unix socket or a local port.
+    Takes connections from a socket that listens, with `tls` encrypted ones, to a Unix socket or a local port.
 
     While it is `shut` it swallows what comes, both ways, and closes nothing, as a network does that drops packets.
     In the end it closes every connection, for what is left to the garbage collector is found fault with in some other
     test.
     """
 
-    def __init__(self, host: str, target: str | int, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self, listening: socket.socket, target: str | int, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._tls = tls
-        self._target, self._listening = target, socket.create_server((host, 0))
+        self._target, self._listening = target, listening
         self.port = self._listening.getsockname()[1]
         self._loop, self._started = asyncio.new_event_loop(), threading.Event()
         self._serving: set[asyncio.Task[None]] = set()
@@ -124,6 +126,10 @@ class SameNetwork:
     def __init__(self) -> None:
         self.relays: list[Relay] = []
 
+    def listen(self) -> socket.socket:
+        """Listen at this side's address, on a port that is free."""
+        return socket.create_server((self.host, 0))
+
     def cut(self) -> None:
         for relay in self.relays:
             relay.shut()
@@ -133,47 +139,69 @@ class SameNetwork:
             relay.reopen()
 
 
+LISTEN = """
+import socket, sys
+with socket.create_server((sys.argv[1], 0)) as listening, socket.socket(fileno=0) as asked:
+    socket.send_fds(asked, [b"."], [listening.fileno()])
+"""
+"""Gives a socket that listens at an address to whoever has the other end of its standard input."""
+
+
 class Namespace:
-    """A network namespace behind a pair of virtual cables, one end of which can be taken down."""
+    """
+    A network namespace, and this side's end of the pair of virtual cables that leads there, which can be taken down.
+
+    This side's end is in a namespace too: a browser drops what it asks for whenever an address of its machine comes
+    or goes, and the tests in a browser run at the same time.
+    """
 
     def __init__(self, hidden: Path) -> None:
         self.name = f"far{uuid.uuid4().hex[:8]}"
+        self._near = f"near{self.name}"
         net = f"10.213.{int(uuid.uuid4().hex[:2], 16)}"
         self.host, self.relays = f"{net}.1", []
-        self._cable = f"v{self.name}"
         # a mount namespace of its own as well, in which the folder of the house is empty
         hide = f"mount -t tmpfs none '{hidden}' && exec \"$@\""
         self.prefix = ("ip", "netns", "exec", self.name, "unshare", "--mount", "sh", "-euc", hide, "sh")
-        _ip("netns", "add", self.name)
         try:
-            _ip("link", "add", self._cable, "type", "veth", "peer", "name", "far0", "netns", self.name)
-            _ip("addr", "add", f"{self.host}/30", "dev", self._cable)
-            _ip("link", "set", self._cable, "up")
-            for command in (
-                f"addr add {net}.2/30 dev far0",
-                "link set far0 up",
-                "link set lo up",
+            _ip("netns", "add", self._near)
+            _ip("netns", "add", self.name)
+            for place, command in (
+                (self._near, f"link add near0 type veth peer name far0 netns {self.name}"),
+                (self._near, f"addr add {self.host}/30 dev near0"),
+                (self._near, "link set near0 up"),
+                (self.name, f"addr add {net}.2/30 dev far0"),
+                (self.name, "link set far0 up"),
+                (self.name, "link set lo up"),
             ):
-                _ip("netns", "exec", self.name, "ip", *command.split())
+                _ip("-n", place, *command.split())
             subprocess.run([*self.prefix, "true"], check=True, capture_output=True)
         except BaseException:
             self.remove()
             raise
 
+    def listen(self) -> socket.socket:
+        """Listen at this side's address, on a port that is free."""
+        ours, theirs = socket.socketpair()
+        with ours, theirs:
+            _ip("netns", "exec", self._near, sys.executable, "-c", LISTEN, self.host, stdin=theirs)
+            [listening] = socket.recv_fds(ours, 1, 1)[1]
+        return socket.socket(fileno=listening)
+
     def cut(self) -> None:
-        _ip("link", "set", self._cable, "down")
+        _ip("-n", self._near, "link", "set", "near0", "down")
 
     def mend(self) -> None:
-        _ip("link", "set", self._cable, "up")
+        _ip("-n", self._near, "link", "set", "near0", "up")
 
     def remove(self) -> None:
-        with suppress(subprocess.CalledProcessError):  # gone with the namespace already, if its making failed
-            _ip("link", "del", self._cable)
-        _ip("netns", "del", self.name)
+        for name in (self.name, self._near):
+            with suppress(subprocess.CalledProcessError):  # it was never made
+                _ip("netns", "del", name)
 
 
-def _ip(*arguments: str) -> None:
-    subprocess.run([shutil.which("ip") or "ip", *arguments], check=True, capture_output=True)
+def _ip(*arguments: str, stdin: socket.socket | None = None) -> None:
+    subprocess.run([shutil.which("ip") or "ip", *arguments], check=True, capture_output=True, stdin=stdin)
 
 
 @contextmanager

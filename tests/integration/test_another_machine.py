@@ -105,8 +105,8 @@ def far(home: House) -> Iterator[FarHost]:
     folder = Path(tempfile.mkdtemp(prefix="far-"))
     with another_network(home.directory) as network:
         port = start_dashboard(home, network.host)
-        broker = Relay(network.host, f"{home.socket_directory}/broker.sock")
-        dashboard = Relay(network.host, port)
+        broker = Relay(network.listen(), f"{home.socket_directory}/broker.sock")
+        dashboard = Relay(network.listen(), port)
         network.relays += [broker, dashboard]
         for name in ("steps.py", "sitecustomize.py"):
             if (home.directory / name).exists():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 import subprocess
 import sys
@@ -79,7 +80,7 @@ def home(house: House, certificates: Path) -> Iterator[House]:
     """A house whose broker is reached by TLS alone."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificates / "localhost.pem", certificates / "localhost.key")
-    relay = Relay("127.0.0.1", f"{house.socket_directory}/broker.sock", context)
+    relay = Relay(socket.create_server(("127.0.0.1", 0)), f"{house.socket_directory}/broker.sock", context)
     url = f"rediss://localhost:{relay.port}/0?ssl_cert_reqs=required&ssl_ca_certs={certificates}/ca.pem"
     house.environment["CELERIAC_BROKER_URL"] = url
     house.write_module("steps", STEPS)
