@@ -25,6 +25,7 @@ from pipeline.errors import (
     NotUndoableError,
     OperatorError,
     SourceUnavailableError,
+    UnclearRequestError,
 )
 
 if TYPE_CHECKING:
@@ -275,7 +276,7 @@ def _say_list(error: CeleriacError) -> str:
 def _code_of(error: CeleriacError) -> int:
     if isinstance(error, NotFoundError):
         return exit_codes.NOT_FOUND
-    if isinstance(error, JobsFileError | InvalidFilterError):
+    if isinstance(error, JobsFileError | InvalidFilterError | UnclearRequestError):
         return exit_codes.INVALID
     if isinstance(error, SourceUnavailableError):
         return exit_codes.SOURCE

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pipeline.errors import OperatorError, TrackerFullError, TrackerUnusableError
+from pipeline.errors import TrackerFullError, TrackerUnusableError, UnclearRequestError
 from pipeline.release import read_release
 from runner.backup_files import Files, copy_used, remove_unused
 from runner.backup_places import (
@@ -77,8 +77,9 @@ def write_backup(
     Write a backup of this machine's tracker: to a file of its own name, or to a new folder in the folder `target`.
 
     It is checked before it gets its name. With `keep`, older ones of the same tracker in that folder are removed
-    then, all but the newest so many. Raises `OperatorError` for a file of the house's own, `TrackerFullError`, and
-    `TrackerUnusableError` for a copy that is not sound; then nothing is left behind.
+    then, all but the newest so many. Raises `OperatorError` for a file of the house's own, `UnclearRequestError`
+    for `keep` with a file, `TrackerFullError`, and `TrackerUnusableError` for a copy that is not sound; then nothing is
+    left behind.
     """
     refuse_own(settings, target)
     with open_db(settings.db_path) as conn:
@@ -86,7 +87,7 @@ def write_backup(
     work = _Backup(settings.db_path, BlobStore(settings.artifacts_path), tell)
     if is_file_name(target):
         if keep is not None:
-            raise OperatorError(f"--keep is for a folder of backups; {target} is the name of one file")
+            raise UnclearRequestError(f"--keep is for a folder of backups; {target} is the name of one file")
         return _back_up_to_file(work, target, size)
     return _back_up_to_folder(work, target, size, owner, keep)
 

@@ -156,6 +156,13 @@ def test_a_path_with_an_empty_name_is_refused_and_nothing_is_written(call, track
     assert sorted(folder.rglob("*")) == before
 
 
+def test_to_keep_so_many_backups_beside_one_file_is_a_mistake_of_the_command_line(call, tracked, folder):
+    ended = call("backup", "one.db", "--keep", "2")
+    assert ended.code == exit_codes.INVALID
+    assert "--keep is for a folder of backups; one.db is the name of one file" in ended.err
+    assert not (folder / "one.db").exists()
+
+
 # -- export -----------------------------------------------------------------------------------------------
 
 
