@@ -10,7 +10,7 @@ from cli.lines import write_line
 from cli.options import json_option
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from tracker.workers import Running, WorkerReport
 
@@ -47,6 +47,7 @@ def show_workers(workers: Sequence[WorkerReport]) -> None:
     """Show workers as a table, and below it what they run."""
     from cli.render import out, say_ago, write_table
     from runner.code_version import read_code_version
+    from runner.worker_notes import list_notes
 
     ours = read_code_version()
     write_table(
@@ -60,7 +61,7 @@ def show_workers(workers: Sequence[WorkerReport]) -> None:
                 say_ago(one.started_at),
                 say_ago(one.seen_at),
                 one.version,
-                "; ".join(_list_notes(one, ours)),
+                "; ".join(list_notes(one, ours)),
             )
             for one in workers
         ],
@@ -69,17 +70,6 @@ def show_workers(workers: Sequence[WorkerReport]) -> None:
     if running:
         out.print()
         _show_running(running)
-
-
-def _list_notes(worker: WorkerReport, ours: str) -> Iterator[str]:
-    if worker.is_silent:
-        yield "silent"
-    if worker.version != ours:
-        yield "other code than here"
-    if worker.is_remote:
-        yield "remote"
-    if worker.is_scoped:
-        yield "for one run"
 
 
 def _show_running(running: Sequence[tuple[str, Running]]) -> None:

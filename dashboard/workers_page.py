@@ -12,6 +12,7 @@ from dashboard.rendering import render
 from dashboard.stage_facts import count_not_begun, count_waiting
 from dashboard.visitors import Needs
 from runner.code_version import read_code_version
+from runner.worker_notes import list_notes
 from tracker.live import read_counts
 from tracker.notes import SWEPT_AT, find_note
 from tracker.stats import get_job_stats, stage_stats
@@ -57,6 +58,7 @@ def describe_workers(house: House) -> dict[str, Any]:
         "running": sorted(running, key=lambda each: each[1].started_at),
         "queues": _list_queues(house),
         "ours": read_code_version(),
+        "list_notes": list_notes,
         "beat_at": find_beat(house.reader),
         "swept_at": None if swept is None else int(swept),
     }

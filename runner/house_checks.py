@@ -14,7 +14,7 @@ from runner.sending import SWEEP_LATE_MS
 from tracker.backlog import is_anything_held
 from tracker.clock import now_ms
 from tracker.notes import SWEPT_AT, find_note
-from tracker.workers import SILENT_MS, count_serving, find_beat
+from tracker.workers import SILENT_MS, SKEW_MS, count_serving, find_beat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 GIB = 1024**3
 DISK_SHORT_BYTES, DISK_FULL_BYTES = GIB, GIB // 10
-SKEW_MS, SKEW_BAD_MS = 2_000, 10_000
+SKEW_BAD_MS = 10_000
 """A claim holds for 30 seconds by the clock of whoever made it: a third of that is too much."""
 
 

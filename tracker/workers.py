@@ -26,6 +26,9 @@ MISSED_MS = 20_000
 SILENT_MS = 60_000
 """Who has said nothing for so long is taken to be gone: four words in a row were missed."""
 
+SKEW_MS = 2_000
+"""A clock that is off by so much is told of."""
+
 FORGET_MS = 3_600_000
 """Whoever went without a word is on the list for so long."""
 

@@ -91,6 +91,17 @@ def test_workers_are_listed_with_what_they_run(call, alive):
     assert [one["key"] for one in told["running"]] == ["c.txt"]
 
 
+def test_a_worker_whose_clock_is_off_is_told_by_how_much(call, tracked):
+    for pid, said_at in ((1, now_ms() + 60_000), (2, now_ms() - 60_000), (3, now_ms())):
+        word = WorkerWord("here", pid, f"w{pid}@here", [], ["celery"], "", False, False, now_ms(), said_at)
+        note_worker(tracked, word)
+    ahead, behind, right = call("workers").out.splitlines()[1:]
+    assert ahead.endswith(" ahead")
+    assert "its clock is" in ahead
+    assert behind.endswith(" behind")
+    assert "clock" not in right
+
+
 def test_without_workers_it_says_what_to_do(call, tracked):
     ended = call("workers")
     assert (ended.code, ended.out) == (exit_codes.OK, "")

@@ -51,7 +51,7 @@ def test_a_worker_that_is_silent_is_told(visit, conn):
     note_worker(conn, WorkerWord("box", 1, HOSTILE, [2], ["celery"], "1", False, False, now, now))
     conn.execute("UPDATE workers SET seen_at = seen_at - 120000")
     page = visit().get("/workers").text
-    assert ">silent</span>" in page
+    assert '<td class="problem">silent; other code than here</td>' in page
     assert HOSTILE not in page
 
 
