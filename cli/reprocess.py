@@ -171,30 +171,13 @@ def show_quote(quoted: Quote) -> None:
         for one in quoted.stages
     ]
     write_table(["stage", "#runs", "#expected", "#cost", "#work"], rows)
-    write_line(_sum_up(quoted), err=True)
+    write_line(quoted.words, err=True)
     if quoted.outdated_workers:
         write_line(
             f"{quoted.outdated_workers} workers run other code than this: restart them before, or what they make may "
             "be of another version",
             err=True,
         )
-
-
-def _sum_up(quoted: Quote) -> str:
-    from pipeline.durations import format_duration
-    from pipeline.money import format_usd
-    from runner.saying import say_count
-
-    said = [say_count(quoted.items, "item"), f"at most {format_usd(quoted.usd)}"]
-    if quoted.seconds is not None:
-        said.append(
-            f"about {format_duration(quoted.seconds)} on {say_count(quoted.processes, 'process', 'es')}"
-        )
-    if quoted.days is not None and quoted.usd_per_day is not None:
-        said.append(f"{say_count(quoted.days, 'day')} at {format_usd(quoted.usd_per_day)} a day")
-    if quoted.beyond_total:
-        said.append("more than its budget in all allows")
-    return "; ".join(said)
 
 
 def show_canary_item(one: CanaryItem) -> None:

@@ -7,7 +7,10 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pipeline.durations import format_duration
+from pipeline.money import format_usd
 from runner.code_version import read_code_version
+from runner.saying import say_count
 from tracker.budgets import describe
 from tracker.planning import list_expected_costs
 from tracker.stats import stage_timing_stats
@@ -46,9 +49,9 @@ class Quote:
 
     `seconds` is how long, by the time that attempts took so far, on as many `processes` as there are now, within
     the stages' limits; None when nothing ran yet. `days` is how many days of the budget that takes, today's rest
-    first; None without one. `beyond_total` says that the budget in all would not do. `outdated_workers` run other
-    code than this process: what they make may be of another version. `unknown` says of which stages it cannot be
-    told whether they are stale, and why.
+    first; None without one, or where nothing is spent. `beyond_total` says that the budget in all would not do.
+    `outdated_workers` run other code than this process: what they make may be of another version. `unknown` says of
+    which stages it cannot be told whether they are stale, and why.
     """
 
     job: str
@@ -67,6 +70,19 @@ class Quote:
     def is_empty(self) -> bool:
         """Tell whether there is nothing to do."""
         return not any(one.runs for one in self.stages)
+
+    @property
+    def words(self) -> str:
+        """Sum it up, such as `4 items; at most $2.00; about 8 s on 2 processes; 2 days at $2.50 a day`."""
+        said = [say_count(self.items, "item"), f"at most {format_usd(self.usd)}"]
+        if self.seconds is not None:
+            processes = say_count(self.processes, "process", "es")
+            said.append(f"about {format_duration(self.seconds)} on {processes}")
+        if self.days is not None and self.usd_per_day is not None:
+            said.append(f"{say_count(self.days, 'day')} at {format_usd(self.usd_per_day)} a day")
+        if self.beyond_total:
+            said.append("more than its budget in all allows")
+        return "; ".join(said)
 
 
 def make_quote(
@@ -173,7 +189,7 @@ def _count_seconds(job: JobSpec, stages: Sequence[StageQuote], processes: int) -
 
 
 def _count_days(usd: float, budget: BudgetReport | None) -> int | None:
-    if budget is None or budget.usd_per_day is None:
+    if budget is None or budget.usd_per_day is None or not usd:
         return None
     left = max(0.0, budget.usd_per_day - budget.spent_today_usd - budget.reserved_usd)
     return 1 if usd <= left else 1 + math.ceil((usd - left) / budget.usd_per_day)

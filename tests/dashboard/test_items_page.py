@@ -337,7 +337,7 @@ def done(conn, papers, tmp_path):
 def test_results_are_made_again_after_a_quote(visit, done, conn):
     said = {"which": "chosen", "item": done, "stage": "read"}
     asked = visit().post("/jobs/papers/items/reprocess/confirm", data=said)
-    assert "<strong>1</strong> items; at most $0.00" in asked.text
+    assert "<p>1 item; at most $0.00" in asked.text
     answer = visit().post("/jobs/papers/items/reprocess", data=said)
     assert answer.status_code == 303
     (action,) = list_actions(conn)

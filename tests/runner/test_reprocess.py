@@ -197,6 +197,13 @@ def test_a_stages_limit_makes_it_take_longer(shop):
     assert found.seconds == pytest.approx(240)
 
 
+def test_a_quote_for_which_nothing_is_spent_takes_no_days_of_the_budget(shop):
+    shop.edit(papers=job(step("fetch"), step("extract"), step("store"), budget={"usd_per_day": 2.5}))
+    found = quote(shop.runtime, make_wish(shop.runtime, "papers", stage="extract"))
+    assert (found.usd, found.days) == (0.0, None)
+    assert "a day" not in found.words
+
+
 def test_a_quote_of_nothing_is_empty(shop):
     assert quote(shop.runtime, make_wish(shop.runtime, "papers", stale=True)).is_empty
 
