@@ -23,6 +23,7 @@ from runner.backup_places import (
     remove_older,
 )
 from runner.own_files import refuse_own
+from runner.saying import say_bytes
 from tracker.artifacts import name_owner
 from tracker.blobs import BlobStore, sync_folder
 from tracker.clock import now_ms
@@ -173,5 +174,5 @@ def _require_room(folder: Path, size: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < size:
         raise TrackerFullError(
-            f"no room in {folder.parent}: the tracker has {size:,} bytes, {free:,} are free"
+            f"no room in {folder.parent}: the tracker has {say_bytes(size)}, {say_bytes(free)} are free"
         )

@@ -9,7 +9,7 @@ from runner.code_version import read_code_version
 from runner.edited_code import DO, list_edited
 from runner.explain import explain_job, find_job
 from runner.patient import Finding
-from runner.saying import say_count, say_distance, say_span
+from runner.saying import say_bytes, say_count, say_distance, say_span
 from runner.sending import SWEEP_LATE_MS
 from tracker.backlog import is_anything_held
 from tracker.clock import now_ms
@@ -53,9 +53,8 @@ def check_broker(patient: Patient) -> Iterator[Finding]:
         do = "start it" if patient.settings.broker_url else "celeriac up brings one of its own"
         yield Finding("broker", "error", f"does not answer: {broker}", do)
         return
-    used = f"{broker.used_bytes / 1024**2:.0f} MiB used"
-    waiting = sum(broker.messages.values())
-    words = f"{broker.server} answers in {broker.answer_ms} ms, {used}, {waiting:,} messages wait"
+    used, waiting = say_bytes(broker.used_bytes), sum(broker.messages.values())
+    words = f"{broker.server} answers in {broker.answer_ms} ms, {used} used, {waiting:,} messages wait"
     yield Finding("broker", "ok", words)
     if broker.may_drop_messages:
         words = f"forgets messages when its memory is full (maxmemory-policy {broker.policy})"
@@ -171,7 +170,7 @@ def check_disk(patient: Patient) -> Iterator[Finding]:
         yield Finding("disk", "warning", f"there is no folder {folder} yet", "celeriac up makes it")
         return
     free, total = shutil.disk_usage(folder).free, shutil.disk_usage(folder).total
-    words = f"{free / GIB:,.1f} GiB of {total / GIB:,.1f} GiB are free"
+    words = f"{say_bytes(free)} of {say_bytes(total)} are free"
     if free < DISK_FULL_BYTES:
         yield Finding("disk", "error", words, "make room: a full disk stops all workers")
     elif free < DISK_SHORT_BYTES:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackerDamagedError
 from runner.patient import Finding
-from runner.saying import say_distance
+from runner.saying import say_bytes, say_count, say_distance
 from tracker import doctor
 from tracker.clock import now_ms
 from tracker.collecting import plan_collection
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from runner.patient import Health, Patient
 
-MIB = 1024**2
-LOG_LARGE_BYTES = 128 * MIB
+LOG_LARGE_BYTES = 128 * 1024**2
 """Eight times what a checkpoint is made at: something has kept it from being made."""
 
 RESTORE = "restore a backup: celeriac restore"
@@ -46,7 +45,7 @@ def check_tracker(patient: Patient) -> Iterator[Finding]:
     """Check that the tracker can be opened."""
     path = patient.settings.db_path
     if patient.conn is not None:
-        yield Finding("tracker", "ok", f"{path}, {path.stat().st_size / MIB:,.1f} MiB")
+        yield Finding("tracker", "ok", f"{path}, {say_bytes(path.stat().st_size)}")
     elif not path.exists():
         yield Finding(
             "tracker", "warning", f"there is none at {path} yet", "celeriac up or celeriac run makes it"
@@ -173,7 +172,10 @@ def check_artifacts(patient: Patient) -> Iterator[Finding]:
         yield Finding("artifacts", "error", words, "celeriac artifacts show it; restore it from a backup")
     unused = plan_collection(patient.tracker, patient.store)
     if unused.files:
-        words = f"nothing refers to {unused.files:,} files, {unused.bytes / MIB:,.1f} MiB ({unused.strays:,} strays)"
+        words = (
+            f"nothing refers to {say_count(unused.files, 'file')}, {say_bytes(unused.bytes)} "
+            f"({say_count(unused.strays, 'stray')})"
+        )
         yield Finding(
             "artifacts", "warning", words, "celeriac artifacts gc, or celeriac doctor --repair", "artifacts"
         )
@@ -192,7 +194,7 @@ def check_log(patient: Patient) -> Iterator[Finding]:
     """Check that the write-ahead log is folded into the file from time to time."""
     size = doctor.measure_log(patient.settings.db_path)
     if size > LOG_LARGE_BYTES:
-        words = f"the write-ahead log has {size / MIB:,.0f} MiB: a reader that does not end keeps it from being folded"
+        words = f"the write-ahead log has {say_bytes(size)}: a reader that does not end keeps it from being folded"
         yield Finding("log", "warning", words, "celeriac doctor --repair folds it", "log")
     else:
-        yield Finding("log", "ok", f"the write-ahead log has {size / MIB:,.1f} MiB")
+        yield Finding("log", "ok", f"the write-ahead log has {say_bytes(size)}")

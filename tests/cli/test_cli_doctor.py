@@ -61,6 +61,14 @@ def test_repair_says_what_it_mended(shell, alive, no_broker):
     assert kinds[0] == "repair"
 
 
+def test_sizes_are_said_as_everywhere_else(call, alive, monkeypatch):
+    monkeypatch.setattr("runner.patient.ask_broker", lambda *_: house_checks_broker())
+    shown = call("doctor").out
+    assert "MiB" not in shown
+    assert "GiB" not in shown
+    assert "Redis 8 answers in 1 ms, 1.5 MB used" in shown
+
+
 def test_strict_takes_warnings_for_errors(call, alive, monkeypatch, folder):
     from runner import house_checks
 
@@ -74,7 +82,7 @@ def test_strict_takes_warnings_for_errors(call, alive, monkeypatch, folder):
 def house_checks_broker():
     from runner.broker_checks import BrokerReport
 
-    return BrokerReport("Redis 8", 0, 0, "noeviction", 0, 1, {})
+    return BrokerReport("Redis 8", 1_500_000, 0, "noeviction", 0, 1, {})
 
 
 def test_workers_are_listed_with_what_they_run(call, alive):
