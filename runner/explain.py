@@ -197,9 +197,9 @@ def judge_job(facts: Facts, file: JobOnFile) -> JobExplained:
 
 
 def _rank(part: Part) -> int:
-    """Rank a part by what could go first of all; a look that failed, waits, or runs, before what waits for people."""
-    is_look = part.cause.cause in {"look_failed", "look_waits", "looking"}
-    return FOREMOST.index("look_failed" if is_look else part.state)
+    """Rank a part by what could go first of all; a look that is meant to be now before what waits for people."""
+    is_later = part.cause.cause in {"next_look", "no_schedule", "cannot_run_here"}
+    return FOREMOST.index("look_failed" if part.state is State.LOOKING and not is_later else part.state)
 
 
 def _tell_part(place: Place) -> Part:

@@ -11,6 +11,7 @@ from runner.places import State, is_within
 from runner.saying import say_distance, say_span, say_until, shorten
 from tracker.clock import to_datetime, to_ms
 from tracker.dispatch import Runway
+from tracker.workers import SILENT_MS
 
 if TYPE_CHECKING:
     from runner.places import Place
@@ -125,14 +126,24 @@ def find_changing(place: Place) -> Words | None:
     return {} if place.state is State.READY and place.facts.is_changing else None
 
 
+def find_sweep_waits(place: Place) -> Words | None:
+    """Find that it waits for a sweep, and that for a process: beat ticks, and what runs takes long."""
+    facts = place.facts
+    is_ticking = facts.ticked_at is not None and facts.now - facts.ticked_at <= SILENT_MS
+    return find_no_sweep(place) if is_ticking and facts.is_anything_held else None
+
+
 def find_no_sweep(place: Place) -> Words | None:
-    """Find that nobody has swept for long, so nothing that was held back is sent."""
-    swept_at = place.facts.swept_at
-    if place.state is not State.READY or (
-        swept_at is not None and place.facts.now - swept_at <= SWEEP_LATE_MS
-    ):
+    """Find that it waits for a sweep, and nobody has swept for long."""
+    now, swept_at = place.facts.now, place.facts.swept_at
+    if not _waits_for_sweep(place) or (swept_at is not None and now - swept_at <= SWEEP_LATE_MS):
         return None
-    return {"last": f" since {say_span(place.facts.now - swept_at)}" if swept_at else " yet"}
+    what = "ready" if place.state is State.READY else "was asked to look for items"
+    return {"what": what, "last": f" since {say_span(now - swept_at)}" if swept_at else " yet"}
+
+
+def _waits_for_sweep(place: Place) -> bool:
+    return place.state is State.READY or find_woken(place) is not None
 
 
 def find_load(place: Place) -> Words | None:
@@ -156,6 +167,13 @@ def find_looking(place: Place) -> Words | None:
     if place.state is not State.LOOKING or look is None or look.ended_at is not None:
         return None
     return {"span": say_span(place.facts.now - look.started_at)}
+
+
+def find_woken(place: Place) -> Words | None:
+    """Find that somebody asked that the job look now."""
+    if place.state is not State.LOOKING or place.facts.woken_at is None:
+        return None
+    return {"ago": say_distance(place.facts.woken_at, place.facts.now), "seconds": f"{SWEEP_SECONDS:g} s"}
 
 
 def find_look_waits(place: Place) -> Words | None:

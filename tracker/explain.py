@@ -111,7 +111,11 @@ SELECT (SELECT json_group_array(json_object('scope', scope, 'stage', stage, 'hos
        (SELECT min(discovered_at)
           FROM work_items INDEXED BY idx_work_items_fresh
          WHERE job_id = :job_id AND fresh = 1 AND discovered_at > 0) AS oldest_fresh_at,
+       (SELECT woken_at FROM jobs WHERE job_id = :job_id) AS woken_at,
        (SELECT value FROM meta WHERE name = 'swept_at') AS swept_at,
+       (SELECT value FROM meta WHERE name = 'beat_at') AS ticked_at,
+       EXISTS (SELECT 1 FROM item_stages INDEXED BY idx_item_stages_leased
+                WHERE status = 'in_progress' AND leased_until > :now) AS is_anything_held,
        EXISTS (SELECT 1 FROM plan_changes WHERE job_id = :job_id) AS is_changing,
        (SELECT json_object('item_id', item_id, 'status', status, 'host', host, 'opened_at', opened_at)
           FROM work_items
@@ -163,7 +167,10 @@ def read_facts(conn: Connection, job_id: str, key: str | None = None) -> Facts:
         items=_read(ItemCounts, row["items"]) or ItemCounts(),
         look=_read(Look, row["look"]),
         oldest_fresh_at=row["oldest_fresh_at"],
+        woken_at=row["woken_at"],
         swept_at=None if row["swept_at"] is None else int(row["swept_at"]),
+        ticked_at=None if row["ticked_at"] is None else int(row["ticked_at"]),
+        is_anything_held=bool(row["is_anything_held"]),
         is_changing=bool(row["is_changing"]),
         item=_read(ItemFact, row["item"]),
         held_at=row["held_at"],

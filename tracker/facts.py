@@ -193,7 +193,12 @@ class ItemStage:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """All that the tracker knows of why a job, or one item of it, does not move. Instants are Unix milliseconds."""
+    """
+    All that the tracker knows of why a job, or one item of it, does not move. Instants are Unix milliseconds.
+
+    The job was asked at `woken_at` to look for items, and has not been sent to do so yet. `is_anything_held` if a stage
+    of any job runs whose lease is in force.
+    """
 
     job: str
     key: str | None
@@ -211,7 +216,10 @@ class Facts:
     items: ItemCounts
     look: Look | None
     oldest_fresh_at: int | None
+    woken_at: int | None
     swept_at: int | None
+    ticked_at: int | None
+    is_anything_held: bool
     is_changing: bool
     item: ItemFact | None
     held_at: int | None

@@ -28,7 +28,7 @@ from tracker.discoveries import begin_discovery, fail_discovery
 from tracker.host_waits import wait_for_host
 from tracker.notes import SWEPT_AT, set_note
 from tracker.pauses import Target
-from tracker.workers import WorkerWord, note_worker
+from tracker.workers import WorkerWord, note_beat, note_worker
 
 NOON = "2026-11-25T12:00:00Z"
 NAMES = [cause.name for cause in CAUSES]
@@ -548,6 +548,24 @@ def test_without_a_sweep_nothing_is_sent(house, clock):
     assert why(shop).words == "ready, but nobody has swept since 10 m"
 
 
+def test_a_sweep_that_waits_for_a_process_is_told_from_none(house, clock):
+    shop = house(papers=job(step("fetch", concurrency=1)), others=job(step("fetch")))
+    (item_id,) = shop.add("a", job_id="others")
+    shop.dispatch("others")
+    claim(shop.conn, item_id, "fetch", 1, worker="here:8")
+    shop.add("b")
+    set_note(shop.conn, SWEPT_AT, str(now_ms() - 600_000))
+    assert why(shop, "b").cause == "no_sweep"
+    note_beat(shop.conn)
+    told = why(shop, "b")
+    assert told.cause == "sweep_waits"
+    assert told.words == (
+        "ready, but nobody has swept since 10 m: what runs takes long, and the sweep waits for a process"
+    )
+    clock.shift(50)  # the lease ran out
+    assert why(shop, "b").cause == "no_sweep"
+
+
 def test_what_nothing_holds_goes_with_the_next_sweep(house):
     shop = house(**ONE)
     shop.add("a")
@@ -578,6 +596,22 @@ def test_a_job_that_is_through_says_when_it_looks_again(house):
         why_job(shop).cause.words
         == "the last look failed: the site is away; again 2026-11-25 12:01:00 UTC (in 1 m)"
     )
+
+
+def test_a_job_that_was_asked_to_look_waits_for_the_next_sweep(house, clock):
+    shop = house(papers=job(step("fetch"), schedule="every 1h"))
+    fail_discovery(shop.conn, begin_discovery(shop.conn, "papers"), "the site is away", None)
+    tracker.wake_job(shop.conn, "papers", by="ada")
+    clock.shift(2)
+    told = why_job(shop)
+    assert (told.cause.cause, told.moves) == ("woken", True)
+    assert told.cause.words == "was asked 2 s ago to look for items: the next sweep sends it, within 5 s"
+    clock.shift(600)
+    told = why_job(shop)
+    assert (told.cause.cause, told.moves) == ("no_sweep", False)
+    assert told.cause.words == "was asked to look for items, but nobody has swept since 10 m 2 s"
+    begin_discovery(shop.conn, "papers")
+    assert why_job(shop).cause.cause == "looking"
 
 
 def test_a_look_that_met_a_paused_host_waits_for_that_and_did_not_fail(house):
