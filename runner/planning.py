@@ -97,10 +97,10 @@ def _compare_job(
     elif not jobs.jobs[name].enabled:
         if state != "off":
             yield Change("job_switched_off", items=get_pending_count(conn, name))
+    elif state != "on" and not is_known:  # it was never on, though somebody may have woken it
+        yield Change("job_added", now=jobs.jobs[name].stage_names)
     elif state in {"off", "gone"}:
         yield Change("job_switched_on", items=get_pending_count(conn, name))
-    elif state is None and not is_known:
-        yield Change("job_added", now=jobs.jobs[name].stage_names)
 
 
 def _sum_up(conn: Connection, name: str, changes: tuple[Change, ...], apply_above: int) -> JobPlan:

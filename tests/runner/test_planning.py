@@ -176,6 +176,18 @@ def test_a_likely_rename_is_held_whatever_it_touches_and_nothing_is_done_again(f
     assert five.plugins.seen.count(("extract", "a")) == 1
 
 
+def test_a_job_that_was_woken_before_it_came_or_was_off_from_the_first_is_new(shop):
+    tracker.wake_job(shop.conn, "papers", by="ada")
+    edit(shop)
+    sweep(shop.runtime)
+    edit(shop, *THREE)
+    assert changes(shop) == [("job_added", None, 0)]
+    edit(shop, *THREE, enabled=False)
+    sweep(shop.runtime)
+    edit(shop, *THREE)
+    assert changes(shop) == [("job_added", None, 0)]
+
+
 def test_a_rename_is_for_what_jobs_yaml_calls_so(five):
     with pytest.raises(NotFoundError, match=r"papers\.pull"):
         rename(five.runtime, "papers", "extract", "pull", "ann")
