@@ -40,12 +40,14 @@ def show_items(
     is_part = request.headers.get("hx-request") == "true" and after is not None
     listed = read_list(house.reader, asked, counts=not is_part)
     facts: dict[str, Any] = {"asked": asked, "listed": listed, "may_act": _may_act(request)}
+    status = 400 if listed.problem else 200
     if is_part:
-        return render(request, "item_rows.html", **facts)
+        return render(request, "item_rows.html", status, **facts)
     stages = list_stage_names(house, job)
     return render(
         request,
         "items.html",
+        status,
         **facts,
         job=job,
         stages=stages,
