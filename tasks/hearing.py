@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import structlog
 from amqp.exceptions import ChannelError
@@ -36,9 +36,6 @@ log = structlog.get_logger(__name__)
 TOGETHER = 64
 """How many words are recorded in one transaction: others who want to write wait for no longer than that."""
 
-LISTEN = "tasks.hearing:listen"
-"""The `Strategy` of the tasks that say these: how Celery is told what takes their messages."""
-
 TASKS = {
     "tasks.remote_begun": "begun",
     "tasks.remote_alive": "alive",
@@ -48,7 +45,7 @@ TASKS = {
     "tasks.worker_alive": "worker_alive",
     "tasks.worker_gone": "worker_gone",
 }
-"""What each task of the `tracker` queue says."""
+"""What each task of the `tracker` queue says; who records it is in `runner.remote`."""
 
 
 def listen(_task: Task[..., None], _app: Celery, consumer: Any) -> Callable[..., None]:
@@ -109,11 +106,6 @@ def _has_remote_stages() -> bool:
         return False
 
 
-def hear(kind: str, *args: Any) -> None:
-    """Record a word, together with those that wait; see `runner.remote.hear`."""
-    remote.hear(get_runtime(), [Word(kind, args), *take_waiting(TOGETHER - 1)])
-
-
 def take_waiting(most: int) -> list[Word]:
     """
     Take at most so many of the words that wait on the `tracker` queue.
@@ -156,4 +148,10 @@ def _read(message: Message) -> Iterator[Word]:
         log.error("dropped a message for a task that is not known here", task=name)
 
 
+def _run(*_args: Any) -> NoReturn:
+    raise RuntimeError("a worker's parent hears this; no process runs it")
+
+
+for _name in TASKS:
+    app.task(name=_name, Strategy="tasks.hearing:listen")(_run)
 app.steps["consumer"].add(HearsWhatWaits)

@@ -1,9 +1,8 @@
-"""The tasks: ids in, one call to the runner, nothing else."""
+"""The tasks: ids in, one call to the runner, nothing else. Those of the `tracker` queue are in `tasks.hearing`."""
 
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
 
 from celery.exceptions import SoftTimeLimitExceeded
 from kombu.serialization import loads, prepare_accept_content
@@ -14,11 +13,10 @@ from runner import far, maintenance
 from runner import sweep as sweeping
 from runner.batch import advance_together
 from runner.cargo import Cargo  # noqa: TC001 - Celery reads the annotations of tasks
-from runner.far_desk import HowFar, Place
+from runner.far_desk import Place
 from runner.group_commit import GroupCommit
 from runner.runtime import Runtime  # noqa: TC001 - as above
 from tasks.app import app, get_runtime
-from tasks.hearing import LISTEN, hear
 from tasks.line import TrackerLine
 from tasks.pool import INBOX
 
@@ -75,48 +73,6 @@ def run_remote(item_id: int, stage: str, attempt: int, cargo: Cargo) -> None:
     runtime, line = get_runtime(), TrackerLine(app, item_id, stage, attempt)
     place = Place(item_id, stage, attempt, runtime.worker)
     far.run_away(cargo, place, runtime.remote_http, line, SoftTimeLimitExceeded, runtime.afar)
-
-
-@app.task(name="tasks.remote_begun", Strategy=LISTEN)
-def remote_begun(item_id: int, stage: str, attempt: int, worker: str) -> None:
-    """Claim a stage for the remote worker that began it; see `runner.remote`."""
-    hear("begun", item_id, stage, attempt, worker)
-
-
-@app.task(name="tasks.remote_alive", Strategy=LISTEN)
-def remote_alive(item_id: int, stage: str, attempt: int, told: HowFar | None = None) -> None:
-    """Renew a remote worker's lease; see `runner.remote`."""
-    hear("alive", item_id, stage, attempt, told)
-
-
-@app.task(name="tasks.remote_ended", Strategy=LISTEN)
-def remote_ended(item_id: int, stage: str, attempt: int, worker: str, report: dict[str, Any]) -> None:
-    """Settle a remote attempt; see `runner.remote`."""
-    hear("ended", item_id, stage, attempt, worker, report)
-
-
-@app.task(name="tasks.remote_lost", Strategy=LISTEN)
-def remote_lost(item_id: int, stage: str, attempt: int, reason: str) -> None:
-    """Give back the claim of a remote process that died; see `runner.remote`."""
-    hear("lost", item_id, stage, attempt, reason)
-
-
-@app.task(name="tasks.remote_handed_back", Strategy=LISTEN)
-def remote_handed_back(attempts: list[tuple[int, str, int]]) -> None:
-    """Let other remote workers have what one that stops has not begun; see `runner.remote`."""
-    hear("handed_back", attempts)
-
-
-@app.task(name="tasks.worker_alive", Strategy=LISTEN)
-def worker_alive(word: dict[str, Any]) -> None:
-    """Record that a worker far from the file lives; see `runner.remote`."""
-    hear("worker_alive", word)
-
-
-@app.task(name="tasks.worker_gone", Strategy=LISTEN)
-def worker_gone(host: str, pid: int) -> None:
-    """Strike off a worker far from the file that stops; see `runner.remote`."""
-    hear("worker_gone", host, pid)
 
 
 @app.task(name="tasks.sweep")

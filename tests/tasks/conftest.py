@@ -4,6 +4,7 @@ import importlib
 import json
 import sys
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from kombu.transport.memory import Channel
 from pipeline import catalog
 from tasks import app as the_app
 from tasks.app import get_runtime
+from tasks.hearing import TASKS
+from tasks.publisher import TRACKER_QUEUE
 
 PLUGINS = '''
 from discovery.base import BaseDiscovery
@@ -118,14 +121,44 @@ def fetch(app):
 
 
 @pytest.fixture
-def work(app, fetch):
+def parent(app):
+    """The consumer of a worker's parent, as `listen` is given it: its queues, and what it is to call soon."""
+    queues = [SimpleNamespace(name=TRACKER_QUEUE)]
+    soon: list = []
+    return SimpleNamespace(
+        connection_errors=(),
+        soon=soon,
+        call_soon=lambda call, *args: soon.append((call, args)),
+        task_consumer=SimpleNamespace(queues=queues),
+    )
+
+
+@pytest.fixture
+def take(app, parent):
+    """Take a message as a worker does: its parent hears it, or a process runs it."""
+
+    def take_one(message):
+        task = app.tasks[message.task]
+        if message.task in TASKS:
+            task.start_strategy(app, parent)(message.raw, None, lambda *_: None)
+            while parent.soon:
+                call, args = parent.soon.pop(0)
+                call(*args)
+        else:
+            task(*message.args, **message.kwargs)
+
+    return take_one
+
+
+@pytest.fixture
+def work(fetch, take):
     """Run what waits on the queues in this process until nothing waits; the names that were shown."""
 
     def run(*queues):
         shown = []
         while messages := [message for queue in queues or ("celery",) for message in fetch(queue)]:
             for message in messages:
-                app.tasks[message.task](*message.args, **message.kwargs)
+                take(message)
                 shown.append(message.headers["shadow"])
         return shown
 

@@ -34,8 +34,8 @@ def conn(app, home, monkeypatch):
 
 
 @pytest.fixture
-def deliver(app, fetch):
-    """Put an older release's messages of some kinds on the queue, as they were, and run them in this process."""
+def deliver(app, fetch, take):
+    """Put an older release's messages of some kinds on the queue, as they were, and take them in this process."""
 
     def run(messages, *tasks):
         for message in [one for one in messages if one["headers"]["task"] in tasks]:
@@ -49,7 +49,7 @@ def deliver(app, fetch):
                     content_encoding=message["content-encoding"],
                 )
             (found,) = fetch("older")
-            app.tasks[found.task](*found.args, **found.kwargs)
+            take(found)
 
     return run
 
@@ -97,12 +97,12 @@ def test_an_older_remote_workers_words_are_recorded(release, conn, deliver):
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_an_older_message_for_a_remote_worker_is_run_by_this_one(release, conn, deliver, fetch, app):
+def test_an_older_message_for_a_remote_worker_is_run_by_this_one(release, conn, deliver, fetch, take):
     run_first_stages(conn, deliver, RELEASES[release])
     fetch("far")  # what this release sent: only the older release's messages are run
     deliver(RELEASES[release], "tasks.run_remote")
     for word in fetch("tracker"):
-        app.tasks[word.task](*word.args, **word.kwargs)
+        take(word)
     assert read_stage(conn, "done", "far") == ("done", 1, 0)
     assert read_stage(conn, "broken", "far") == ("pending", 1, 1)
 

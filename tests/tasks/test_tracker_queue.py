@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from runner.remote import HEARD
 from tasks import hearing
 from tasks.app import get_runtime
 from tasks.hearing import TASKS, HearsWhatWaits, take_waiting
@@ -29,17 +30,9 @@ WORD = {
 FAR_STAGE = {"name": "fetch", "handler": "tasks_plugins:Echo", "queue": "gpu", "remote": True}
 
 
-def test_every_word_has_its_task(app):
+def test_every_word_has_its_task_and_who_records_it(app):
     assert set(TASKS) <= set(app.tasks)
-
-
-def test_with_one_word_all_that_wait_are_heard_and_no_more_than_so_many(app, write_jobs, fetch):
-    write_jobs(demo={})
-    for pid in range(hearing.TOGETHER + 6):
-        PresenceLine(app).alive(WORD | {"pid": 100 + pid})
-    app.tasks["tasks.worker_alive"](WORD | {"pid": 1})
-    assert len(list_workers(get_runtime().tracker)) == hearing.TOGETHER
-    assert len(fetch(TRACKER_QUEUE)) == 7
+    assert set(TASKS.values()) == {*HEARD, "ended"}
 
 
 def test_what_waits_is_taken_in_its_order(app):
@@ -78,77 +71,64 @@ def test_nothing_waits_on_an_empty_queue(app, count):
     assert take_waiting(count) == []
 
 
-@pytest.fixture
-def consumer(app):
-    """What a worker's parent gives to `listen`: it notes what it is to call soon, and its queues."""
-    queues = [SimpleNamespace(name=TRACKER_QUEUE)]
-    soon: list = []
-    return SimpleNamespace(
-        connection_errors=(),
-        soon=soon,
-        call_soon=lambda call, *args: soon.append((call, args)),
-        task_consumer=SimpleNamespace(queues=queues),
-    )
-
-
-def receive_all(app, consumer):
+def receive_all(app, parent):
     """Let the worker's parent receive what waits, as Celery does."""
     acknowledged = []
     with app.producer_pool.acquire() as producer:
         while message := producer.channel.basic_get(TRACKER_QUEUE, no_ack=True):
-            receive = app.tasks[message.headers["task"]].start_strategy(app, consumer)
+            receive = app.tasks[message.headers["task"]].start_strategy(app, parent)
             receive(message, None, lambda *args: acknowledged.append(args), None, [])
     return len(acknowledged)
 
 
-def test_a_workers_parent_hears_words_itself_those_that_come_together_in_one_go(app, write_jobs, consumer):
+def test_a_workers_parent_hears_words_itself_those_that_come_together_in_one_go(app, write_jobs, parent):
     write_jobs(demo={})
     for pid in range(3):
         PresenceLine(app).alive(WORD | {"pid": pid})
-    assert receive_all(app, consumer) == 3
+    assert receive_all(app, parent) == 3
     assert list_workers(get_runtime().tracker) == []
-    ((call, args),) = consumer.soon
+    ((call, args),) = parent.soon
     PresenceLine(app).alive(WORD | {"pid": 3})
     call(*args)
     assert len(list_workers(get_runtime().tracker)) == 4
-    assert len(consumer.soon) == 1
+    assert len(parent.soon) == 1
 
 
-def test_a_worker_that_stops_hears_what_it_has_received(app, write_jobs, consumer):
+def test_a_worker_that_stops_hears_what_it_has_received(app, write_jobs, parent):
     write_jobs(demo={})
     for pid in range(hearing.TOGETHER + 1):
         PresenceLine(app).alive(WORD | {"pid": pid})
-    assert receive_all(app, consumer) == hearing.TOGETHER + 1
-    HearsWhatWaits(consumer).stop(consumer)
+    assert receive_all(app, parent) == hearing.TOGETHER + 1
+    HearsWhatWaits(parent).stop(parent)
     assert len(list_workers(get_runtime().tracker)) == hearing.TOGETHER + 1
 
 
-def test_a_worker_looks_at_the_queue_only_where_stages_run_far_away(app, write_jobs, consumer):
-    step = HearsWhatWaits(consumer)
+def test_a_worker_looks_at_the_queue_only_where_stages_run_far_away(app, write_jobs, parent):
+    step = HearsWhatWaits(parent)
     PresenceLine(app).alive(WORD | {"pid": 1})
     write_jobs(demo={})
-    step.act(consumer)
+    step.act(parent)
     assert list_workers(get_runtime().tracker) == []
     write_jobs(demo={"stages": [FAR_STAGE]})
-    step.act(consumer)
+    step.act(parent)
     assert len(list_workers(get_runtime().tracker)) == 1
 
 
-def test_more_than_are_heard_at_once_are_heard_one_after_another(app, write_jobs, consumer):
+def test_more_than_are_heard_at_once_are_heard_one_after_another(app, write_jobs, parent):
     write_jobs(demo={})
     for pid in range(2 * hearing.TOGETHER + 1):
         PresenceLine(app).alive(WORD | {"pid": pid})
-    hearing.hear_what_waits(consumer)
+    hearing.hear_what_waits(parent)
     assert len(list_workers(get_runtime().tracker)) == hearing.TOGETHER
-    while consumer.soon:
-        call, args = consumer.soon.pop()
+    while parent.soon:
+        call, args = parent.soon.pop()
         call(*args)
     assert len(list_workers(get_runtime().tracker)) == 2 * hearing.TOGETHER + 1
 
 
-def test_a_worker_that_does_not_serve_the_queue_leaves_it_alone(app, write_jobs, consumer, fetch):
+def test_a_worker_that_does_not_serve_the_queue_leaves_it_alone(app, write_jobs, parent, fetch):
     write_jobs(demo={"stages": [FAR_STAGE]})
     PresenceLine(app).alive(WORD | {"pid": 1})
-    consumer.task_consumer.queues[:] = [SimpleNamespace(name="slow")]
-    HearsWhatWaits(consumer).act(consumer)
+    parent.task_consumer.queues[:] = [SimpleNamespace(name="slow")]
+    HearsWhatWaits(parent).act(parent)
     assert len(fetch(TRACKER_QUEUE)) == 1
