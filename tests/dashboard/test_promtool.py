@@ -1,20 +1,25 @@
-"""What Prometheus's own tool says of the metrics and of the alert rules. It is in Debian's package `prometheus`."""
+"""What Prometheus and its tool say of the metrics and the alert rules. They are in Debian's package `prometheus`."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
+from contextlib import contextmanager
 from pathlib import Path
 
+import httpx2
 import pytest
+import yaml
 from filled import fill
 
 import dashboard
 import tracker
-from tests.waiting import PATIENCE_SECONDS
+from tests.ports import find_free_port
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 DOCS = Path(dashboard.__file__).parent.parent / "docs"
-PROMTOOL = shutil.which("promtool")
+PROMTOOL, PROMETHEUS = shutil.which("promtool"), shutil.which("prometheus")
 
 pytestmark = pytest.mark.skipif(PROMTOOL is None, reason="there is no promtool (Debian's package prometheus)")
 
@@ -62,3 +67,50 @@ def test_it_says_so_when_it_is_not_content():
 def test_it_is_content_with_the_alert_rules():
     code, said = ask("check", "rules", str(DOCS / "alert-rules.yaml"))
     assert (code, "SUCCESS" in said) == (0, True), said
+
+
+# -- Prometheus, told what docs/api.md tells -------------------------------------------------------------
+
+
+@contextmanager
+def prometheus(folder, target):
+    """Run Prometheus as docs/api.md configures it, but for whom it asks and how often; its address."""
+    (block,) = re.findall(r"```yaml\n(scrape_configs:.*?)```", (DOCS / "api.md").read_text(), re.DOTALL)
+    config = yaml.safe_load(block)
+    (scrape,) = config["scrape_configs"]
+    del scrape["authorization"]
+    scrape |= {"static_configs": [{"targets": [target]}], "scrape_interval": "1s"}
+    (folder / "prometheus.yml").write_text(yaml.safe_dump(config))
+    listen = f"127.0.0.1:{find_free_port()}"
+    asked = [f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/series"]
+    with (folder / "prometheus.log").open("w") as said:
+        process = subprocess.Popen(
+            [PROMETHEUS, *asked, f"--web.listen-address={listen}"], stdout=said, stderr=said
+        )
+        try:
+            yield f"http://{listen}"
+        finally:
+            process.terminate()
+            process.wait(PATIENCE_SECONDS)
+
+
+@pytest.mark.skipif(PROMETHEUS is None, reason="there is no prometheus (Debian's package prometheus)")
+def test_a_job_is_still_called_so_where_prometheus_has_a_label_job_of_its_own(
+    metrics, conn, httpserver, tmp_path
+):
+    fill(conn)
+    httpserver.expect_request("/metrics").respond_with_data(
+        metrics(), content_type="text/plain; version=0.0.4"
+    )
+    with prometheus(tmp_path, httpserver.url_for("").removeprefix("http://").rstrip("/")) as address:
+
+        def jobs():
+            try:
+                asked = {"query": "count by (job) (celeriac_items)"}
+                answer = httpx2.get(f"{address}/api/v1/query", params=asked)
+            except httpx2.TransportError:
+                return None
+            found = answer.json()["data"]["result"] if answer.status_code == 200 else []
+            return {one["metric"].get("job") for one in found}
+
+        assert "papers" in wait_until(jobs, (tmp_path / "prometheus.log").read_text)
