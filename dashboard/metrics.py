@@ -9,6 +9,7 @@ Source: prometheus.io/docs/practices/naming and /instrumenting/writing_exporters
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Depends, Request
@@ -115,17 +116,24 @@ class HouseCollector(Collector):
             labels=("job", "stage"),
         )
         timings = gauges.read_timings(self._conn)
-        counts = _add_up((self._place(one.job, one.stage), one.ended) for one in timings)
-        seconds = _add_up((self._place(one.job, one.stage), one.seconds) for one in timings)
+        ended = ((self._place(one.job, one.stage), one.ended) for one in timings)
+        counts = _add_up(chain(self._at_nought(), ended))
+        seconds = _add_up(
+            chain(self._at_nought(), ((self._place(one.job, one.stage), one.seconds) for one in timings))
+        )
         for labels, count in counts.items():
             durations.add_metric(labels, int(count), seconds[labels])
         yield durations
 
     def _collect_failures(self) -> Iterator[Metric]:
         failures = gauges.read_failure_gauges(self._conn)
-        yield self._counter("failures", "Attempts that ended in an unexpected failure.", ("job", "stage"), (
-            (self._place(one.job, one.stage), one.attempts) for one in failures
-        ))  # fmt: skip
+        attempts = ((self._place(one.job, one.stage), one.attempts) for one in failures)
+        yield self._counter(
+            "failures",
+            "Attempts that ended in an unexpected failure.",
+            ("job", "stage"),
+            chain(self._at_nought(), attempts),
+        )
         yield self._gauge("failure_groups", "Groups of failures with failed stages, not muted.", ("job",), (
             ((self._job(one.job),), one.groups) for one in failures
         ))  # fmt: skip
@@ -186,6 +194,10 @@ class HouseCollector(Collector):
         yield GaugeMetricFamily(
             "celeriac_notices_open", "Notices that are open.", value=gauges.count_open_notices(self._conn)
         )
+
+    def _at_nought(self) -> Iterator[tuple[tuple[str, str], float]]:
+        """Begin each stage's counter at 0: of one that appears with its first count Prometheus sees no increase."""
+        return ((self._place(one.job, one.stage), 0.0) for one in self._stages)
 
     # -- labels -------------------------------------------------------------------------------------------
 

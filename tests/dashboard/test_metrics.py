@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from filled import fill
+from filled import STAGES, fill, find_item_id
 
 import dashboard
 import tracker
@@ -55,6 +55,19 @@ def test_the_metrics_are_those_of_the_tracker(scrape, conn):
     assert found["celeriac_paused", 'job="papers"'] == 0
     assert 0 <= found["celeriac_oldest_fresh_age_seconds", 'job="papers"'] < 600
     assert 0 <= found["celeriac_sweep_age_seconds", ""] < 600
+
+
+def test_the_counters_of_a_stage_that_never_ran_are_there_and_0_so_that_prometheus_sees_the_first_increase(
+    scrape, conn
+):
+    tracker.upsert_items(conn, "papers", [{"key": "a"}])
+    tracker.mark_stage_in_progress(conn, find_item_id(conn, "a"), "read", STAGES)
+    found = scrape()
+    for stage in STAGES:
+        labels = f'job="papers",stage="{stage}"'
+        assert found["celeriac_stage_duration_seconds_count", labels] == 0
+        assert found["celeriac_stage_duration_seconds_sum", labels] == 0
+        assert found["celeriac_failures_total", labels] == 0
 
 
 def test_a_pause_is_seen(scrape, conn):
