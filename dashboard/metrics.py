@@ -24,11 +24,13 @@ from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.registry import Collector
 from starlette.responses import Response
 
+from dashboard.health import FRESH_SECONDS
 from dashboard.house import house_of
 from dashboard.visitors import Needs
 from pipeline.lifecycle import Status
 from runner.code_version import read_code_version
 from tracker import gauges
+from tracker.backlog import find_late_sweep
 from tracker.budgets import list_budget_reports
 from tracker.spending import EVERYTHING
 from tracker.workers import count_serving
@@ -191,6 +193,12 @@ class HouseCollector(Collector):
             ("beat", "How long ago beat last ticked.", beat),
         ):
             yield self._gauge(f"{name}_age_seconds", about, (), [((), age)] if age is not None else [])
+        late = find_late_sweep(self._conn, FRESH_SECONDS)
+        yield GaugeMetricFamily(
+            "celeriac_ready",
+            "1 while the house is swept in time, or what runs takes long, as /readyz says.",
+            value=late is None or late.healthy,
+        )
         yield GaugeMetricFamily(
             "celeriac_notices_open", "Notices that are open.", value=gauges.count_open_notices(self._conn)
         )

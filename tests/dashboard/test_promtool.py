@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,6 +18,8 @@ import dashboard
 import tracker
 from tests.ports import find_free_port
 from tests.waiting import PATIENCE_SECONDS, wait_until
+from tracker.connection import write
+from tracker.notes import SWEPT_AT, set_note
 
 DOCS = Path(dashboard.__file__).parent.parent / "docs"
 PROMTOOL, PROMETHEUS = shutil.which("promtool"), shutil.which("prometheus")
@@ -67,6 +70,34 @@ def test_it_says_so_when_it_is_not_content():
 def test_it_is_content_with_the_alert_rules():
     code, said = ask("check", "rules", str(DOCS / "alert-rules.yaml"))
     assert (code, "SUCCESS" in said) == (0, True), said
+
+
+# -- who is woken ----------------------------------------------------------------------------------------
+
+
+def fires(alert, text, folder):
+    """Tell whether an alert fires when the metrics are these for twenty minutes."""
+    samples = [line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#")]
+    series = [{"series": name, "values": f"{float(number):f}+0x30"} for name, number in samples]
+    quiet = {"eval_time": "20m", "alertname": alert, "exp_alerts": []}
+    rules = {
+        "rule_files": [str(DOCS / "alert-rules.yaml")],
+        "tests": [{"interval": "1m", "input_series": series, "alert_rule_test": [quiet]}],
+    }
+    (folder / "rules.test.yml").write_text(yaml.safe_dump(rules))
+    code, said = ask("test", "rules", str(folder / "rules.test.yml"))
+    assert code == 0 or f"alertname: {alert}" in said, said
+    return code != 0
+
+
+def test_nobody_is_woken_for_a_sweep_that_waits_for_what_takes_long(metrics, conn, tmp_path):
+    fill(conn)
+    with write(conn):
+        set_note(conn, SWEPT_AT, str(int((time.time() - 900) * 1000)))
+    assert not fires("CeleriacIsNotSwept", metrics(), tmp_path)
+    with write(conn):
+        conn.execute("UPDATE item_stages SET leased_until = 1 WHERE status = 'in_progress'")
+    assert fires("CeleriacIsNotSwept", metrics(), tmp_path)
 
 
 # -- Prometheus, told what docs/api.md tells -------------------------------------------------------------
