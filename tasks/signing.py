@@ -27,18 +27,29 @@ def sign_messages(app: Celery, settings: Settings) -> None:
     """
     try:
         from celery.security import serialization  # noqa: PLC0415 - needs an extra
+        from cryptography import x509  # noqa: PLC0415
+        from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415
     except (ImportError, ImproperlyConfigured) as error:
         raise OperatorError("signed messages need: pip install 'celeriac[signed]'") from error
     key, certificate = settings.signing_key, settings.signing_certificate
     assert key is not None  # noqa: S101 - the settings belong together
     assert certificate is not None  # noqa: S101
     try:
+        own = x509.load_pem_x509_certificate(certificate.read_bytes())
+        if load_pem_private_key(key.read_bytes(), None).public_key() != own.public_key():
+            raise OperatorError(f"CELERIAC_SIGNING_CERTIFICATE: {certificate} is not of the key {key}")
         serialization.register_auth(
             key.read_text(), None, certificate.read_text(), settings.signing_trusted, serializer="json"
         )
+        serializer: Any = registry._decoders[CONTENT_TYPE].__self__  # noqa: SLF001 - there is no other way to it
+        if serializer._cert.get_id() not in {one.get_id() for one in serializer._cert_store.itercerts()}:  # noqa: SLF001
+            trusted = settings.signing_trusted
+            raise OperatorError(
+                f"CELERIAC_SIGNING_TRUSTED: {certificate}, this machine's own, is not among {trusted}"
+            )
         _accept_json_alone()
         _try_out()
-    except (OSError, SecurityError, DecodeError, ValueError) as error:
+    except (OSError, SecurityError, DecodeError, ValueError, TypeError) as error:
         raise OperatorError(f"CELERIAC_SIGNING_…: messages cannot be signed so: {error}") from error
     app.conf.update(task_serializer=SIGNED, event_serializer=SIGNED, accept_content=[SIGNED])
 

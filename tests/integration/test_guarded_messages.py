@@ -16,6 +16,12 @@ from elsewhere import FarHost, Relay, SameNetwork
 pytest.importorskip("cryptography", reason="signed messages and test certificates need the extra `signed`")
 
 from certificates import make_server, make_signer
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 
 from runner.broker import is_reachable
 from tests.waiting import PATIENCE_SECONDS
@@ -192,13 +198,24 @@ def test_what_is_signed_and_no_json_is_refused(certificates: Path, house: House)
     assert "BANG" not in done.stdout
 
 
-def test_a_key_that_cannot_be_used_is_told_in_words(certificates: Path, house: House) -> None:
-    wrong = signing(certificates, "near") | {
-        "CELERIAC_SIGNING_TRUSTED": str(certificates / "strangers/*.pem")
-    }
-    house.environment.update(wrong)
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("CELERIAC_SIGNING_TRUSTED", "strangers/*.pem", "near.pem, this machine's own, is not among"),
+        ("CELERIAC_SIGNING_CERTIFICATE", "signers/far.pem", "far.pem is not of the key"),
+        ("CELERIAC_SIGNING_KEY", "signers/near.pem", "messages cannot be signed so"),
+        ("CELERIAC_SIGNING_KEY", "locked.key", "messages cannot be signed so"),
+    ],
+)
+def test_a_key_or_a_certificate_that_cannot_be_used_is_told_in_words(
+    certificates: Path, house: House, name: str, value: str, told: str
+) -> None:
+    key = load_pem_private_key((certificates / "signers/near.key").read_bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret"))
+    (certificates / "locked.key").write_bytes(locked)
+    house.environment.update(signing(certificates, "near") | {name: str(certificates / value)})
     house.write_jobs(JOBS)
-    told = house.celeriac("worker", "--remote", "--queues", "far")
-    assert told.returncode != 0
-    assert "messages cannot be signed so" in told.stderr
-    assert "Traceback" not in told.stderr
+    worker = house.celeriac("worker", "--remote", "--queues", "far")
+    assert worker.returncode != 0
+    assert told in worker.stderr
+    assert "Traceback" not in worker.stderr
