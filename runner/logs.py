@@ -37,6 +37,9 @@ NOISY = (
 )
 """The loggers of which nothing is written below WARNING."""
 
+MIGRATED = "tracker.schema"
+"""The logger that tells of a file that was brought up to date, which people are told however little is logged."""
+
 
 class HidingFormatter(structlog.stdlib.ProcessorFormatter):
     """Writes a line without what the variables of jobs.yaml stand for, whoever logged it."""
@@ -67,6 +70,9 @@ def configure_logs(level: int = logging.INFO, kept: int | None = None) -> None:
         root.setLevel(min(level, kept))
     for name in NOISY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    migrated = logging.getLogger(MIGRATED)
+    migrated.setLevel(logging.WARNING)
+    migrated.handlers[:] = [logging.StreamHandler(sys.__stderr__)] if level > logging.WARNING else []
 
 
 def _make_handler(level: int) -> logging.Handler:

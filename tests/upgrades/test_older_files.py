@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import logging
+import os
+import subprocess
 import sys
 from contextlib import closing
 from datetime import UTC, datetime
+from pathlib import Path
 
 import apsw
 import pytest
@@ -30,6 +33,7 @@ from tests.upgrades.old_houses import (
     restore,
     restore_with,
 )
+from tests.waiting import PATIENCE_SECONDS
 from tracker.connection import Connection
 from tracker.runs import list_looks
 from tracker.schema import NEWEST_VERSION, list_migrations, migrate
@@ -162,6 +166,20 @@ def test_a_migration_for_which_there_is_no_room_leaves_all_as_it_was(tmp_path):
     with tracker.open_db(path):
         pass
     assert count_everything(path) == before
+
+
+def test_a_command_that_acts_tells_of_the_file_that_it_brought_up_to_date(tmp_path):
+    (tmp_path / "data").mkdir()
+    restore(OLDEST, tmp_path / "data/tracker.db")
+    jobs = "version: 1\njobs: {j: {discovery: {strategy: manual, items: [a]}, stages: [fetch]}}\n"
+    (tmp_path / "jobs.yaml").write_text(jobs)
+    here = {"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(tracker.__file__).parent.parent)}
+    asked = [sys.executable, "-m", "cli.main", "pause", "--all", "--reason", "moving"]
+    done = subprocess.run(
+        asked, cwd=tmp_path, env=here, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+    )
+    told = f"data/tracker.db was brought from schema {OLDEST} to {NEWEST_VERSION}; a copy as it was before is data/"
+    assert [line.startswith(told) for line in done.stderr.splitlines()].count(True) == 1, done.stderr
 
 
 def test_a_copy_made_before_a_migration_is_what_the_older_release_left_and_is_told_of(tmp_path, caplog):
