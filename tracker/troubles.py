@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from pipeline.notify import TroubleKind
@@ -121,19 +122,33 @@ def _say_failures(conn: Connection, job_id: str, share: float) -> str | None:
     return f"{failed:,} of the {ended:,} items that ended within the last hour failed ({failed / ended:.0%})"
 
 
-LAST_LOOK = """
-SELECT outcome = 'failed' OR (outcome = 'unavailable' AND attempt - waits >= :troubled_after)
+LAST_LOOKS = """
+SELECT outcome, attempt - waits
   FROM discovery_runs
  WHERE job_id = :job_id
  ORDER BY run_id DESC
- LIMIT 1
+ LIMIT 10
 """
+
+
+def _has_failed(conn: Connection, job_id: str) -> bool | None:
+    """
+    Tell whether the last look failed for good, or too often in a row; None where there was none.
+
+    A job that looks often is tried anew before it is tried again: its failed looks count together.
+    """
+    looks = conn.execute(LAST_LOOKS, {"job_id": job_id}).fetchall()
+    if not looks:
+        return None
+    last: str | None = looks[0][0]
+    in_vain = takewhile(lambda look: look[0] != "found", looks)
+    tries = sum(tries for outcome, tries in in_vain if outcome in {"unavailable", "failed"})
+    return last == "failed" or (last == "unavailable" and tries >= TROUBLED_AFTER)
 
 
 def _say_discovery(conn: Connection, job_id: str, *, is_known: bool) -> str | None:
     error = get_job_error(conn, job_id)
-    last = conn.execute(LAST_LOOK, {"job_id": job_id, "troubled_after": TROUBLED_AFTER}).fetchone()
-    if error is None or last is None:
+    has_failed = _has_failed(conn, job_id)
+    if error is None or has_failed is None:
         return None
-    is_over = bool(last[0])
-    return f"looking for items fails: {error}" if is_over or is_known else None
+    return f"looking for items fails: {error}" if has_failed or is_known else None

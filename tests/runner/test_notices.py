@@ -230,6 +230,30 @@ def test_a_discovery_that_only_waited_for_a_paused_host_has_not_failed(open_watc
     assert "looking for items fails: no answer" in told()[0]
 
 
+def look_in_vain(conn, slot):
+    run = discoveries.begin_discovery(conn, "papers", slot)
+    discoveries.drop_older_retries(conn, run)
+    discoveries.fail_discovery(conn, run, "no answer", now_ms() + 60_000)
+
+
+def test_a_job_that_looks_more_often_than_it_is_tried_again_is_told_of_at_the_third_look_in_vain(
+    open_watched, told
+):
+    shop = open_watched()
+    for slot in (1, 2):
+        look_in_vain(shop.conn, slot)
+    discoveries.finish_discovery(
+        shop.conn, discoveries.begin_discovery(shop.conn, "papers", 3), discoveries.Findings()
+    )
+    for slot in (4, 5):
+        look_in_vain(shop.conn, slot)
+        review_notices(shop.runtime)
+        assert told() == []
+    look_in_vain(shop.conn, 6)
+    review_notices(shop.runtime)
+    assert "looking for items fails: no answer" in told()[0]
+
+
 def test_a_reached_budget_is_told(open_watched, told):
     shop = open_watched()
     with write(shop.conn):
