@@ -168,7 +168,7 @@ def load(kind: Kind, name: str) -> Any:
             raise MissingExtraError(kind.word, name, EXTRAS[name], error.name) from error
         raise PluginImportError(f"{kind.word} {name!r}: {error}") from error
     except (Exception, SystemExit) as error:  # to import a user's module is to run it
-        why = f"{type(error).__name__}: {error}"
+        why = " ".join(f"{type(error).__name__}: {error}".split())  # a problem of jobs.yaml is one line
         raise PluginImportError(f"{kind.word} {name!r}: importing {module_name} raised {why}") from error
     try:
         return getattr(module, attribute)

@@ -70,12 +70,16 @@ def test_a_missing_extra_says_what_to_install(monkeypatch, tmp_path):
     [
         ("no_such_module:Step", "No module named"),
         ("sample_plugins:Stepp", "has no 'Stepp'"),
+        ("says_much_at_import:Step", r"raised ImportError: it is a project of its own\. Install it\.$"),
         ("raises_at_import:Step", "raised ZeroDivisionError: division by zero"),
         ("exits_at_import:Step", "raised SystemExit: 3"),
         ("is_no_python:Step", r"raised SyntaxError: .*\(is_no_python.py, line 1\)"),
     ],
 )
 def test_a_path_that_leads_nowhere_says_why(monkeypatch, tmp_path, path, reason):
+    (tmp_path / "says_much_at_import.py").write_text(
+        "raise ImportError('it is a project of its own.\\nInstall it.')\n"
+    )
     (tmp_path / "raises_at_import.py").write_text("1 / 0\n")
     (tmp_path / "exits_at_import.py").write_text("raise SystemExit(3)\n")
     (tmp_path / "is_no_python.py").write_text("def step(\n")
