@@ -54,7 +54,8 @@ class Settings(BaseModel):
     )
     broker_url: SecretStr | None = Field(
         None,
-        description="The Celery broker, such as `redis://:secret@redis:6379/0`; without it, one is started.",
+        description="The Celery broker, such as `redis://:secret@redis:6379/0`, of this house alone: two take each "
+        "other's messages. Without it, one is started.",
     )
     contact: str | None = Field(
         None,
