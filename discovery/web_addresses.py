@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Protocol, TypeVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator
 
+from net.request import is_web_address
 from pipeline.problems import InvalidValueError
 
 if TYPE_CHECKING:
@@ -20,17 +20,9 @@ def check_web_address(url: str, within: KeyPath = ()) -> str:
     >>> check_web_address("https://example.org/feed")
     'https://example.org/feed'
     """
-    if not _has_host(url):
+    if not is_web_address(url):
         raise InvalidValueError("not an http or https address", "such as https://example.org/feed", within)
     return url
-
-
-def _has_host(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-    except ValueError:  # what begins with a bracket, and is no address of IPv6
-        return False
-    return parts.scheme in {"http", "https"} and bool(parts.netloc)
 
 
 class _Named(Protocol):

@@ -7,7 +7,6 @@ import json
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, field_validator
 
@@ -16,6 +15,7 @@ from handlers.model_costs import charge, read_usage
 from handlers.model_refusals import Refused, judge_refusal
 from handlers.prices import Price  # noqa: TC001 - the model below is made with it
 from handlers.source_waits import wait_as_asked
+from net.request import is_web_address
 from net.shown import show_url
 from pipeline.errors import SourceError, SourceRejectedError, SourceUnavailableError
 from pipeline.outcomes import GiveUp
@@ -43,12 +43,7 @@ class MalformedAnswerError(SourceError):
 
 
 def _check_address(url: str) -> str:
-    try:
-        parts = urlsplit(url)
-        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        good = False
-    if not good:
+    if not is_web_address(url):
         raise ValueError("not the address of an API; write https://api.example.org/v1")
     return url
 

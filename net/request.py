@@ -148,9 +148,32 @@ def _parse(text: str, base: httpx2.URL | None = None, shown: str | None = None) 
         whole = shown is None and show_url(text) == text  # else the library's words may name what is left out
         said = f": {error}" if whole else ""
         raise SourceRejectedError(f"{shown or show_url(text)!r} is no address{said}") from error
-    if url.scheme not in {"http", "https"} or not url.host or (url.port or 0) > 65_535:
+    port = 80 if url.port is None else url.port
+    if url.scheme not in {"http", "https"} or not _can_be_host(url.host) or not 0 < port < 65_536:
         raise SourceRejectedError(f"{shown or show_url(text)!r} is not an http or https address")
     return url
+
+
+def _can_be_host(host: str) -> bool:
+    try:
+        host.encode("idna")
+    except UnicodeError:  # nothing between two dots, or too much
+        return False
+    return ":" in host or (host != "" and "%" not in host)  # which the library writes for what no name has
+
+
+def is_web_address(text: str) -> bool:
+    """
+    Tell whether a request could begin there.
+
+    >>> is_web_address("https://example.org/feed"), is_web_address("example.org/feed"), is_web_address("http://[")
+    (True, False, False)
+    """
+    try:
+        _parse(text)
+    except SourceRejectedError:
+        return False
+    return True
 
 
 def _bare(url: httpx2.URL) -> httpx2.URL:

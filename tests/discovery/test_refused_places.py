@@ -31,6 +31,9 @@ NO_ADDRESSES = [
     "https:///feed",
     "http://[",
     "https://[::1/f",
+    "http://example.org:99999/f",
+    "http://:80/f",
+    "http://two words.example/f",
 ]
 ADDRESSES = [
     "https://example.org",

@@ -285,6 +285,7 @@ def test_a_key_is_stripped_of_the_line_break_of_its_file(ask):
         ({"api_key": "ключ"}, "no API key"),
         ({"base_url": "localhost:11434"}, "https://api.example.org/v1"),
         ({"base_url": "file:///etc/passwd"}, "https://api.example.org/v1"),
+        ({"base_url": "http://["}, "https://api.example.org/v1"),
         ({"model": ""}, "at least 1 character"),
         ({"extra": {"messages": []}}, "cannot set messages"),
         ({"price": {}}, "at least one price"),

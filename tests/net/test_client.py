@@ -115,7 +115,18 @@ def test_not_modified_is_an_answer_when_it_was_asked_for(client, httpserver):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "example.org", "file:///etc/passwd", "http://", "http://localhost:99999/"]
+    "url",
+    [
+        "",
+        "example.org",
+        "file:///etc/passwd",
+        "http://",
+        "http://localhost:99999/",
+        "http://localhost:0/",
+        "http://[",
+        "http://two words/",
+        "http://two..dots/",
+    ],
 )
 def test_what_is_no_web_address_is_rejected_without_a_request(client, url):
     with pytest.raises(SourceRejectedError):
