@@ -13,7 +13,7 @@ from handlers.captions import Captions, Wanted, fetch_captions
 from handlers.inputs import File, find_file
 from handlers.subtitles import join_text, look_like_subtitles, read_subtitles
 from handlers.templates import Template, render
-from handlers.video_site import BASE_URL, YOUTUBE, VideoSite
+from handlers.video_site import BASE_URL, YOUTUBE, BaseUrl, VideoSite
 from net.charset import decode
 from net.video_ids import extract_video_id
 from pipeline.errors import SourceRejectedError
@@ -65,7 +65,7 @@ class Transcript(Handler):
         generated: bool = Field(True, description="Take captions that YouTube made of the sound, too.")
         cues: bool = Field(True, description="Give also when each thing is said.")
         max_bytes: int = Field(10 * MIB, ge=1, le=50 * MIB, description="A larger file is given up.")
-        base_url: str = Field(YOUTUBE, description=BASE_URL)
+        base_url: BaseUrl = Field(YOUTUBE, description=BASE_URL)
 
     params: Params
 

@@ -12,7 +12,7 @@ from pydantic import Field
 from handlers.base import Handler, HandlerParams
 from handlers.templates import Template, render
 from handlers.video_extractor import extract
-from handlers.video_site import BASE_URL, YOUTUBE, VideoSite
+from handlers.video_site import BASE_URL, YOUTUBE, BaseUrl, VideoSite
 from net.video_ids import extract_video_id
 from pipeline.errors import SourceRejectedError
 from pipeline.outcomes import GiveUp, Skip
@@ -59,7 +59,7 @@ class VideoMetadata(Handler):
             ["youtube"], min_length=1, description="Sites that may be asked, by yt-dlp's names (extractors)."
         )
         counts: bool = Field(True, description="Give views, likes and comments, which change by the hour.")
-        base_url: str = Field(YOUTUBE, description=BASE_URL)
+        base_url: BaseUrl = Field(YOUTUBE, description=BASE_URL)
 
     params: Params
 

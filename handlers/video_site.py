@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 from urllib.parse import urlsplit
 
+from pydantic import AfterValidator
+
+from net.request import is_web_address
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
 
@@ -17,6 +20,15 @@ if TYPE_CHECKING:
 
 YOUTUBE = "https://www.youtube.com"
 BASE_URL = "Where YouTube is."
+
+
+def _check_address(url: str) -> str:
+    if not is_web_address(url):
+        raise ValueError(f"not an http or https address, such as {YOUTUBE}")
+    return url
+
+
+BaseUrl = Annotated[str, AfterValidator(_check_address)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import ValidationError
 from youtube_pages import CHANNEL_ID, PLAYER, VIDEO_ID, write_page, write_refusal
 from yt_dlp.utils import DownloadError
 
 from handlers.running import run_handler
+from handlers.transcript import Transcript
 from handlers.video_metadata import VideoMetadata
 from net.client import PoliteClient
 from pipeline.errors import SourceUnavailableError
@@ -190,3 +192,10 @@ def test_nothing_is_asked_after_the_deadline(ask, httpserver):
     with pytest.raises(SourceUnavailableError, match="stopped"):
         ask({"video_id": VIDEO_ID}, {"deadline": datetime.now(UTC)}, base_url=httpserver.url_for("/"))
     assert httpserver.log == []
+
+
+@pytest.mark.parametrize("handler", [Transcript, VideoMetadata])
+@pytest.mark.parametrize("address", ["www.youtube.com", "ftp://www.youtube.com", "http://["])
+def test_where_youtube_is_said_to_be_is_a_web_address(handler, address):
+    with pytest.raises(ValidationError, match="not an http or https address"):
+        handler({"base_url": address})
