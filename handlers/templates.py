@@ -102,6 +102,16 @@ def check_template(text: str, extra: Iterable[str] = ()) -> str:
     return text
 
 
+def is_constant(template: str) -> bool:
+    """
+    Tell whether a template makes the same text for every item: itself.
+
+    >>> is_constant("2026-01-31"), is_constant("{{ item.published_at }}")
+    (True, False)
+    """
+    return not any(mark in template for mark in ("{{", "{%", "{#"))
+
+
 def list_stages(template: str) -> set[str]:
     """
     List the stages whose results a template names.

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, Field, model_validator
 from handlers.base import Handler, HandlerParams
 from handlers.expressions import IS_EXPRESSION, check_expression, holds
 from handlers.inputs import HANDED_ON, pass_on
-from handlers.templates import Template, describe, render
+from handlers.templates import Template, describe, is_constant, render
 from pipeline.fields import Seconds  # noqa: TC001  the model is built with it
 from pipeline.outcomes import GiveUp, RetryLater
 
@@ -28,6 +28,19 @@ FURTHEST = timedelta(days=366)
 
 def _check_condition(text: str) -> str:
     return check_expression(text, extra=["now"])
+
+
+def _read_instant(written: str) -> datetime:
+    try:
+        return datetime.fromisoformat(written.strip())
+    except ValueError:
+        raise ValueError(f"{written.strip()!r:.100} is no instant; write 2026-01-31T12:00:00Z") from None
+
+
+def _check_until(template: str) -> str:
+    if is_constant(template):
+        _read_instant(template)
+    return template
 
 
 class WaitFor(Handler):
@@ -51,7 +64,7 @@ class WaitFor(Handler):
     class Params(HandlerParams):
         """The parameters of `wait_for`."""
 
-        until: Template | None = Field(
+        until: Annotated[Template, AfterValidator(_check_until)] | None = Field(
             None, description="A template for an instant or a date (ISO 8601; UTC where it names no zone)."
         )
         after: Seconds | None = Field(
@@ -97,9 +110,9 @@ class WaitFor(Handler):
         if isinstance(written, GiveUp):
             return written
         try:
-            instant = datetime.fromisoformat(written.strip())
-        except ValueError:
-            return GiveUp(f"until: {written.strip()!r:.100} is no instant; write 2026-01-31T12:00:00Z")
+            instant = _read_instant(written)
+        except ValueError as error:
+            return GiveUp(f"until: {error}")
         try:
             due = (instant if instant.tzinfo else instant.replace(tzinfo=UTC)).astimezone(UTC) + after
         except OverflowError:

@@ -114,8 +114,8 @@ def test_a_time_comes_before_a_condition_and_both_must_be_met(wait):
 @pytest.mark.parametrize(
     ("params", "told"),
     [
-        ({"until": "soon"}, "'soon' is no instant"),
-        ({"until": ""}, "'' is no instant"),
+        ({"until": "{{ 'soon' }}"}, "'soon' is no instant"),
+        ({"until": "{{ item.key[:0] }}"}, "'' is no instant"),
         ({"until": "{{ item.at }}"}, "'at' is not there"),
         ({"until": "2027-06-01"}, "over a year off"),
         ({"until": "9999-12-31", "after": "2d"}, "too far off"),
@@ -126,6 +126,12 @@ def test_a_wait_that_makes_no_sense_is_given_up(wait, params, told):
     outcome = wait(params)
     assert isinstance(outcome, GiveUp)
     assert told in outcome.reason
+
+
+@pytest.mark.parametrize("until", ["soon", "", "31.1.2026", "2026-02-30"])
+def test_a_constant_that_is_no_instant_is_refused_when_the_file_is_checked(until):
+    with pytest.raises(ValidationError, match=f"'{until}' is no instant; write 2026-01-31T12:00:00Z"):
+        WaitFor({"until": until})
 
 
 @pytest.mark.parametrize("params", [{"after": "1h"}, {"condition": "item.ready", "at_most": "1h"}])
