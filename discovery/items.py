@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MAX_KEY_BYTES = 1024
 MAX_DATA_BYTES = 1024 * 1024
+MAX_DATA_DEPTH = 500
+"""As deep as a result may nest, for handlers pass on what discovery found."""
+
 MAX_MARK_CHARACTERS = 1024
 
 _PRIORITIES = range(-(2**31), 2**31)
@@ -30,6 +33,7 @@ class Refusal(StrEnum):
     KEY_REPEATED = "key repeated"
     DATA_NOT_JSON = "data is not a JSON object"
     DATA_TOO_LARGE = "data over 1 MiB"
+    DATA_TOO_DEEP = "data nested deeper than 500, or within itself"
     BAD_PRIORITY = "priority is not an integer of 32 bits"
     BAD_MARK = "version or source is not a text of at most 1,024 characters"
 
@@ -40,9 +44,9 @@ class FoundItem:
     One found thing, not stored yet.
 
     `key` is the text by which the job knows it again, at most 1,024 bytes in UTF-8. `data` is a JSON object
-    of at most 1 MiB. `priority` is higher for sooner; None leaves it to the job. `version` is any short text
-    that is another when the thing has changed, such as a content hash or a modified time; None when the source
-    gives none. `source` says which of the strategy's sources it came from, when there are several.
+    of at most 1 MiB, nested at most 500 deep. `priority` is higher for sooner; None leaves it to the job. `version`
+    is any short text that is another when the thing has changed, such as a content hash or a modified time; None
+    when the source gives none. `source` says which of the strategy's sources it came from, when there are several.
     """
 
     key: str
@@ -193,6 +197,19 @@ def _as_json(data: object) -> str | Refusal:
     try:
         text = "".join(_write_json(data, 0))
         size = len(text) if text.isascii() else len(text.encode())
-    except (TypeError, ValueError, RecursionError):
+    except (TypeError, ValueError):
         return Refusal.DATA_NOT_JSON
-    return Refusal.DATA_TOO_LARGE if size > MAX_DATA_BYTES else text
+    except RecursionError:
+        return Refusal.DATA_TOO_DEEP
+    if size > MAX_DATA_BYTES:
+        return Refusal.DATA_TOO_LARGE
+    may_be_deep = text.count("{") + text.count("[") > MAX_DATA_DEPTH
+    return Refusal.DATA_TOO_DEEP if may_be_deep and _is_too_deep(data) else text
+
+
+def _is_too_deep(data: dict[str, Any]) -> bool:
+    level: list[Any] = [data]
+    for _ in range(MAX_DATA_DEPTH):
+        inside = (each.values() if isinstance(each, dict) else each for each in level)
+        level = [inner for each in inside for inner in each if isinstance(inner, dict | list | tuple)]
+    return bool(level)

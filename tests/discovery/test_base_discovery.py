@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from pydantic import Field, ValidationError
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
+from handlers.contract import find_json_fault
 from pipeline.errors import JobsFileError, PluginError, SourceUnavailableError
 
 
@@ -66,6 +67,20 @@ def test_what_cannot_be_stored_is_refused_and_counted_and_the_rest_go_on(item, r
     assert refused == {reason: 2}
 
 
+@pytest.mark.parametrize(
+    "wrap", [lambda inner: {"n": inner}, lambda inner: [0, inner], lambda inner: (inner,)]
+)
+def test_data_that_a_result_could_not_hold_is_refused_as_nested_too_deep(wrap):
+    deep = {"a": [{}] * 1000, "text": "[" * 1000}
+    for _ in range(496):
+        deep = wrap(deep)
+    kept, refused = find({"key": "a", "data": {"deep": deep}}, {"key": "b", "data": {"deeper": [deep]}})
+    assert [each.key for each in kept] == ["a"]
+    assert find_json_fault(kept[0].data) is None
+    assert refused == {"data nested deeper than 500, or within itself": 1}
+    assert find_json_fault({"deeper": [deep]}) is not None
+
+
 def test_data_that_refers_to_itself_or_is_too_deep_is_refused():
     circle, deep = {}, {}
     circle["self"] = circle
@@ -73,7 +88,7 @@ def test_data_that_refers_to_itself_or_is_too_deep_is_refused():
         deep = {"n": deep}
     assert find({"key": "a", "data": circle}, {"key": "b", "data": deep}) == (
         [],
-        {"data is not a JSON object": 2},
+        {"data nested deeper than 500, or within itself": 2},
     )
     while deep:  # taken apart by hand: letting go of it at once would go as deep
         deep = deep["n"]
