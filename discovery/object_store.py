@@ -14,6 +14,7 @@ from discovery.base import BaseDiscovery, FoundItem, StrategyParams
 from discovery.globs import matches_any
 from discovery.object_listing import list_bucket, list_folders
 from net.shown import show_url
+from pipeline.errors import MissingExtraError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -76,7 +77,7 @@ class ObjectStore(BaseDiscovery):
             if scheme == "s3" and not place.strip("/"):
                 raise ValueError("which bucket? s3://bucket/folder")
             if scheme == "s3" and importlib.util.find_spec("s3fs") is None:
-                raise ValueError("needs: pip install 'celeriac[s3]'")
+                raise MissingExtraError("strategy", "object_store", "s3", "s3fs")
             return url
 
         @model_validator(mode="after")

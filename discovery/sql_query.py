@@ -18,7 +18,7 @@ from discovery.local_paths import check_local_path, find_local_file
 from discovery.rows import Columns, RowShape, as_json_row
 from net.shown import show_url
 from pipeline.catalog import find_nearest
-from pipeline.errors import SourceError, SourceRejectedError
+from pipeline.errors import MissingExtraError, SourceError, SourceRejectedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,7 +107,7 @@ class SqlQuery(BaseDiscovery):
                 if url.startswith("sqlite"):
                     raise ValueError("an SQLite file is given by its path, or as sqlite:///path")
                 if importlib.util.find_spec("sqlalchemy") is None:
-                    raise ValueError("a database that is no SQLite file needs: pip install 'celeriac[sql]'")
+                    raise MissingExtraError("strategy", "sql_query", "sql", "sqlalchemy")
                 _check_dialect(url)
             return database
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from handlers.delivery import deliver_to_each
 from handlers.mail import RefusedError, bare_address, fill_address, write_message
 from handlers.sending import Request, send, write_json
-from pipeline.errors import MissingExtraError, SourceUnavailableError
+from pipeline.errors import SourceUnavailableError
 from pipeline.outcomes import GiveUp
 
 if TYPE_CHECKING:
@@ -58,11 +58,9 @@ async def send_mail(note: Note, server: MailServer) -> None:
 
 
 async def send_with_apprise(note: Note, url: SecretStr) -> None:
-    """Send over what an apprise URL names. Raises as `post` does, and `MissingExtraError`."""
-    try:
-        from apprise import Apprise  # noqa: PLC0415 - an extra, slow to import, and not needed by the others
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("handler", "notify", "notify", "apprise") from error
+    """Send over what an apprise URL names. Raises as `post` does."""
+    from apprise import Apprise  # noqa: PLC0415 - an extra, slow to import, and not needed by the others
+
     for name in TELLTALES:
         logging.getLogger(name).setLevel(logging.INFO)
     services = Apprise()

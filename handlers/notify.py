@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from handlers.mail import MailServer, RefusedError, fill
 from handlers.sending import SigningSecret, identify
 from handlers.source_waits import wait_as_asked
 from handlers.templates import Template  # noqa: TC001 - pydantic reads the annotations of Params
-from pipeline.errors import SourceUnavailableError
+from pipeline.errors import MissingExtraError, SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater
 
 if TYPE_CHECKING:
@@ -69,6 +70,8 @@ class Notify(Handler):
                 raise ValueError("there is no channel: set webhook, mail or apprise")
             if self.secret and not self.webhook:
                 raise ValueError("secret signs what is posted to webhook, which is not set")
+            if self.apprise and importlib.util.find_spec("apprise") is None:
+                raise MissingExtraError("handler", "notify", "notify", "apprise")
             return self
 
     params: Params

@@ -114,7 +114,12 @@ def _check_class(
     use = replace(use, params=fill_from_environment(plugin, use.params))
     resolved, unset = _resolve(use, environment)
     yield from unset.values()
-    for finding in _validate(model, resolved, use, data):
+    try:
+        findings = _validate(model, resolved, use, data)
+    except MissingExtraError as error:  # which some values of its parameters need, and others do not
+        yield Lack(Finding(use.name_path, str(error)))
+        return
+    for finding in findings:
         key = finding.path[len(use.params_path) : len(use.params_path) + 1]
         if not unset or (
             key and key[0] not in unset
@@ -140,6 +145,8 @@ def _validate(model: type[BaseModel], params: dict[str, Any], use: PluginUse, da
         checked = model.model_validate(params)
     except ValidationError as error:
         return explain(error, model, use.params_path, data)
+    except MissingExtraError:
+        raise
     except Exception as error:  # noqa: BLE001 - a plugin's own validator may raise anything
         return [Finding(use.params_path, f"the parameters of {use.name!r} cannot be checked: {error!r}")]
     return list(_check_stage_names(checked, use)) if use.needs is not None else []

@@ -1,4 +1,4 @@
-"""What `celeriac check` says of strategies whose packages are not installed."""
+"""What `celeriac check` says of strategies and handlers whose packages are not installed."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from cli import exit_codes
 from tests.waiting import PATIENCE_SECONDS
 
 WITHOUT = "import sys; sys.modules[sys.argv[1]] = None; from cli.main import main; main(['check'])"
@@ -15,25 +16,35 @@ version: 1
 jobs:
   sample:
     discovery: {discovery}
+    stages: [{stage}]
+  other:
+    discovery: {strategy: local_files, root: .}
     stages: [read_file]
 """
+FILES = "{strategy: local_files, root: .}"
+BUCKET = "{strategy: object_store, url: s3://bucket}"
+NOTIFY = '{handler: notify, params: {message: a, apprise: ["json://a.example"]}}'
 MAILBOX = "{strategy: imap_mailbox, host: a.example, user: a, password: b}"
 QUERY = '{strategy: sql_query, database: "postgresql://h/x", query: SELECT 1 AS id, key: id}'
 
 
 @pytest.mark.parametrize(
-    ("package", "discovery", "line"),
+    ("package", "discovery", "stage", "line"),
     [
-        ("imap_tools", MAILBOX, "pip install 'celeriac[imap]'"),
-        ("fsspec", "{strategy: object_store, url: s3://bucket}", "pip install 'celeriac[s3]'"),
-        ("s3fs", "{strategy: object_store, url: s3://bucket}", "pip install 'celeriac[s3]'"),
-        ("sqlalchemy", QUERY, "pip install 'celeriac[sql]'"),
+        ("imap_tools", MAILBOX, "read_file", "pip install 'celeriac[imap]'"),
+        ("fsspec", BUCKET, "read_file", "pip install 'celeriac[s3]'"),
+        ("s3fs", BUCKET, "read_file", "pip install 'celeriac[s3]'"),
+        ("sqlalchemy", QUERY, "read_file", "pip install 'celeriac[sql]'"),
+        ("apprise", FILES, NOTIFY, "pip install 'celeriac[notify]'"),
     ],
 )
-def test_a_missing_package_is_told_with_the_line_that_installs_it(folder, package, discovery, line):
-    (folder / "jobs.yaml").write_text(JOBS.replace("{discovery}", discovery))
+def test_a_missing_package_is_told_with_the_line_that_installs_it_and_stops_no_other_job(
+    folder, package, discovery, stage, line
+):
+    (folder / "jobs.yaml").write_text(JOBS.replace("{discovery}", discovery).replace("{stage}", stage))
     command = [sys.executable, "-c", WITHOUT, package]
     done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False)
-    assert line in done.stdout + done.stderr
+    assert line in done.stderr
     assert "Traceback" not in done.stderr
-    assert done.returncode != 0
+    assert "other" in done.stdout  # the file is in order, and its other jobs run
+    assert done.returncode == exit_codes.FAILED
