@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import imaplib
 from datetime import timedelta
-from pathlib import Path  # noqa: TC003 - pydantic reads it
 from typing import TYPE_CHECKING, ClassVar, Literal
 from urllib.parse import quote
 
@@ -16,6 +15,7 @@ from discovery.imap_client import RefusedError
 from discovery.imap_session import Account, open_session
 from discovery.mail_messages import HASHED_BYTES, read_mail
 from discovery.shapes import read_object, read_whole
+from pipeline.fields import FilePath  # noqa: TC001 - the model is built with it
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -86,7 +86,7 @@ class ImapMailbox(BaseDiscovery):
         port: int | None = Field(
             None, ge=1, le=65535, description="The port; left out, 993 for tls, else 143."
         )
-        ca_file: Path | None = Field(
+        ca_file: FilePath | None = Field(
             None, description="A PEM file with a certificate to trust beside those of the system."
         )
 

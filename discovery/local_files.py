@@ -15,6 +15,7 @@ from discovery.globs import matches_any
 from discovery.instants import tell_unix
 from discovery.local_paths import tell_os_error
 from pipeline.errors import SourceUnavailableError
+from pipeline.fields import FilePath  # noqa: TC001 - the model is built with it
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,7 +38,9 @@ class LocalFiles(BaseDiscovery):
     class Params(StrategyParams):
         """Patterns are matched as `discovery.globs.matches_any` says."""
 
-        root: Path = Field(description="The folder; relative to where Celeriac runs. `~` is the home folder.")
+        root: FilePath = Field(
+            description="The folder; relative to where Celeriac runs. `~` is the home folder."
+        )
         include: list[str] = Field(["**"], description="Patterns of the files to find; all, when left out.")
         exclude: list[str] = Field([], description="Patterns of files to leave out and folders not to enter.")
         max_bytes: int | None = Field(None, ge=0, description="Leave out files that are larger.")

@@ -5,17 +5,16 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
-from typing import TypeVar
 
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
+from pipeline.fields import AnyPath, check_path
 
 LEADS_OUT = "leads out of the folder where Celeriac runs; give its whole path"
 
-AnyPath = TypeVar("AnyPath", str, Path)
-
 
 def check_local_path(path: AnyPath) -> AnyPath:
-    """Give a path back that need not lead out of the present folder. Raises ValueError for one that must."""
+    """Give a path back that need not lead out of the present folder. Raises ValueError for any other."""
+    check_path(path)
     if Path(os.path.normpath(path)).parts[:1] == (os.pardir,) and not _is_below(Path(path).resolve()):
         raise ValueError(f"{path} {LEADS_OUT}")
     return path

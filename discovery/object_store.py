@@ -15,6 +15,7 @@ from discovery.globs import matches_any
 from discovery.object_listing import list_bucket, list_folders
 from net.shown import show_url
 from pipeline.errors import MissingExtraError
+from pipeline.fields import check_path
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -74,6 +75,8 @@ class ObjectStore(BaseDiscovery):
                 raise ValueError(f"no store that can be listed; it begins with one of {', '.join(SCHEMES)}")
             if scheme == "file" and not place.startswith("/"):
                 raise ValueError("a folder of this machine is given by its whole path: file:///folder")
+            if scheme == "file":
+                check_path(place)
             if scheme == "s3" and not place.strip("/"):
                 raise ValueError("which bucket? s3://bucket/folder")
             if scheme == "s3" and importlib.util.find_spec("s3fs") is None:

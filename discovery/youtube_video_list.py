@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from http import HTTPStatus
-from pathlib import Path  # noqa: TC003 - the model of the parameters needs it
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -17,6 +16,7 @@ from discovery.shapes import read_object, read_text, read_web_address
 from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from discovery.youtube import watch_url
 from pipeline.errors import SourceRejectedError, SourceUnavailableError
+from pipeline.fields import FilePath  # noqa: TC001 - the model is built with it
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,7 +49,9 @@ class YoutubeVideoList(BaseDiscovery):
         """Where the list is."""
 
         videos: list[str] = Field([], description="Videos, each by its id or any of its addresses.")
-        path: Path | None = Field(None, description="A text file of more; relative to where Celeriac runs.")
+        path: FilePath | None = Field(
+            None, description="A text file of more; relative to where Celeriac runs."
+        )
         look_up: bool = Field(default=False, description="Whether to ask YouTube for title and channel.")
         base_url: WebAddress = Field("https://www.youtube.com", description="Where YouTube is.")
 

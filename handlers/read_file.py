@@ -10,13 +10,14 @@ import stat
 import tokenize
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pydantic import Field, field_validator
+from pydantic import AfterValidator, Field, field_validator
 
 from handlers.base import Handler, HandlerParams
 from handlers.content_types import SNIFFED_BYTES, find_content_type
 from handlers.places import BadPlaceError
+from pipeline.fields import FilePath, check_path
 from pipeline.outcomes import GiveUp
 
 if TYPE_CHECKING:
@@ -57,8 +58,10 @@ class ReadFile(Handler):
     class Params(HandlerParams):
         """The parameters of `read_file`."""
 
-        path: str | None = Field(None, description="The file; by default the item's data['path'].")
-        folder: Path | None = Field(
+        path: Annotated[str, AfterValidator(check_path)] | None = Field(
+            None, description="The file; by default the item's data['path']."
+        )
+        folder: FilePath | None = Field(
             None,
             description="The folder whose files items may name; by default the `root` of the job's `local_files`.",
         )

@@ -13,9 +13,9 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 from handlers.base import Handler, HandlerParams
 from handlers.commands import Command, TooMuchOutputError, run_command
 from handlers.contract import find_json_fault
-from handlers.templates import Template, render
+from handlers.templates import Template, is_constant, render
 from pipeline.errors import PluginError
-from pipeline.fields import Seconds  # noqa: TC001 - pydantic reads the annotations of Params
+from pipeline.fields import FilePath, Seconds  # noqa: TC001 - pydantic reads the annotations of Params
 from pipeline.outcomes import GiveUp, RetryLater, Skip
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Shell(Handler):
         stdin: Template | None = Field(
             None, description="A template; or `item`: `{key, data, results}` as JSON. Without it nothing."
         )
-        folder: Path | None = Field(
+        folder: FilePath | None = Field(
             None, description="The working folder; without it, the worker's own, that of jobs.yaml."
         )
         env: dict[str, SecretStr] = Field(default_factory=dict, description="Variables for the command.")
@@ -97,7 +97,19 @@ class Shell(Handler):
         def _must_name_its_program(cls, command: list[str]) -> list[str]:
             if not command[0] or "{{" in command[0] or "{%" in command[0]:
                 raise ValueError("the first is the program, and no template: items must not choose it")
+            if any("\0" in argument for argument in command if is_constant(argument)):
+                raise ValueError("an argument cannot hold the character NUL")
             return command
+
+        @field_validator("env")
+        @classmethod
+        def _must_be_variables(cls, env: dict[str, SecretStr]) -> dict[str, SecretStr]:
+            for name, value in env.items():
+                if not name or "=" in name or "\0" in name:
+                    raise ValueError(f"{name!r} is no name of a variable")
+                if "\0" in value.get_secret_value():
+                    raise ValueError(f"the value of {name} cannot hold the character NUL")
+            return env
 
         @model_validator(mode="after")
         def _must_be_clear(self) -> Self:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -24,6 +26,8 @@ from pipeline.since import Since
 
 MAX_SECONDS = 30 * 86_400
 
+AnyPath = TypeVar("AnyPath", str, Path)
+
 
 def _read_seconds(value: Any) -> float:
     try:
@@ -32,6 +36,13 @@ def _read_seconds(value: Any) -> float:
         raise InvalidValueError(
             f"{show_value(value)} is no duration", "seconds, or 30s, 15m, 2h, 1d, 1h30m"
         ) from None
+
+
+def check_path(path: AnyPath) -> AnyPath:
+    """Give a path back, or raise ValueError for one that no file can have."""
+    if "\0" in str(path):
+        raise ValueError("a path cannot hold the character NUL")
+    return path
 
 
 def _read_needs(value: Any) -> Any:
@@ -114,4 +125,5 @@ HostName = Annotated[
     StringConstraints(strip_whitespace=True, to_lower=True, pattern=HOST_PATTERN, max_length=253),
 ]
 Needs = Annotated[tuple[str, ...], BeforeValidator(_read_needs, json_schema_input_type=str | list[str])]
+FilePath = Annotated[Path, AfterValidator(check_path)]
 Timezone = Annotated[str, BeforeValidator(check_timezone, json_schema_input_type=str)]

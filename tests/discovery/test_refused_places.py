@@ -89,6 +89,22 @@ def test_a_relative_path_that_leads_out_is_refused_and_any_other_is_taken(name, 
             make(name, PATHS[name](path))
 
 
+NULS = {
+    **PATHS,
+    "imap_mailbox": lambda path: {"host": "a.example", "user": "a", "password": "b", "ca_file": path},
+    "local_files": lambda path: {"root": path},
+    "object_store": lambda path: {"url": f"file:///{path}"},
+    "youtube_video_list": lambda path: {"path": path},
+}
+
+
+@pytest.mark.parametrize("name", NULS)
+def test_a_path_with_a_nul_in_it_is_refused(name):
+    make(name, NULS[name]("a b"))
+    with pytest.raises(ValidationError, match="a path cannot hold the character NUL"):
+        make(name, NULS[name]("a\0b"))
+
+
 def test_a_link_is_not_followed_to_say_where_a_path_leads(tmp_path, monkeypatch):
     (tmp_path / "out").symlink_to("..")
     monkeypatch.chdir(tmp_path)

@@ -160,6 +160,12 @@ def test_a_forbidden_file_is_given_up(read, forbidden_file):
     assert "may not be read by this user" in read(None).reason
 
 
+@pytest.mark.parametrize("name", ["path", "folder"])
+def test_a_path_with_a_nul_in_it_is_refused_when_the_file_is_checked(name):
+    with pytest.raises(ValidationError, match="a path cannot hold the character NUL"):
+        ReadFile({name: "a\0b"})
+
+
 @pytest.mark.parametrize("data", [{}, {"path": None}, {"path": 7}, {"path": ""}, {"path": "a\0b"}])
 def test_an_item_without_a_usable_path_is_given_up(make_context, data):
     assert "no path: set the parameter `path`" in run_handler(ReadFile({}), make_context(data=data)).reason

@@ -74,6 +74,23 @@ def test_the_program_is_no_template():
         Shell({"command": ["{{ item.program }}"]})
 
 
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"command": ["echo", "a\0b"]}, "an argument cannot hold the character NUL"),
+        ({"folder": "a\0b"}, "a path cannot hold the character NUL"),
+        ({"env": {"TOKEN": "s3cret\0"}}, "the value of TOKEN cannot hold the character NUL"),
+        ({"env": {"A\0B": "s3cret"}}, "is no name of a variable"),
+        ({"env": {"A=B": "s3cret"}}, "'A=B' is no name of a variable"),
+        ({"env": {"": "s3cret"}}, "'' is no name of a variable"),
+    ],
+)
+def test_what_no_command_can_be_given_is_refused_when_the_file_is_checked(params, told):
+    with pytest.raises(ValidationError, match=told) as caught:
+        Shell({"command": ["echo"], **params})
+    assert "s3cret" not in str(caught.value)
+
+
 def test_a_name_that_no_template_knows_is_refused_at_once():
     with pytest.raises(ValidationError, match="a template knows no 'titel'"):
         Shell({"command": ["echo", "{{ titel }}"]})
