@@ -9,16 +9,13 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator
 
+from pipeline.jmespaths import parse_jmespath
+
 MAX_POSITION_CHARACTERS = 4096
 
 
 def _compiles(expression: str) -> str:
-    try:
-        jmespath.compile(expression)
-    except JMESPathError as error:
-        raise ValueError(f"not a JMESPath: {error}") from error
-    except RecursionError:
-        raise ValueError("not a JMESPath: nested too deep") from None
+    parse_jmespath(expression)
     return expression
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import jmespath
 from jmespath.exceptions import JMESPathError
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
-from discovery.json_paths import JsonPath  # noqa: TC001  the model is built with it
+from pipeline.jmespaths import check_names, parse_jmespath
 from pipeline.lifecycle import Status
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 INAPPLICABLE = "where does not apply"
+NAMES = ("key", "data", "results")
+
+
+def _check_where(expression: str) -> str:
+    check_names(parse_jmespath(expression), NAMES)
+    return expression
 
 
 class TrackerQuery(BaseDiscovery):
@@ -48,7 +54,7 @@ class TrackerQuery(BaseDiscovery):
             description="Look at the status of this stage, not of the whole item, and give its result alone.",
         )
         status: Status | None = Field(Status.DONE, description="Only items in this status; null for any.")
-        where: JsonPath | None = Field(
+        where: Annotated[str, AfterValidator(_check_where)] | None = Field(
             None, description="A JMESPath over {key, data, results}; only items for which it gives something."
         )
         limit: int | None = Field(
@@ -89,7 +95,7 @@ class TrackerQuery(BaseDiscovery):
     def _is_wanted(self, item: Mapping[str, Any]) -> bool:
         if self.params.where is None:
             return True
-        view = {name: item[name] for name in ("key", "data", "results")}
+        view = {name: item[name] for name in NAMES}
         try:
             return _is_true(jmespath.search(self.params.where, view))
         except JMESPathError as error:

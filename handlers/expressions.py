@@ -8,6 +8,7 @@ import jmespath
 from jmespath.exceptions import JMESPathError
 from pydantic import AfterValidator
 
+from pipeline.jmespaths import check_names, parse_jmespath
 from pipeline.outcomes import GiveUp
 from pipeline.stage_names import NamesStages
 
@@ -16,19 +17,6 @@ if TYPE_CHECKING:
 
 NAMES = ("item", "results", "job")
 """What an expression may begin with, as `handlers.templates.describe` gives it."""
-
-_ELSEWHERE = frozenset(
-    (
-        "subexpression",
-        "index_expression",
-        "pipe",
-        "projection",
-        "value_projection",
-        "filter_projection",
-        "flatten",
-    )
-)
-"""The parts of an expression of which only the first is looked up at the top; the others in what that found."""
 
 
 def check_expression(text: str, extra: Iterable[str] = ()) -> str:
@@ -41,16 +29,7 @@ def check_expression(text: str, extra: Iterable[str] = ()) -> str:
     Traceback (most recent call last):
     ValueError: an expression knows no 'itme'; it may begin with item, results, job
     """
-    known = (*NAMES, *extra)
-    try:
-        unknown = sorted({*_list_roots(jmespath.compile(text).parsed)} - {*known})
-    except JMESPathError as error:
-        raise ValueError(f"not a JMESPath: {error}") from None
-    except RecursionError:
-        raise ValueError("not a JMESPath: nested too deep") from None
-    if unknown:
-        named = ", ".join(repr(name) for name in unknown)
-        raise ValueError(f"an expression knows no {named}; it may begin with {', '.join(known)}")
+    check_names(parse_jmespath(text), (*NAMES, *extra))
     return text
 
 
@@ -78,17 +57,6 @@ IS_EXPRESSION = NamesStages(list_stages)
 
 Expression = Annotated[str, AfterValidator(check_expression), IS_EXPRESSION]
 """The type of a parameter that is a JMESPath: `celeriac check` refuses one that `check_expression` does."""
-
-
-def _list_roots(node: Mapping[str, Any]) -> Iterator[str]:
-    """List the names that an expression looks up at the top."""
-    if node["type"] == "field":
-        yield node["value"]
-    children = [child for child in node["children"] if isinstance(child, dict)]
-    if node["type"] == "expref":  # what a function looks up in each element
-        return
-    for child in children[:1] if node["type"] in _ELSEWHERE else children:
-        yield from _list_roots(child)
 
 
 def evaluate(expression: str, view: Mapping[str, Any]) -> Any | GiveUp:

@@ -294,6 +294,7 @@ def test_an_item_that_is_no_object_is_counted(discover, api, httpserver):
     ("params", "told"),
     [
         ({"items": "a["}, "not a JMESPath"),
+        ({"items": "value(@)"}, "there is no function 'value'; did you mean 'values'"),
         ({"body": {}}, "method: POST"),
         ({"incremental": True}, "incremental needs paging"),
         ({"incremental": True, "paging": {"by": "page"}}, "incremental needs paging"),

@@ -156,6 +156,12 @@ def test_an_item_that_was_done_again_is_found_again_with_another_version(look, f
     assert memory.items["a"].data["results"] == {"score": {"value": 2}}
 
 
+def test_a_condition_on_what_no_item_of_another_job_has_is_refused():
+    told = "an expression knows no 'item'; it may begin with key, data, results"
+    with pytest.raises(ValidationError, match=told):
+        TrackerQuery({"job": "papers", "where": "item.points > `5`"})
+
+
 def test_a_job_of_many_is_read_page_by_page_and_goes_on_where_it_was_killed(look, finish, memory, conn):
     tracker.upsert_items(conn, "papers", [{"key": f"{n}"} for n in range(2500)])
     with memory.killed_after(1):
