@@ -10,7 +10,7 @@ from pydantic import Field
 from handlers.base import Handler
 from handlers.inputs import File, find_file
 from handlers.model_endpoint import BELONGS_TO, FROM_ENVIRONMENT, count_seconds_left
-from handlers.templates import Template, render
+from handlers.templates import AddressTemplate, render
 from handlers.transcribing import Sound, TranscribingParams, transcribe
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
@@ -48,7 +48,7 @@ class AudioTranscribe(Handler):
     class Params(TranscribingParams):
         """The parameters of `audio_transcribe`."""
 
-        url: Template | None = Field(None, description="Where the sound is, a template.")
+        url: AddressTemplate | None = Field(None, description="Where the sound is, a template.")
         file_from: str | None = Field(
             None, description="The needed stage whose file is taken; by default the nearest that has one."
         )

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from handlers.base import Handler, HandlerParams
 from handlers.delivery import deliver_to_each
 from handlers.mail import (
+    MailAddress,
     MailServer,
     RefusedError,
     bare_address,
@@ -50,8 +51,8 @@ class Email(Handler):
     class Params(HandlerParams, MailServer):
         """The parameters of `email`."""
 
-        cc: list[Template] = Field([], description="Who gets a copy.")
-        bcc: list[Template] = Field([], description="Who gets a copy that the others do not see.")
+        cc: list[MailAddress] = Field([], description="Who gets a copy.")
+        bcc: list[MailAddress] = Field([], description="Who gets a copy that the others do not see.")
         reply_to: Template | None = Field(None, description="Where answers go, if not to the sender.")
         subject: Template = Field(description="The subject.")
         text: Template | None = Field(None, description="The message, as text.")

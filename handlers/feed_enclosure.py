@@ -10,7 +10,7 @@ from pydantic import Field
 from handlers.base import Handler, HandlerParams
 from handlers.body_names import name_body
 from handlers.content_types import BINARY, SNIFFED_BYTES, find_content_type
-from handlers.templates import Template, render
+from handlers.templates import AddressTemplate, Template, render
 from net.part_file import open_part, sweep_parts
 from net.resuming import download_rest
 from net.shown import show_url
@@ -52,7 +52,7 @@ class FeedEnclosure(Handler):
     class Params(HandlerParams):
         """The parameters of `feed_enclosure`."""
 
-        url: Template | None = Field(
+        url: AddressTemplate | None = Field(
             None, description="What to download, a template; else the item's enclosure."
         )
         max_bytes: int = Field(

@@ -10,8 +10,9 @@ from handlers.base import Handler, HandlerParams
 from handlers.content_types import SNIFFED_BYTES, find_content_type, is_text
 from handlers.contract import find_json_fault
 from handlers.sending import (
+    Headers,
     Request,
-    SecretTemplate,
+    SecretAddress,
     SigningSecret,
     render_headers,
     render_url,
@@ -58,13 +59,11 @@ class HttpCall(Handler):
     class Params(HandlerParams):
         """The parameters of `http_call`."""
 
-        url: SecretTemplate = Field(description="The address, a template.")
+        url: SecretAddress = Field(description="The address, a template.")
         method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"] = Field(
             "GET", description="The method."
         )
-        headers: dict[str, SecretTemplate] = Field(
-            default_factory=dict, description="Headers, each a template."
-        )
+        headers: Headers = Field(default_factory=dict, description="Headers, each a template.")
         body: str | dict[str, Any] | list[Any] | None = Field(
             None,
             description="A template, sent as text; or what is sent as JSON, in which each text is a template.",

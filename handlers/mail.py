@@ -10,12 +10,12 @@ from email import policy
 from email.headerregistry import HeaderRegistry
 from email.message import EmailMessage
 from email.utils import formatdate
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from handlers.sending import identify
-from handlers.templates import Template, render
+from handlers.templates import Template, is_constant, render
 from pipeline.errors import SourceUnavailableError
 from pipeline.outcomes import DEFAULT_RETRY_DELAY_SECONDS, GiveUp, RetryLater
 
@@ -31,6 +31,16 @@ SERVER_SECONDS = 30.0
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _REGISTRY = HeaderRegistry()
+
+
+def _check_one(template: str) -> str:
+    if is_constant(template) and _read_address(template.strip()) is None:
+        raise ValueError("not one mail address, such as Celeriac <me@example.org>")
+    return template
+
+
+MailAddress = Annotated[Template, AfterValidator(_check_one)]
+"""The type of a parameter that is a template for one mail address, with or without a name."""
 
 
 class MailServer(BaseModel):
@@ -49,8 +59,10 @@ class MailServer(BaseModel):
     password: SecretStr | None = Field(
         None, description="Its password; sent over an encrypted connection only."
     )
-    sender: Template = Field(description="The address that it is from, such as `Celeriac <me@example.org>`.")
-    to: list[Template] = Field(min_length=1, description="Who gets it; each becomes one address.")
+    sender: MailAddress = Field(
+        description="The address that it is from, such as `Celeriac <me@example.org>`."
+    )
+    to: list[MailAddress] = Field(min_length=1, description="Who gets it; each becomes one address.")
 
     @field_validator("host")
     @classmethod
@@ -59,6 +71,8 @@ class MailServer(BaseModel):
             host.encode("idna")
         except UnicodeError:
             raise ValueError("no name of a mail server: a part of it is empty, or too long") from None
+        if any(mark in host for mark in " /@{") or host.count(":") == 1:
+            raise ValueError("no name of a mail server, such as mail.example.org; its port is `port`")
         return host
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from handlers.mail import MailServer, RefusedError, fill
 from handlers.sending import SigningSecret, identify
 from handlers.source_waits import wait_as_asked
 from handlers.templates import Template  # noqa: TC001 - pydantic reads the annotations of Params
+from net.request import is_web_address
 from pipeline.errors import MissingExtraError, SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater
 
@@ -68,6 +69,8 @@ class Notify(Handler):
         def _must_have_a_channel(self) -> Self:
             if not (self.webhook or self.mail or self.apprise):
                 raise ValueError("there is no channel: set webhook, mail or apprise")
+            if self.webhook and not is_web_address(self.webhook.get_secret_value()):
+                raise ValueError("webhook is not an http or https address")
             if self.secret and not self.webhook:
                 raise ValueError("secret signs what is posted to webhook, which is not set")
             if self.apprise and importlib.util.find_spec("apprise") is None:

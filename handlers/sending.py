@@ -20,7 +20,8 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr
 
-from handlers.templates import IS_TEMPLATE, check_template, render
+from handlers.templates import IS_TEMPLATE, check_address, check_template, is_constant, render
+from net.field_values import can_be_sent
 from pipeline.errors import SourceRejectedError
 from pipeline.outcomes import GiveUp
 
@@ -39,12 +40,27 @@ _ASKS = frozenset({"GET", "HEAD"})
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 """Source: RFC 9110 5.6.2, token."""
 
-_HEADER_VALUE = re.compile(r"[^\x00-\x08\x0a-\x1f\x7f]*")
-
 
 def _check_template(secret: SecretStr) -> SecretStr:
     check_template(secret.get_secret_value())
     return secret
+
+
+def _check_address(secret: SecretStr) -> SecretStr:
+    check_address(secret.get_secret_value())
+    return secret
+
+
+def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+    for name, template in headers.items():
+        text = template.get_secret_value()
+        if not _can_be_header(name, text.strip() if is_constant(text) else ""):
+            raise ValueError(f"{name!r} is no header: its name or value cannot stand in one")
+    return headers
+
+
+def _can_be_header(name: str, value: str) -> bool:
+    return _HEADER_NAME.fullmatch(name) is not None and can_be_sent(value)
 
 
 def _check_signing_secret(secret: SecretStr) -> SecretStr:
@@ -54,6 +70,12 @@ def _check_signing_secret(secret: SecretStr) -> SecretStr:
 
 SecretTemplate = Annotated[SecretStr, AfterValidator(_check_template), IS_TEMPLATE]
 """The type of a parameter that is a template and may hold a secret, so that it is shown nowhere."""
+
+SecretAddress = Annotated[SecretTemplate, AfterValidator(_check_address)]
+"""The type of a parameter that is such a template, for a web address."""
+
+Headers = Annotated[dict[str, SecretTemplate], AfterValidator(_check_headers)]
+"""The type of a parameter that holds headers by name, each such a template."""
 
 SigningSecret = Annotated[SecretStr, AfterValidator(_check_signing_secret)]
 """The type of a parameter that is a signing secret: `whsec_` and 24 to 64 bytes in Base64."""
@@ -121,7 +143,7 @@ def render_headers(
         if isinstance(text, GiveUp):
             return text
         value = text.strip()
-        if not _HEADER_NAME.fullmatch(name) or not _HEADER_VALUE.fullmatch(value) or not value.isascii():
+        if not _can_be_header(name, value):
             return GiveUp(f"no header can be made of {name!r:.80}: its value has a line break or the like")
         headers[name] = value
     return headers

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from handlers.base import Handler, HandlerParams
 from handlers.expressions import Expression, evaluate
 from handlers.places import BadPlaceError, open_folder, read_place
-from handlers.templates import Template, describe, render
+from handlers.templates import PlaceTemplate, describe, render
 from pipeline.errors import SourceRejectedError
 from pipeline.outcomes import GiveUp
 
@@ -48,7 +48,7 @@ class SqliteUpsert(Handler):
     class Params(HandlerParams):
         """The parameters of `sqlite_upsert`."""
 
-        database: Template = Field(description="The SQLite file, below the folder `files`; a template.")
+        database: PlaceTemplate = Field(description="The SQLite file, below the folder `files`; a template.")
         table: str = Field(min_length=1, max_length=200, description="The table.")
         key: list[str] = Field(min_length=1, max_length=16, description="The columns that tell rows apart.")
         values: dict[str, Expression] = Field(

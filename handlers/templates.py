@@ -15,6 +15,8 @@ from jinja2 import StrictUndefined, TemplateError, meta, nodes
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from pydantic import AfterValidator, BaseModel
 
+from handlers.places import BadPlaceError, read_place
+from net.request import is_web_address
 from pipeline.catalog import find_nearest
 from pipeline.outcomes import GiveUp
 from pipeline.stage_names import NamesStages
@@ -112,6 +114,22 @@ def is_constant(template: str) -> bool:
     return not any(mark in template for mark in ("{{", "{%", "{#"))
 
 
+def _check_place(template: str) -> str:
+    if is_constant(template):
+        try:
+            read_place(template.strip())
+        except BadPlaceError as error:
+            raise ValueError(str(error)) from None
+    return template
+
+
+def check_address(template: str) -> str:
+    """Give a template back, or raise ValueError for one that always makes what is no web address."""
+    if is_constant(template) and not is_web_address(template.strip()):
+        raise ValueError("not an http or https address, such as https://example.org/feed")
+    return template
+
+
 def list_stages(template: str) -> set[str]:
     """
     List the stages whose results a template names.
@@ -136,6 +154,12 @@ IS_TEMPLATE = NamesStages(list_stages)
 
 Template = Annotated[str, AfterValidator(check_template), IS_TEMPLATE]
 """The type of a parameter that is a template: `celeriac check` refuses one that `check_template` does."""
+
+PlaceTemplate = Annotated[Template, AfterValidator(_check_place)]
+"""The type of a parameter that is a template for a path below the folder `files`."""
+
+AddressTemplate = Annotated[Template, AfterValidator(check_address)]
+"""The type of a parameter that is a template for a web address."""
 
 
 def render(

@@ -8,8 +8,9 @@ from pydantic import Field
 
 from handlers.base import Handler, HandlerParams
 from handlers.sending import (
+    Headers,
     Request,
-    SecretTemplate,
+    SecretAddress,
     SigningSecret,
     name_message,
     render_headers,
@@ -47,7 +48,7 @@ class Webhook(Handler):
     class Params(HandlerParams):
         """The parameters of `webhook`."""
 
-        url: SecretTemplate = Field(description="Where to post, a template.")
+        url: SecretAddress = Field(description="Where to post, a template.")
         secret: SigningSecret | None = Field(
             None, description="Signs with HMAC-SHA256: `whsec_` and 24 to 64 random bytes in Base64."
         )
@@ -59,9 +60,7 @@ class Webhook(Handler):
         results: list[str] | None = Field(
             None, description="The needed stages whose results are posted; all of them unless told."
         )
-        headers: dict[str, SecretTemplate] = Field(
-            default_factory=dict, description="More headers, each a template."
-        )
+        headers: Headers = Field(default_factory=dict, description="More headers, each a template.")
 
     params: Params
 

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from handlers.base import Handler, HandlerParams
 from handlers.expressions import Expression, evaluate
 from handlers.places import BadPlaceError, open_folder, read_place
-from handlers.templates import Template, describe, render
+from handlers.templates import PlaceTemplate, Template, describe, render
 from pipeline.errors import ArtifactError
 from pipeline.outcomes import GiveUp
 
@@ -52,7 +52,7 @@ class WriteFile(Handler):
     class Params(HandlerParams):
         """The parameters of `write_file`."""
 
-        path: Template = Field(description="Where to, below the folder `files`; a template.")
+        path: PlaceTemplate = Field(description="Where to, below the folder `files`; a template.")
         content: Template | None = Field(None, description="What to write, a template; or give `value`.")
         value: Expression | None = Field(
             None, description="What to write, a JMESPath such as results.fetch.body; or give `content`."

@@ -146,7 +146,12 @@ def test_what_a_template_wants_and_is_not_there_is_given_up_by_name(mailbox, sen
         ({"host": "mail..example.org"}, "no name of a mail server"),
         ({**LOGIN, "security": "tls", "user": "käthe"}, "are sent as ASCII"),
         ({**LOGIN, "security": "tls", "password": "öffne Sesam"}, "are sent as ASCII"),
+        ({"host": "mail.example.org:25"}, "its port is `port`"),
+        ({"host": "smtp://mail.example.org"}, "no name of a mail server"),
         ({"to": []}, "at least 1"),
+        ({"to": ["me@example.org, you@example.org"]}, "not one mail address"),
+        ({"sender": "Celeriac"}, "not one mail address"),
+        ({"cc": [""]}, "not one mail address"),
         ({"subject": "{{ titel }}"}, "knows no 'titel'"),
     ],
 )
@@ -334,6 +339,13 @@ def test_what_is_no_apprise_url_is_given_up_without_being_told(notify):
     outcome = notify(apprise=["nonsense-s3cret"])
     assert isinstance(outcome, GiveUp)
     assert "s3cret" not in outcome.reason
+
+
+@pytest.mark.parametrize("webhook", ["chat.example.org/s3cret", "ftp://s3cret", "{{ item.s3cret }}"])
+def test_where_a_message_is_posted_is_a_web_address(webhook):
+    with pytest.raises(ValidationError, match="webhook is not an http or https address") as refused:
+        Notify({"message": "x", "webhook": webhook})
+    assert "s3cret" not in str(refused.value)
 
 
 def test_there_must_be_a_channel():

@@ -110,9 +110,13 @@ def test_a_get_has_no_body_and_mistakes_are_found_before_anything_is_sent():
         ({"headers": {"X": "{{ nope }}"}}, "knows no 'nope'"),
         ({"method": "POST", "body": {"a": ["{{ nope }}"]}}, "knows no 'nope'"),
         ({"secret": "whsec_c2hvcnQ="}, "24 to 64 random bytes"),
+        ({"headers": {"X Title": "{{ item.x }}"}}, "'X Title' is no header"),
+        ({"headers": {"X": "s3crét"}}, "'X' is no header"),
+        ({"url": "s3cret.example.org"}, "not an http or https address"),
     ]:
         with pytest.raises(ValidationError, match=told):
             HttpCall({"url": "https://example.org", **params})
+    assert HttpCall({"url": " https://example.org/\n", "headers": {"X": " a b "}})
 
 
 # -- signed, and safe to repeat ---------------------------------------------------------------------------

@@ -60,8 +60,10 @@ def test_each_column_holds_what_its_path_leads_to(upsert, files):
     "database", ["../tracker.db", "/etc/x.db", "a/../../x.db", "", "file:x.db?mode=memory/../..", ":memory:/"]
 )
 def test_a_database_elsewhere_is_given_up(upsert, files, database):
-    assert isinstance(upsert(database=database), GiveUp)
+    assert isinstance(upsert({"url": "u", "file": database}, database="{{ item.file }}"), GiveUp)
     assert list(files.rglob("*.db")) == []
+    with pytest.raises(ValidationError, match=r"leads out of the folder|names no file"):
+        upsert(database=database)
 
 
 def test_a_name_that_means_something_to_sqlite_is_only_a_file(upsert, files):

@@ -8,7 +8,10 @@ import pytest
 from pydantic import BaseModel, SecretStr, ValidationError
 
 from handlers import templates
+from handlers.audio_transcribe import AudioTranscribe
+from handlers.feed_enclosure import FeedEnclosure
 from handlers.templates import Template, check_template, describe, render
+from handlers.webhook import Webhook
 from pipeline.outcomes import GiveUp
 
 
@@ -108,3 +111,10 @@ def test_a_text_beyond_the_limit_is_given_up_while_it_is_made(context, monkeypat
 
 def test_the_items_key_is_the_trackers_even_if_its_data_has_one(make_context):
     assert describe(make_context(key="k1", data={"key": "other"}))["item"] == {"key": "k1"}
+
+
+@pytest.mark.parametrize("handler", [AudioTranscribe, FeedEnclosure, Webhook])
+def test_a_constant_that_is_no_web_address_is_refused_when_the_file_is_checked(handler):
+    for url in ("example.org/a.mp3", "file:///a.mp3", ""):
+        with pytest.raises(ValidationError, match="not an http or https address"):
+            handler({"url": url, **({"model": "m"} if handler is AudioTranscribe else {})})

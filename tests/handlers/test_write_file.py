@@ -182,6 +182,8 @@ def test_what_is_not_there_is_given_up_by_its_name(write):
         ({"path": "{{ itm.x }}", "content": "x"}, "knows no 'itm'"),
         ({"path": "a", "value": "itm.x"}, "knows no 'itm'"),
         ({"path": "a", "value": "item..x"}, "not a JMESPath"),
+        ({"path": "/srv/a.md", "content": "x"}, "leads out of the folder"),
+        ({"path": "notes/", "content": "x"}, "names no file"),
     ],
 )
 def test_a_mistake_in_jobs_yaml_is_found_before_anything_runs(params, fault):

@@ -115,7 +115,9 @@ def test_the_example_of_every_handler_is_a_stage_that_checks(name, load_jobs, ki
     job = {"discovery": {"strategy": "manual", "items": ["x"]}, "stages": [*before, stage]}
     text = yaml.safe_dump({"version": 1, "jobs": {"sample": job}}, width=10_000)
     named = {found["name"] for found in VARIABLE.finditer(text) if found["name"]}
-    loaded = load_jobs(text, dict.fromkeys(named, "set") | {"CELERIAC_CONTACT": "me@example.org"})
+    loaded = load_jobs(
+        text, dict.fromkeys(named, "https://set.example.org") | {"CELERIAC_CONTACT": "me@example.org"}
+    )
     assert loaded.jobs["sample"].stages[-1].handler == name
     assert loaded.unavailable == {}
 
