@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib.util
 from contextlib import ExitStack, aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlsplit
 
 import fsspec
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import AfterValidator, Field, SecretStr, field_validator, model_validator
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams
 from discovery.globs import matches_any
 from discovery.object_listing import list_bucket, list_folders
+from discovery.web_addresses import check_web_address
 from net.shown import show_url
 from pipeline.errors import MissingExtraError
 from pipeline.fields import check_path
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 BATCH = 1000
 SCHEMES = ("file", "memory", "s3")
+_ENDPOINT = r"^https?://[^/@]+(/[^@]*)?$"
 
 
 class ObjectStore(BaseDiscovery):
@@ -57,10 +59,8 @@ class ObjectStore(BaseDiscovery):
             [], description="Patterns of objects to leave out and of folders with all in them."
         )
         max_bytes: int | None = Field(None, ge=0, description="Leave out objects that are larger.")
-        endpoint_url: str | None = Field(
-            None,
-            pattern=r"^https?://[^/@]+(/[^@]*)?$",
-            description="Where another S3 service than Amazon's answers.",
+        endpoint_url: Annotated[str, Field(pattern=_ENDPOINT), AfterValidator(check_web_address)] | None = (
+            Field(None, description="Where another S3 service than Amazon's answers.")
         )
         region: str | None = Field(None, description="The region of S3; left out, as the environment says.")
         access_key: SecretStr | None = Field(None, description="The access key for S3, with `secret_key`.")

@@ -60,7 +60,7 @@ class RedditListing(BaseDiscovery):
             None, description="An OAuth access token; from REDDIT_TOKEN if left out."
         )
         base_url: WebAddress = Field("https://www.reddit.com", description="Where Reddit is without a token.")
-        oauth_url: str = Field("https://oauth.reddit.com", description="Where Reddit is with a token.")
+        oauth_url: WebAddress = Field("https://oauth.reddit.com", description="Where Reddit is with a token.")
 
         @model_validator(mode="after")
         def _names_one(self) -> RedditListing.Params:

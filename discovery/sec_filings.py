@@ -15,6 +15,7 @@ from discovery.edgar import make_hit_item, make_row_item, raise_refusal, read_co
 from discovery.gather import gather_bounded, keep_answers
 from discovery.shapes import read_object, read_objects, read_text, read_whole
 from discovery.wanted_filings import WantedFilings
+from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
 from pipeline.errors import SourceRejectedError
 
 if TYPE_CHECKING:
@@ -73,11 +74,13 @@ class SecFilings(BaseDiscovery):
             description="Whether to go on beyond a company's latest filings (1,000, or a year).",
         )
         limit: int = Field(100, ge=1, le=WINDOW, description="At most this many, of each company or search.")
-        www_url: str = Field(
+        www_url: WebAddress = Field(
             "https://www.sec.gov", description="Where the list of tickers and the archive are."
         )
-        data_url: str = Field("https://data.sec.gov", description="Where the companies' filings are listed.")
-        search_url: str = Field("https://efts.sec.gov", description="Where the full-text search is.")
+        data_url: WebAddress = Field(
+            "https://data.sec.gov", description="Where the companies' filings are listed."
+        )
+        search_url: WebAddress = Field("https://efts.sec.gov", description="Where the full-text search is.")
 
         @model_validator(mode="after")
         def _asks_for_something(self) -> Self:

@@ -301,6 +301,8 @@ def test_no_proxy_of_the_environment_is_asked(ask, address, memory, monkeypatch,
         ({"url": "s3://a", **KEYS, "anonymous": True}, "no use"),
         ({"url": "s3://a", "endpoint_url": "ftp://a"}, "endpoint_url"),
         ({"url": "s3://a", "endpoint_url": "http://k:s@a"}, "endpoint_url"),
+        ({"url": "s3://a", "endpoint_url": "http://two words"}, "not an http or https address"),
+        ({"url": "s3://a", "endpoint_url": "http://a:99999"}, "not an http or https address"),
     ],
 )
 def test_a_place_that_can_never_be_listed_is_a_mistake_in_jobs_yaml(params, about):
