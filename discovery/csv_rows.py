@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
 from discovery.base import BaseDiscovery, FoundItem, name_source
 from discovery.local_paths import check_local_path, find_local_file
@@ -14,6 +14,7 @@ from discovery.reading_place import Place
 from discovery.row_files import RowFile
 from discovery.row_reading import RowParams, RowReading
 from discovery.web_addresses import check_web_address
+from net.field_values import SentHeaders  # noqa: TC001  the model is built with it
 
 if TYPE_CHECKING:
     from discovery.opened_files import OpenedFile
@@ -56,7 +57,7 @@ class CsvRows(BaseDiscovery):
         reread: bool = Field(
             False, description="Read the whole file each time, for rows that change in their places."
         )
-        headers: dict[str, SecretStr] = Field(
+        headers: SentHeaders = Field(
             {}, description="Sent along when an address is fetched, such as Authorization."
         )
         max_mib: int = Field(2048, ge=1, description="An address is refused above so many MiB.")

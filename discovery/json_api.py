@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from discovery.base import BaseDiscovery, FoundItem, StrategyParams, hash_url, name_source
 from discovery.instants import tell_instant, tell_unix_milliseconds
@@ -22,6 +22,7 @@ from discovery.json_paging import (
 from discovery.json_paths import JsonPath, as_word, look_up
 from discovery.paging import Page, hand_over_pages
 from discovery.web_addresses import WebAddress  # noqa: TC001  the model is built with it
+from net.field_values import SentHeaders  # noqa: TC001  the model is built with it
 from net.shown import show_url
 from pipeline.errors import SourceRejectedError
 
@@ -51,7 +52,7 @@ class JsonApi(BaseDiscovery):
 
         url: WebAddress = Field(min_length=1, description="The address of the list, or of its first page.")
         method: Literal["GET", "POST"] = Field("GET", description="How it is asked.")
-        headers: dict[str, SecretStr] = Field(
+        headers: SentHeaders = Field(
             default_factory=dict, description="Headers to send; write secrets as `${VARIABLE}`."
         )
         body: Any = Field(None, description="The JSON body of a POST.")

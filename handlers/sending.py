@@ -12,7 +12,6 @@ import binascii
 import hashlib
 import hmac
 import json
-import re
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, SecretStr
 
 from handlers.templates import IS_TEMPLATE, check_address, check_template, is_constant, render
-from net.field_values import can_be_sent
+from net.field_values import can_be_header
 from pipeline.errors import SourceRejectedError
 from pipeline.outcomes import GiveUp
 
@@ -37,8 +36,6 @@ SECRET_BYTES = range(24, 65)
 """How long the specification wants a signing secret to be."""
 
 _ASKS = frozenset({"GET", "HEAD"})
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-"""Source: RFC 9110 5.6.2, token."""
 
 
 def _check_template(secret: SecretStr) -> SecretStr:
@@ -54,13 +51,9 @@ def _check_address(secret: SecretStr) -> SecretStr:
 def _check_headers(headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
     for name, template in headers.items():
         text = template.get_secret_value()
-        if not _can_be_header(name, text.strip() if is_constant(text) else ""):
+        if not can_be_header(name, text.strip() if is_constant(text) else ""):
             raise ValueError(f"{name!r} is no header: its name or value cannot stand in one")
     return headers
-
-
-def _can_be_header(name: str, value: str) -> bool:
-    return _HEADER_NAME.fullmatch(name) is not None and can_be_sent(value)
 
 
 def _check_signing_secret(secret: SecretStr) -> SecretStr:
@@ -143,7 +136,7 @@ def render_headers(
         if isinstance(text, GiveUp):
             return text
         value = text.strip()
-        if not _can_be_header(name, value):
+        if not can_be_header(name, value):
             return GiveUp(f"no header can be made of {name!r:.80}: its value has a line break or the like")
         headers[name] = value
     return headers

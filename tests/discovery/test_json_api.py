@@ -295,6 +295,8 @@ def test_an_item_that_is_no_object_is_counted(discover, api, httpserver):
     [
         ({"items": "a["}, "not a JMESPath"),
         ({"items": "value(@)"}, "there is no function 'value'; did you mean 'values'"),
+        ({"headers": {"X Key": "a"}}, "'X Key' is no header"),
+        ({"headers": {"X-Key": "a\nb"}}, "'X-Key' is no header"),
         ({"body": {}}, "method: POST"),
         ({"incremental": True}, "incremental needs paging"),
         ({"incremental": True, "paging": {"by": "page"}}, "incremental needs paging"),
