@@ -94,7 +94,6 @@ class Purse:
     limits: list[Limit]
     usd_per_item: float | None
     left_usd: float = field(init=False)
-    _refused: dict[str, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self.left_usd = find_least_left(self.limits)
@@ -126,8 +125,6 @@ class Purse:
         if not price:
             return load
         affordable = self._count_affordable(price)
-        if affordable == 0:
-            self._refused[load[0].stage] = price
         paid = load if affordable is None else load[:affordable]
         self.left_usd -= price * len(paid)
         return paid
@@ -166,10 +163,9 @@ class Purse:
     def settle(self, messages: Sequence[Message], waiting: Sequence[str]) -> None:
         """Set aside what was stamped; and record the caps that hold what is `waiting`, if they are reached."""
         reserve(self.conn, messages, {name: self.price(name) for name in self.costs})
-        held = {**{name: self.price(name) for name in waiting}, **self._refused}
-        if not held:
+        if not waiting:
             return
-        cheapest = min(held.values())
+        cheapest = min(self.price(name) for name in waiting)
         for limit in self.limits:
             if limit.is_reached_for(cheapest):
                 holds.note_reached(
