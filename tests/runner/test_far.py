@@ -141,6 +141,16 @@ def test_an_artifact_that_does_not_have_its_hash_fails_the_stage_and_is_not_kept
     assert kept(shop) == []
 
 
+def test_where_no_file_can_be_kept_the_stage_of_a_small_artifact_fails_and_says_why(shop, alone):
+    shop.acts["model"] = lambda context: {"page": context.artifact("a.html", b"small")}
+    wire = run_far(shop, afar=alone, lose={"ended"})
+    folder = shop.runtime.artifacts.folder
+    folder.write_text("no folder any more")
+    wire.tell_ending()
+    assert shop.status("a", "model") == "failed"
+    assert str(folder) in shop.failures()[0]["message"]
+
+
 def test_without_a_dashboard_a_large_artifact_waits_for_a_worker_that_has_one(shop, alone, make_afar):
     shop.acts["model"] = lambda context: {"page": context.artifact("a.bin", BIG)}
     run_far(shop, afar=alone)

@@ -238,6 +238,30 @@ def test_a_process_that_is_stopped_in_a_stage_loses_nothing_that_ended(shop, gro
     assert elsewhere("a", "b", "c") == ["done", "pending", "pending"]
 
 
+@pytest.mark.parametrize("struck", ["a", "b"])
+def test_a_process_that_is_stopped_in_a_settling_loses_nothing_that_ended(shop, group, elsewhere, struck):
+    told = []
+
+    def strike(result):
+        if f'"{struck}"' in result and not told:
+            told.append(result)
+            raise KeyboardInterrupt
+        return 0
+
+    shop.conn.create_scalar_function("strike", strike)
+    shop.conn.execute(
+        "CREATE TEMP TRIGGER stops BEFORE INSERT ON results BEGIN SELECT strike(NEW.result); END"
+    )
+    send(shop, "a", "b")
+    run_next(shop, group)
+    with pytest.raises(KeyboardInterrupt):
+        run_next(shop, group)
+    assert elsewhere("a", "b") == ["in_progress", "in_progress"]
+    group.close()
+    assert elsewhere("a", "b") == ["done", "done"]
+    assert [shop.result(key, "fetch")["key"] for key in "ab"] == ["a", "b"]
+
+
 def test_what_a_process_held_that_died_is_given_back_and_is_no_crash(shop, elsewhere):
     ids = shop.add("a", "b")
     shop.dispatch()

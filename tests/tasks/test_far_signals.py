@@ -11,6 +11,7 @@ from celery.worker import state
 
 from tasks import app as the_app
 from tasks.app import FAR_VARIABLE, get_runtime
+from tasks.pool import process_ended
 from tasks.publisher import TRACKER_QUEUE
 from tasks.signals import hand_back
 
@@ -62,3 +63,8 @@ def test_what_was_fetched_and_not_begun_is_handed_back_when_it_stops(far, fetch,
     hand_back()
     (word,) = fetch(TRACKER_QUEUE)
     assert (word.task, word.args) == ("tasks.remote_handed_back", [[list(IDS)]])
+
+
+def test_the_end_of_a_process_opens_no_tracker_of_this_machine(far, home):
+    process_ended.send(sender=None, pid=99_999_999)
+    assert not list(home.glob("tracker.db*"))

@@ -138,3 +138,41 @@ def test_what_comes_while_a_consumer_is_cancelled_goes_back(short_path, options)
         again = take_all(connection, [queue], 3, room=10)
     assert again == ([2, 3, 1] if options else [1, 2, 3])  # kombu's own puts it behind the others
     assert taken == [0]
+
+
+def test_what_comes_at_once_while_a_consumer_is_cancelled_goes_back_in_its_order(short_path):
+    use_bulk_transport(8)
+    taken, queue = [], Queue("things")
+    with (
+        broker(short_path) as url,
+        Connection(url, transport_options={"ack_emulation": False}) as connection,
+        connection.channel() as channel,
+        connection.Producer() as producer,
+    ):
+        client = connection.default_channel.client
+        for number in range(1, 4):
+            producer.publish(number, routing_key="aside", declare=[Queue("aside")])
+        newest_first = client.lrange("aside", 0, -1)
+        with Consumer(channel, [queue], callbacks=[lambda body, _: taken.append(body)]) as consumer:
+            consumer.qos(prefetch_count=10)
+            with pytest.raises(TimeoutError):
+                connection.drain_events(timeout=0.2)
+            client.lpush("things", *reversed(newest_first))
+            assert client.llen("things") == 0  # all are on their way to who asked
+        assert client.llen("things") == 3
+        assert take_all(connection, [queue], 3, room=10) == [1, 2, 3]
+    assert taken == []
+
+
+@pytest.mark.parametrize("room", [1, 2, 7])
+def test_who_may_have_few_asks_for_them_all_the_same(short_path, room):
+    use_bulk_transport(1)
+    with (
+        broker(short_path) as url,
+        Connection(url, transport_options={"ack_emulation": False}) as connection,
+    ):
+        queue = Queue("things")
+        with connection.Producer() as producer:
+            for number in range(10):
+                producer.publish(number, routing_key="things", declare=[queue])
+        assert take_all(connection, [queue], 10, room=room) == list(range(10))
