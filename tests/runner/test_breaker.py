@@ -362,12 +362,13 @@ def test_a_breaker_that_jobs_yaml_no_longer_has_leaves_nothing_paused(open_shop,
     assert held(shop) is None
 
 
-def test_when_the_stage_that_failed_is_gone_any_probe_closes_the_breaker(open_shop, clock):
+@pytest.mark.parametrize("left", [[], [step("store", enabled=False)]], ids=["gone", "switched off"])
+def test_when_the_stage_that_failed_is_gone_or_off_any_probe_closes_the_breaker(open_shop, clock, left):
     shop = open_shop()
     shop.acts["store"] = fails()
     shop.run(*"abc")
     shop.add("d")
-    shop.edit(papers=job(step("fetch"), breaker=BREAKER))
+    shop.edit(papers=job(step("fetch"), *left, breaker=BREAKER))
     wait_for_probe(shop, clock, 15)
     shop.work()
     assert held(shop) is None

@@ -197,6 +197,21 @@ def test_a_process_that_is_killed_leaves_nothing_set_aside_for_longer_than_its_l
         assert reserved(shop) == []
 
 
+def test_the_sweep_gives_back_what_somebody_set_aside_by_hand(open_workshop, clock):
+    shop = open_shop(open_workshop, usd=0.3, usd_per_day=1)
+    learn(shop)
+    shop.add("a")
+    shop.dispatch()
+    shop.take()
+    (set_aside,) = reserved(shop)
+    shop.conn.execute(
+        "INSERT INTO reservations (item_id, stage, attempt, job_id, usd) VALUES (?, 'model', 9, 'papers', 5.0)",
+        (shop.item_id("known"),),
+    )
+    sweep(shop.runtime)
+    assert reserved(shop) == [set_aside]
+
+
 def test_a_message_that_comes_after_its_stamp_was_taken_back_counts_from_its_claim(open_workshop, clock):
     shop = open_shop(open_workshop, usd=0.3, usd_per_day=1)
     learn(shop)

@@ -42,6 +42,22 @@ def test_a_cost_is_there_for_others_before_the_attempt_has_ended(open_workshop):
     assert read_costs(shop) == seen
 
 
+def test_whatever_a_cost_says_is_kept_without_the_secrets_of_jobs_yaml(open_workshop, monkeypatch):
+    monkeypatch.setenv("WORKSHOP_TOKEN", secret := "correct-horse-battery")
+    shop = open_workshop(papers=job(step("fetch", params={"do": "${WORKSHOP_TOKEN}"})))
+
+    def act(context):
+        said = f"of {secret}"
+        context.cost(0.5, said, model=said, price={"from": said, said: 1}, **{said: 3})
+        return {}
+
+    shop.acts[secret] = act
+    shop.run("a")
+    hidden = "of ${WORKSHOP_TOKEN}"
+    units, price = json.dumps({hidden: 3}), json.dumps({"from": hidden, hidden: 1})
+    assert read_costs(shop) == [("a", "fetch", 1, 0.5, hidden, hidden, units, price)]
+
+
 def test_a_process_killed_after_it_paid_leaves_its_cost(open_workshop):
     shop = open_workshop(**ONE_STAGE)
 

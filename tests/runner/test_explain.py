@@ -385,6 +385,18 @@ def test_what_others_may_spend_is_set_aside_for_them(house):
     assert why(shop, "c").cause == "done"
 
 
+def test_nothing_is_said_to_be_set_aside_where_a_budget_leaves_just_enough(house):
+    shop = house(papers=job(step("model"), budget={"usd_per_day": 0.3}))
+    shop.acts["model"] = pay(0.1)
+    with time_machine.travel("2026-11-01T12:00:00Z", tick=False):
+        shop.run("0")
+    shop.add("a", "b")
+    assert shop.dispatch() == 2
+    shop.add("c")  # 0.3 less 0.2 is a little less than 0.1, for a computer
+    assert why(shop, "c").cause != "budget_set_aside"
+    assert shop.dispatch() == 1
+
+
 def test_nothing_is_said_to_be_set_aside_where_all_that_a_budget_lacks_was_spent(house):
     shop = house(papers=job(step("model"), budget={"usd_per_day": 1}))
     shop.acts["model"] = pay(0.6)

@@ -348,6 +348,16 @@ def test_an_undo_leaves_in_backfill_what_waited_there_of_a_fresh_item(conn, open
     assert read_rows(conn) == before
 
 
+def test_an_undo_makes_no_item_fresh_again_that_is_through_meanwhile(conn, opened_id):
+    tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
+    reset = do(conn, "reset", "fetch")
+    with tracker.write(conn):  # as when jobs.yaml has switched them off
+        for stage in ("extract", "store"):
+            settle(conn, opened_id, stage, None, Ending.counted_skipped("switched off"))
+    assert undo(conn, reset.action_id).passed == 0
+    assert tuple(conn.execute("SELECT status, fresh FROM work_items").fetchone()) == ("done", 0)
+
+
 def test_an_undo_cancels_nothing_again_that_was_begun_afresh_since(conn, opened_id, read_stage):
     tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
     do(conn, "cancel", "extract")

@@ -234,6 +234,27 @@ def test_nothing_waits_for_a_stage_that_was_switched_off_as_it_waited_itself(cha
     assert chain.work() == ["fetch", "store"]
 
 
+def test_what_waits_to_be_done_again_once_it_is_switched_on_is_not_said_to_be_spared(chain):
+    chain.reprocess("fetch", "extract")
+    switch_off(chain, "extract")
+    assert chain.work() == ["fetch"]
+    assert chain.marks() == {"extract": "waits"}
+    assert chain.spared() == []
+
+
+@pytest.mark.parametrize("is_claimed", [False, True])
+def test_a_stage_that_a_person_counts_as_done_again_keeps_its_result_and_has_nothing_follow(
+    conn, chain, is_claimed
+):
+    chain.reprocess("fetch")
+    if is_claimed:
+        chain.claim("fetch")
+    tracker.mark_stage_done(conn, chain.item_id, "fetch", CHAIN.names)
+    assert tracker.get_result(conn, "papers", "a", "fetch") == {"made by": "fetch"}
+    assert set(chain.statuses().values()) == {"done"}
+    assert chain.spared() == [["extract", "store"]]
+
+
 def test_a_stage_that_is_cancelled_as_it_is_done_again_has_nothing_follow(fork):
     fork.reprocess("b")
     running = fork.claim("b")
