@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 
+import httpx2
 import pytest
 from werkzeug import Response
 
 from net.client import PoliteClient
+from net.request import Hop
 from pipeline.errors import BlockedAddressError, SourceRejectedError
 
 
@@ -90,3 +92,25 @@ def test_an_error_shows_neither_credentials_nor_query(client, httpserver, scheme
         client.fetch_now(f"{scheme}://me:secret@localhost:{httpserver.port}/gone?key=secret")
     assert "/gone" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["http://example.org/b", "https://example.org:8443/b", "https://www.example.org/b", "//example.com/"],
+)
+def test_what_may_be_secret_goes_to_no_other_origin(location):
+    headers = {"Authorization": "Bearer s3cret", "X-Key": "s3cret", "Accept": "text/html"}
+    hop = Hop.start("https://example.org/a", {"User-Agent": "me"}, headers)
+    answer = httpx2.Response(302, headers={"Location": location}, request=hop.request({}))
+    moved = hop.redirected(answer)
+    assert set(moved.headers) == {"user-agent", "accept"}
+    stayed = hop.redirected(httpx2.Response(302, headers={"Location": "/b"}, request=hop.request({})))
+    assert set(stayed.headers) == {"user-agent", "accept", "authorization", "x-key"}
+
+
+def test_credentials_that_a_redirect_names_are_shown_nowhere(client, httpserver):
+    to = f"http://user:s3cret@localhost:{httpserver.port}/new"
+    httpserver.expect_request("/old").respond_with_data("", 302, {"Location": to})
+    httpserver.expect_request("/new").respond_with_data("moved")
+    assert client.fetch_now(httpserver.url_for("/old")).url == httpserver.url_for("/new")
+    assert "Authorization" not in httpserver.log[-1][0].headers

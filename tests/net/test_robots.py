@@ -9,7 +9,7 @@ from net.client import PoliteClient
 from net.host_rates import HostRate
 from net.manners import KnownRobots
 from net.memory_manners import MemoryManners
-from net.robots import MAX_ROBOTS_BYTES, read_rules
+from net.robots import GOOD_SECONDS, MAX_ROBOTS_BYTES, read_rules
 from pipeline.errors import HostBusyError, SourceRejectedError, SourceUnavailableError
 
 
@@ -53,6 +53,7 @@ REFUSING = [
     "\ufeffuser-agent: *\r\ndisallow: /page # all of it",
     "User-agent: *\nAllow: /\nUser-agent: Celeriac\nDisallow: /",
     "User-agent: *\nSitemap: https://example.org/s.xml\nDisallow: /page",
+    "User-agent: Celeriac\n# and so is\n\nUser-agent: other\nDisallow: /page",
 ]
 LETTING = [
     "",
@@ -93,6 +94,14 @@ def test_while_robots_txt_cannot_be_had_nothing_is_fetched(get, httpserver, stat
             get()
         assert caught.value.retry_after_seconds == pytest.approx(600, abs=5)
     assert paths(httpserver) == ["/robots.txt"]
+
+
+def test_who_asks_for_years_of_patience_is_asked_again_after_a_day(get, manners, httpserver):
+    httpserver.expect_request("/robots.txt").respond_with_data("", 500, {"Retry-After": "99999999"})
+    with pytest.raises(SourceUnavailableError):
+        get()
+    known = manners.recall_robots(httpserver.url_for("/")[:-1])
+    assert 0 < known.good_until - time.time() <= GOOD_SECONDS
 
 
 def test_without_being_asked_to_nobody_looks_at_robots_txt(make_client, httpserver):

@@ -13,6 +13,7 @@ from werkzeug import Response
 
 from net.client import PoliteClient
 from net.host_rates import HostRate
+from net.manners import Turn
 from net.memory_manners import MemoryManners
 from pipeline.errors import HostBusyError, SourceRejectedError, SourceUnavailableError
 
@@ -198,6 +199,41 @@ def test_a_good_answer_ends_the_row_of_bad_ones(make_client, manners, httpserver
     client = make_client(patience_seconds=5)
     client.fetch_now(httpserver.url_for("/"))
     assert manners.take_turn("localhost", 0, 10).throttles == 0
+
+
+def test_an_answer_that_is_no_good_one_does_not_end_the_row_of_bad_ones(make_client, httpserver):
+    clock = [0.0]
+    manners = MemoryManners(lambda: clock[0])
+    manners.slow_host("localhost", None, "429", 0)
+    clock[0] = 1e6
+    httpserver.expect_request("/").respond_with_data("", 404)
+    with pytest.raises(SourceRejectedError):
+        make_client(manners=manners).fetch_now(httpserver.url_for("/"))
+    assert manners.take_turn("localhost", 0, 10).throttles == 1
+
+
+class SlowedMeanwhile(MemoryManners):
+    """Each time that somebody has waited for a turn at a host, it has asked to slow down."""
+
+    def __init__(self):
+        super().__init__()
+        self.patience = []
+
+    def take_turn(self, host, interval_seconds, patience_seconds):  # noqa: ARG002 - the manners' contract
+        self.patience.append(patience_seconds)
+        assert len(self.patience) < 50
+        return Turn(0.01, granted=patience_seconds >= 0.01)
+
+    def is_slowed(self, host):  # noqa: ARG002 - as above
+        return True
+
+
+def test_who_has_waited_in_vain_has_less_patience_left(make_client, httpserver, arrivals):
+    manners = SlowedMeanwhile()
+    with pytest.raises(HostBusyError):
+        make_client(manners=manners, patience_seconds=0.045).fetch_now(httpserver.url_for("/"))
+    assert manners.patience == pytest.approx([0.045, 0.035, 0.025, 0.015, 0.005])
+    assert arrivals == []
 
 
 def test_who_waits_for_a_turn_while_the_host_asks_to_slow_down_does_not_ask_it(
