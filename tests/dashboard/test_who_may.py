@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import stat
+import time
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
+import time_machine
 from route_table import list_routes, made_path, needs_of
 from starlette.testclient import TestClient
 
@@ -12,6 +14,7 @@ from dashboard import login
 from dashboard.house import KEY_FILE, Served
 from dashboard.login import FREE_TRIES, Throttle
 from dashboard.roles import ACTIONS, Role
+from dashboard.visitors import COOKIE, SESSION_SECONDS, make_session
 from pipeline.errors import NotFoundError, OperatorError
 from runner.access import add_account, make_token
 from tracker import access
@@ -63,7 +66,15 @@ def test_a_login_leads_back_to_the_page_that_was_asked_for(visit, accounts):
 
 
 @pytest.mark.parametrize(
-    "to", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+    "to",
+    [
+        "//evil.example/",
+        "https://evil.example/",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/\n/evil.example",
+        "/\r/evil.example",
+    ],
 )
 def test_a_login_leads_nowhere_else(visit, accounts, to):
     answer = visit().post("/login", data={"name": "the viewer", "password": PASSWORD, "to": to})
@@ -80,6 +91,22 @@ def test_a_wrong_name_or_password_says_not_which(visit, accounts, name, password
 def test_a_wrong_password_leaves_the_name_where_it_was_typed(visit, accounts):
     answer = visit().post("/login", data={"name": 'ann "the" <first>', "password": "wrong"})
     assert 'name="name" value="ann &#34;the&#34; &lt;first&gt;"' in answer.text
+
+
+def test_a_login_is_over_after_a_week(log_in):
+    browser = log_in("viewer")
+    assert browser.get("/").status_code == 200
+    with time_machine.travel(time.time() + SESSION_SECONDS + 60):
+        assert browser.get("/").status_code == 303
+
+
+def test_whom_the_proxy_names_goes_before_an_older_login(open_house, conn, accounts):
+    house = open_house(Served(user_header="X-Forwarded-User", proxies=frozenset({"127.0.0.1"})))
+    browser = TestClient(house, "http://localhost", client=("127.0.0.1", 1), follow_redirects=False)
+    session = make_session(house.state.house, access.find_account(conn, "the viewer"))
+    browser.cookies.set(COOKIE, session, domain="localhost.local", path="/")
+    assert "the viewer, viewer" in browser.get("/").text
+    assert "the admin, admin" in browser.get("/", headers={"X-Forwarded-User": "the admin"}).text
 
 
 @pytest.fixture
