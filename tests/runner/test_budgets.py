@@ -16,12 +16,13 @@ from runner.actions import Order, carry_out, find_undoable, undo
 from runner.budget_review import review_budgets
 from runner.budgets import FIRST_ATTEMPTS
 from runner.choices import choose_keys
+from runner.context import RunContext
 from runner.sweep import sweep
 from tracker import moves
 from tracker.budgets import describe, find_day, list_budget_reports
 from tracker.clock import now_ms
 from tracker.endings import Ending
-from tracker.holds import list_holds
+from tracker.holds import find_reached, list_holds
 from tracker.retention import forget_costs
 from tracker.spending import read_stage_costs
 
@@ -579,6 +580,47 @@ def test_items_over_budget_are_looked_at_again_when_their_stage_costs_less(open_
     sweep(shop.runtime)
     shop.work()
     assert (shop.status("b"), describe_marks(shop)) == ("done", 0) or shop.status("b", "again") == "done"
+
+
+def open_marked(open_workshop, again_usd=0.3):
+    """Open a workshop where `b` is over budget for its second stage."""
+    shop = open_workshop(papers=job(step("model"), step("again"), budget={"usd_per_item": 0.5}))
+    shop.acts.update(model=pay(0.3), again=pay(again_usd))
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        shop.run("a")
+    shop.add("b")
+    work(shop)
+    assert describe_marks(shop) == 1
+    return shop
+
+
+def test_items_over_budget_are_not_looked_at_again_for_a_cost_that_is_but_a_little_less(open_workshop, clock):
+    shop = open_marked(open_workshop, again_usd=3.0)
+    tracker.log_cost(shop.conn, "papers", 2.4, "openai", item_id=1, stage="again", attempt=100)
+    assert read_stage_costs(shop.conn, "papers")["again"].usd == pytest.approx(2.7)
+    sweep(shop.runtime)
+    assert (describe_marks(shop), shop.events("budget_lifted")) == (1, [])
+
+
+def test_an_item_over_budget_that_is_claimed_by_hand_is_over_budget_no_more(open_workshop, clock):
+    shop = open_marked(open_workshop)
+    tracker.mark_stage_in_progress(shop.conn, shop.item_id("b"), "again", ["model", "again"])
+    assert describe_marks(shop) == 0
+
+
+def test_an_item_over_budget_does_not_hold_its_job(open_workshop, clock):
+    shop = open_marked(open_workshop)
+    assert [hold.stage for hold in list_holds(shop.conn)] == ["again"]
+    assert find_reached(shop.conn, "papers") is None
+
+
+def test_of_a_few_items_too_those_over_budget_do_not_hold_up_the_others(open_workshop, clock):
+    shop = open_marked(open_workshop)
+    shop.acts["model"] = pay(0.1)
+    shop.add("c")
+    shop.runtime.run = RunContext(active_items=frozenset({shop.item_id("b"), shop.item_id("c")}))
+    work(shop)
+    assert (shop.status("b"), shop.status("c")) == ("pending", "done")
 
 
 def describe_marks(shop):

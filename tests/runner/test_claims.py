@@ -7,8 +7,9 @@ from workshop import job, step
 
 import tracker
 from pipeline.lifecycle import Status
+from pipeline.outcomes import RetryLater
 from runner.sweep import sweep
-from tracker import moves
+from tracker import claims, moves
 from tracker.connection import open_db, write
 from tracker.endings import Ending
 
@@ -63,6 +64,40 @@ def test_a_message_about_nothing_that_is_ready_changes_nothing(shop, ids):
     message = shop.publisher.waiting[0].__class__(ids[0], "papers", ids[1], ids[2], "a")
     assert shop.deliver(message) is None
     assert snapshot(shop) == before
+
+
+def test_a_message_that_comes_before_its_time_leaves_the_wait_as_it_is(shop):
+    shop.acts["fetch"] = lambda _: RetryLater(60, "quota")
+    shop.run("a")
+    (message,) = shop.publisher.countdowns
+    before = snapshot(shop)
+    assert shop.deliver(message) is None
+    assert snapshot(shop) == before
+
+
+def test_a_message_that_was_refused_for_a_pause_does_not_make_the_next_be_waited_for_longer(shop):
+    shop.add("a")
+    shop.dispatch()
+    tracker.pause_job(shop.conn, "papers", "by hand")
+    shop.work()
+    row = shop.row("a", "fetch")
+    assert (row["queued_at"], row["sends"]) == (None, 0)
+
+
+def test_who_looks_ahead_takes_no_message_back_whose_turn_has_not_come(shop):
+    (item_id,) = shop.add("a")
+    shop.dispatch()
+    tracker.pause_job(shop.conn, "papers", "by hand")
+    before = snapshot(shop)
+    assert claims.claim_together(shop.conn, [(item_id, "fetch", 1)], worker="w", ahead=True) == []
+    assert snapshot(shop) == before
+
+
+def test_an_attempt_that_is_asked_for_twice_at_once_is_claimed_once(shop):
+    (item_id,) = shop.add("a")
+    shop.dispatch()
+    taken = claims.claim_together(shop.conn, [(item_id, "fetch", 1)] * 2, worker="w")
+    assert [one.attempt for one in taken] == [1]
 
 
 def test_a_lost_lease_settles_nothing_but_its_costs_are_recorded(shop):

@@ -45,6 +45,13 @@ def test_over_many_small_refills_backfill_has_just_its_share(share):
     assert sent.count("b") >= int(300 * share - 1e-6)
 
 
+def test_a_share_that_no_computer_writes_exactly_is_had_in_time():
+    chosen, _ = share_out(
+        both(40), {"fetch": 40}, 20, share=0.1, owed=0.0
+    )  # ten times 0.1 is a little below 1
+    assert lanes_of(chosen) == "fffffffffb" * 2
+
+
 def test_with_nothing_fresh_waiting_backfill_has_all():
     chosen, owed = share_out(
         [load(n, backfill=True) for n in range(9)], {"fetch": 9}, 5, share=0.25, owed=0.0

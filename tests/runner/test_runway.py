@@ -98,6 +98,18 @@ def test_a_paused_job_sends_nothing(shop):
     assert shop.sent == []
 
 
+def test_a_message_that_was_lost_a_hundred_times_is_waited_for_an_hour_and_no_longer(shop):
+    shop.add("a", "b")
+    shop.dispatch()
+    shop.conn.execute(
+        "UPDATE item_stages SET queued_at = NULL, resend_at = NULL, sends = 100 WHERE queued_at > 0"
+    )
+    shop.publisher.waiting.clear()
+    assert shop.dispatch() == 2
+    row = shop.row("a", "fetch")
+    assert row["resend_at"] - row["queued_at"] == 3_600_000
+
+
 def test_messages_on_the_runway_of_a_paused_job_are_refused_and_come_back(shop):
     shop.add("a", "b")
     shop.dispatch()

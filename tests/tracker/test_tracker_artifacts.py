@@ -23,6 +23,7 @@ from tracker import answers, artifacts, blobs
 from tracker.artifacts import Holder
 from tracker.blobs import BlobStore
 from tracker.collecting import Collected, collect, plan_collection
+from tracker.restoring import forget_unused_artifacts
 from tracker.verifying import list_faults
 
 STAGES = ["fetch", "extract", "store"]
@@ -427,3 +428,13 @@ def test_the_view_of_artifacts_is_for_people(conn, keep):
     sha256 = keep(b"abc")
     row = conn.execute("SELECT sha256, name, bytes, content_type, uses FROM v_artifacts").fetchone()
     assert row == (sha256, "a.txt", 3, "text/plain", 1)
+
+
+def test_however_many_files_nothing_refers_to_a_backup_has_none_of_them(conn):
+    with tracker.write(conn):
+        conn.executemany(
+            "INSERT INTO artifacts VALUES (?, 1, 'a', NULL, 0, 0, ?)",
+            [(f"{number:064x}", number % 2) for number in range(2400)],
+        )
+    assert forget_unused_artifacts(conn) == 1200
+    assert conn.execute("SELECT count(*), min(uses) FROM artifacts").fetchone() == (1200, 1)

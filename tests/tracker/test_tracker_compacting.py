@@ -87,6 +87,17 @@ def test_too_little_room_is_told_before_anything_is_written(emptied, monkeypatch
     assert emptied.stat().st_size == before
 
 
+@pytest.mark.parametrize("others", [None, "holder"], ids=["alone", "among others"])
+def test_room_is_needed_for_a_copy_and_as_much_in_the_log(emptied, request, monkeypatch, others):
+    if others:
+        request.getfixturevalue(others)
+    with tracker.open_readonly(emptied) as conn:
+        used = (conn.pragma("page_count") - conn.pragma("freelist_count")) * conn.pragma("page_size")
+    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 2 * used - 1})())
+    with pytest.raises(TrackerFullError, match="no room to rewrite"):
+        compact(emptied)
+
+
 def test_compacting_leaves_no_statistics_by_which_statements_would_find_their_rows_otherwise(emptied):
     compact(emptied)
     with tracker.open_db(emptied) as conn:

@@ -12,6 +12,7 @@ import pytest
 import tracker
 from pipeline.errors import TrackerFullError, TrackerUnusableError
 from tests.waiting import PATIENCE_SECONDS
+from tracker import copying
 
 ADD_NOTE = "INSERT INTO meta (name, value) VALUES (?, ?)"
 COUNT_NOTES = "SELECT count(*) FROM meta"
@@ -188,3 +189,21 @@ def test_a_child_forked_during_a_write_does_not_hold_its_parents_turn(db_path):
         timeout=PATIENCE_SECONDS,
     )
     assert done.stdout.strip() == "written", done.stderr
+
+
+def test_a_copy_is_of_one_moment_and_ends_however_much_is_written_meanwhile(
+    conn, db_path, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(copying, "STEP_PAGES", 1)
+    tracker.log_event(conn, "papers", "before")
+    steps = []
+
+    def write_more(_what, _done, total):
+        steps.append(total)
+        assert len(steps) <= steps[0]
+        tracker.log_event(conn, "papers", "meanwhile", detail={"text": "x" * 5000})
+
+    copying.copy_database(db_path, tmp_path / "copy.db", write_more)
+    assert len(steps) > 10
+    with tracker.open_readonly(tmp_path / "copy.db") as copy:
+        assert [row["kind"] for row in tracker.get_events(copy, "papers")] == ["before"]

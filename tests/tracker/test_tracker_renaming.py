@@ -11,6 +11,7 @@ from tracker import actions, claims, pauses
 from tracker.clock import now_ms
 from tracker.costs import list_costs
 from tracker.endings import Ending, Failure
+from tracker.host_waits import keep_wait
 from tracker.moves import settle
 from tracker.pauses import Target
 from tracker.renaming import RENAMES, carry_history, list_renames, rename_stage
@@ -95,6 +96,16 @@ def test_another_job_with_a_stage_of_that_name_is_left_alone(conn, worked, add_o
     add_opened("other", job_id="talks")
     rename(conn)
     assert tracker.get_stages_dict(conn, "talks") == {"other": dict.fromkeys(STAGES, "pending")}
+
+
+def test_what_another_jobs_stage_of_that_name_waits_for_is_left_alone(conn, worked, add_opened):
+    (other,) = add_opened("other", job_id="talks")
+    with tracker.write(conn):
+        for item_id in (worked[-1], other):
+            keep_wait(conn, "example.org", item_id, "fetch", 10**15)
+    rename(conn)
+    waits = conn.execute("SELECT item_id, stage FROM host_waits").fetchall()
+    assert sorted(tuple(row) for row in waits) == [(worked[-1], "get"), (other, "fetch")]
 
 
 def test_it_is_one_event_with_who_and_how_many(conn, worked):
