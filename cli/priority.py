@@ -55,6 +55,6 @@ def priority_command(
         if keys
         else choices.choose_filter(runtime, filter_text, job_id=job)
     )
-    told = Words(f"give priority {wanted} to", "item", f"have priority {wanted}")
+    told = Words(f"give priority {wanted} to", "item", f"are put at priority {wanted}")
     order = Order("priority", job, who(), how=how, detail={"priority": wanted})
     act_on_many(runtime, order, told, yes=yes, as_json=as_json)

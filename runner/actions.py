@@ -172,7 +172,8 @@ def _report(runtime: Runtime, order: Order, action: Action | None, sent: int) ->
     if done < total or action is None:
         but = action.action_id if action else None
         found = actions.find_earlier(runtime.tracker, order.act, order.job_id, now_ms() - EARLIER_MS, but=but)
-        earlier = Earlier(found.by, found.worked_at, found.done) if found else None
+        if found and found.detail == order.detail:  # not another priority, nor another stage to begin from
+            earlier = Earlier(found.by, found.worked_at, found.done)
     return ActedOnMany(
         act=order.act,
         job=order.job_id,

@@ -205,6 +205,12 @@ def test_a_reset_of_all_items_need_not_ask(shell, tracked):
     assert get_statuses(tracked, "a.txt") == {"read_file": "pending", "summarise_text": "pending"}
 
 
+def test_a_priority_is_told_of_one_item_and_not_of_what_was_put_at_another(shell, tracked):
+    assert "1 item of notes is put at priority 5" in shell("priority", "notes", "b.txt", "5").err
+    ended = shell("priority", "notes", "7", "--filter", "key:nobody")
+    assert ended.err == "there is no item of notes to give priority 7 to\n"
+
+
 def test_a_priority_may_be_negative(shell, tracked):
     assert shell("priority", "notes", "c.txt", "-10").code == exit_codes.OK
     assert find_item(tracked, "c.txt")["priority"] == -10
