@@ -11,6 +11,7 @@ from cli import exit_codes
 from cli.acting import get_acting_runtime, who
 from cli.lines import confirm, write_line
 from cli.options import json_option
+from runner.saying import say_count
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -92,7 +93,7 @@ def _apply(
 
     for job, one in renames:
         rename(runtime, job, one.was[0], one.stage or "", who())
-    done = []
+    done: list[dict[str, Any]] = []
     with telling_how_far() as tell:
         for plan in plans:
             last = None
@@ -110,7 +111,7 @@ def _apply(
                 }
             )
     for each in done:
-        write_line(f"{each['job']}: applied, {each['items']:,} items looked at", err=True)
+        write_line(f"{each['job']}: applied, {say_count(each['items'], 'item')} looked at", err=True)
     return done
 
 
@@ -142,4 +143,4 @@ def rename_stage_command(job: str, old: str, new: str, *, as_json: bool) -> None
     if as_json:
         write_json({"act": "rename-stage", **asdict(renamed), "sent": sent})
     else:
-        write_line(f"{old} of {job} is called {new}, for {renamed.items:,} items", err=True)
+        write_line(f"{old} of {job} is called {new}, for {say_count(renamed.items, 'item')}", err=True)

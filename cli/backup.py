@@ -9,7 +9,7 @@ import click
 from cli import exit_codes
 from cli.lines import write_line
 from cli.options import PathName, WholeNumber, json_option
-from runner.saying import say_bytes, say_count
+from runner.saying import say_bytes, say_count, say_counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -63,9 +63,9 @@ def _say_backed_up(done: BackedUp) -> None:
     from pipeline.durations import format_duration
 
     write_line(
-        f"{done.path}: {done.items:,} items, {done.results:,} results, {say_bytes(done.bytes)}, checked; "
-        f"{say_count(done.artifacts, 'file')} kept beside, {done.copied} of them copied; "
-        f"{format_duration(done.seconds)}",
+        f"{done.path}: {say_count(done.items, 'item')}, {say_count(done.results, 'result')}, "
+        f"{say_bytes(done.bytes)}, checked; {say_count(done.artifacts, 'file')} kept beside, "
+        f"{done.copied} of them copied; {format_duration(done.seconds)}",
         err=True,
     )
     for path in done.removed:
@@ -145,8 +145,8 @@ def _show_verified(verified: Verified) -> None:
     made = f", made {say_when(verified.at)}" if verified.at else ""
     write_line(f"{verified.path}{made}: schema {verified.schema}, {say_bytes(verified.bytes)}")
     write_line(
-        f"{verified.items:,} items, {verified.results:,} results; {say_count(verified.artifacts, 'file')}, "
-        f"{say_bytes(verified.artifact_bytes)}"
+        f"{say_count(verified.items, 'item')}, {say_count(verified.results, 'result')}; "
+        f"{say_count(verified.artifacts, 'file')}, {say_bytes(verified.artifact_bytes)}"
     )
     if verified.jobs:
         write_table(
@@ -174,8 +174,8 @@ def _say_restored(restored: Restored) -> None:
     taken = restored.taken_back
     write_line(f"{restored.database} is {restored.path} again", err=True)
     write_line(
-        f"taken back: {taken.claims} claims, {taken.messages} messages, {taken.discoveries} discoveries; "
-        "celeriac up goes on from there",
+        f"taken back: {say_count(taken.claims, 'claim')}, {say_count(taken.messages, 'message')}, "
+        f"{say_counted(taken.discoveries, '[discovery|discoveries]')}; celeriac up goes on from there",
         err=True,
     )
     if restored.aside:

@@ -12,7 +12,7 @@ from cli.lines import write_line
 from cli.options import json_option
 from pipeline.money import format_usd
 from runner.plan_words import describe_change
-from runner.saying import agree, say_count
+from runner.saying import say_count, say_counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -95,7 +95,7 @@ def show_plans(
             write_line(f"  {line}", err=err)
     for one in stale:
         cost = f", about {format_usd(one.usd)} to do again" if one.usd else ""
-        stale_ones = f"{one.results:,} {agree('[result is|results are]', with_one=one.results == 1)} stale"
+        stale_ones = f"{say_counted(one.results, '[result is|results are]')} stale"
         write_line(f"~ {one.job}.{one.stage}: {stale_ones}{cost}: celeriac stale {one.job}", err=err)
     write_line(_sum_up(plans), err=err)
 

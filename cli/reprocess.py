@@ -132,6 +132,7 @@ def _go_on(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, as_json
     from cli.long_work import telling_how_far
     from runner.canary import approve_canary
     from runner.reprocess import reprocess
+    from runner.saying import say_counted
 
     seen_to = approve_canary(runtime, wish.job.name, tried, who())
     with telling_how_far() as tell:
@@ -139,7 +140,8 @@ def _go_on(runtime: Runtime, wish: Wish, tried: Sequence[CanaryItem], *, as_json
             runtime, wish, who(), seen_to=seen_to, watch=lambda now: tell("marked", now.done, now.total)
         )
     if not as_json:
-        counted = f"; of the canary, {len(seen_to):,} items count" if seen_to else ""
+        canary = f"; of the canary, {say_counted(len(seen_to), '[item counts|items count]')}"
+        counted = canary if seen_to else ""
         write_line(f"results of {acted.job} that are made again: {acted.items:,}{counted}", err=True)
         if acted.items:
             say_what_workers_need()

@@ -66,7 +66,7 @@ def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: 
     from cli.reading import reading, require_job
     from cli.render import out, write_json
     from runner.house_status import read_job_status
-    from runner.saying import agree
+    from runner.saying import say_counted
 
     with reading() as conn:
         require_job(conn, job)
@@ -80,7 +80,7 @@ def _show_one(job: str, jobs: JobsFile | None, refusal: str | None, *, as_json: 
         show_stages(found.stages)
     if found.stages and found.job.unopened:
         more = "[more item has|more items have] no stages yet: [it begins|they begin] when there is room"
-        out.print(f"{found.job.unopened:,} {agree(more, with_one=found.job.unopened == 1)}")
+        out.print(say_counted(found.job.unopened, more))
     if found.progress:
         out.print()
         show_running(found.progress)

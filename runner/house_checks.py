@@ -9,7 +9,7 @@ from runner.code_version import read_code_version
 from runner.edited_code import DO, list_edited
 from runner.explain import explain_job, find_job
 from runner.patient import Finding
-from runner.saying import say_bytes, say_count, say_distance, say_span
+from runner.saying import say_bytes, say_count, say_counted, say_distance, say_span
 from runner.sending import SWEEP_LATE_MS
 from tracker.backlog import is_anything_held
 from tracker.clock import now_ms
@@ -33,7 +33,7 @@ def check_jobs_file(patient: Patient) -> Iterator[Finding]:
         reason = (patient.refusal or "").splitlines()[0]
         yield Finding("jobs.yaml", "error", f"is refused: {reason}", "celeriac check names all that is wrong")
     else:
-        yield Finding("jobs.yaml", "ok", f"{len(patient.jobs.jobs)} jobs, in order")
+        yield Finding("jobs.yaml", "ok", f"{say_count(len(patient.jobs.jobs), 'job')}, in order")
 
 
 def check_extras(patient: Patient) -> Iterator[Finding]:
@@ -53,8 +53,10 @@ def check_broker(patient: Patient) -> Iterator[Finding]:
         do = "start it" if patient.settings.broker_url else "celeriac up brings one of its own"
         yield Finding("broker", "error", f"does not answer: {broker}", do)
         return
-    used, waiting = say_bytes(broker.used_bytes), sum(broker.messages.values())
-    words = f"{broker.server} answers in {broker.answer_ms} ms, {used} used, {waiting:,} messages wait"
+    waiting = say_counted(sum(broker.messages.values()), "[message waits|messages wait]")
+    words = (
+        f"{broker.server} answers in {broker.answer_ms} ms, {say_bytes(broker.used_bytes)} used, {waiting}"
+    )
     yield Finding("broker", "ok", words)
     if broker.may_drop_messages:
         words = f"forgets messages when its memory is full (maxmemory-policy {broker.policy})"
@@ -73,9 +75,8 @@ def check_clocks(patient: Patient) -> Iterator[Finding]:
         yield Finding("clocks", health, f"the clock of {whose} is {off}", "set both by NTP")
     if patient.conn is not None and patient.flow.ahead:
         wrong = True
-        words = (
-            f"{patient.flow.ahead} attempts were claimed in the future: another clock is ahead, or ours was"
-        )
+        ahead = say_counted(patient.flow.ahead, "[attempt was|attempts were]")
+        words = f"{ahead} claimed in the future: another clock is ahead, or ours was"
         yield Finding("clocks", "error", words, "set all clocks by NTP")
     if not wrong:
         yield Finding("clocks", "ok", "agree to within 2 s")
@@ -129,7 +130,11 @@ def check_workers(patient: Patient) -> Iterator[Finding]:
     ours = read_code_version()
     if living:
         processes = sum(len(one.processes) or 1 for one in living)
-        yield Finding("workers", "ok", f"{len(living)} live, with {processes} processes")
+        yield Finding(
+            "workers",
+            "ok",
+            f"{say_counted(len(living), '[lives|live]')}, with {say_count(processes, 'process', 'es')}",
+        )
     else:
         yield Finding("workers", "warning", "none lives", "celeriac up, or celeriac worker")
     for one in silent:
@@ -158,8 +163,8 @@ def _check_queues(patient: Patient) -> Iterator[Finding]:
         if held:
             waiting = sum(part.count for part in held)
             queues = ", ".join(sorted({stage.queue for stage in job.stages} - served.keys()))
-            wait = "waits" if waiting == 1 else "wait"
-            words = f"no worker serves {queues}, where {say_count(waiting, 'stage')} of {job.name} {wait}"
+            stages = say_counted(waiting, f"[stage of {job.name} waits|stages of {job.name} wait]")
+            words = f"no worker serves {queues}, where {stages}"
             yield Finding("queues", "error", words, "; ".join(dict.fromkeys(part.cause.do for part in held)))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pipeline.money import format_usd
-from runner.saying import agree, say_count
+from runner.saying import agree, say_count, say_counted
 
 if TYPE_CHECKING:
     from runner.planning import JobPlan
@@ -32,9 +32,7 @@ def describe_change(job: str, change: Change) -> str:
         stage=change.stage,
         items=say_count(change.items, "item"),
         pending=f"{change.items:,}",
-        finished=f", {change.finished:,} {agree(_FINISHED, with_one=change.finished == 1)}"
-        if change.finished
-        else "",
+        finished=f", {say_counted(change.finished, _FINISHED)}" if change.finished else "",
         cost="" if change.usd is None else f", about {format_usd(change.usd)}",
         was=", ".join(change.was) or "nothing",
         now=", ".join(change.now) or "nothing",

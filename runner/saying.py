@@ -46,6 +46,16 @@ def agree(words: str, *, with_one: bool) -> str:
     return _BOTH.sub(r"\1" if with_one else r"\2", words)
 
 
+def say_counted(number: int, words: str) -> str:
+    """
+    Say so many, before words that agree with it as in `agree`.
+
+    >>> say_counted(1, "[message waits|messages wait]"), say_counted(2000, "[message waits|messages wait]")
+    ('1 message waits', '2,000 messages wait')
+    """
+    return f"{number:,} {agree(words, with_one=number == 1)}"
+
+
 SHOWN_REASONS = 3
 """How many of the reasons for which something was refused are said, the most frequent first."""
 

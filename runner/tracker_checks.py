@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.errors import TrackerDamagedError
 from runner.patient import Finding
-from runner.saying import say_bytes, say_count, say_distance
+from runner.saying import say_bytes, say_count, say_counted, say_distance
 from tracker import doctor
 from tracker.clock import now_ms
 from tracker.collecting import plan_collection
@@ -113,9 +113,8 @@ def check_counters(patient: Patient) -> Iterator[Finding]:
             if statuses or needs:
                 wrong = True
                 count = len({*statuses, *needs})
-                words = (
-                    f"{count:,} items of {job} have a status, or wait for a stage, as their stages do not say"
-                )
+                items = say_counted(count, f"[item of {job} has|items of {job} have]")
+                words = f"{items} another status, or other needs, than the stages say"
                 yield Finding("counters", "error", words, "celeriac doctor --repair", "items")
     if not wrong:
         yield Finding(
@@ -126,7 +125,8 @@ def check_counters(patient: Patient) -> Iterator[Finding]:
 def check_due(patient: Patient) -> Iterator[Finding]:
     """Check that nothing is due and not sent."""
     if patient.flow.overdue:
-        words = f"{patient.flow.overdue:,} stages waited for a time that has gone by, and were not sent"
+        stages = say_counted(patient.flow.overdue, "[stage is|stages are]")
+        words = f"{stages} not sent, though the time to do so has come"
         yield Finding("due", "warning", words, "celeriac doctor --repair, or start beat and a worker", "due")
     else:
         yield Finding("due", "ok", "nothing is due and not sent")
@@ -137,28 +137,35 @@ def check_sent(patient: Patient) -> Iterator[Finding]:
     flow, broker = patient.flow, patient.broker
     held = None if isinstance(broker, str) else sum(broker.messages.values())
     if flow.lost:
-        words = f"{flow.lost:,} messages were not claimed in time, and not sent again"
+        messages = say_counted(flow.lost, "[message was|messages were]")
+        words = f"{messages} not claimed in time, and not sent again"
         yield Finding("sent", "error", words, "celeriac doctor --repair, or start beat and a worker", "lost")
     elif flow.unclaimed:
         since = say_distance(flow.sent_at or 0, now_ms())
         with_broker = "" if held is None else f"; the broker holds {held:,}"
-        words = f"{flow.unclaimed:,} messages wait for over a minute, the first sent {since}{with_broker}"
+        messages = say_counted(flow.unclaimed, "[message waits|messages wait]")
+        words = f"{messages} for over a minute, the first sent {since}{with_broker}"
         yield Finding("sent", "warning", words, "celeriac doctor --repair, or more workers", "lost")
     elif flow.sent and held == 0 and not any(not one.is_silent for one in patient.workers):
-        words = f"{flow.sent:,} messages are on their way, but the broker holds none, and no worker lives"
+        words = f"{_say_on_their_way(flow)}, but the broker holds none, and no worker lives"
         yield Finding("sent", "warning", words, "celeriac doctor --repair sends them again", "lost")
     else:
-        yield Finding("sent", "ok", f"{flow.sent:,} messages are on their way")
+        yield Finding("sent", "ok", _say_on_their_way(flow))
+
+
+def _say_on_their_way(flow: doctor.Flow) -> str:
+    return say_counted(flow.sent, "[message is on its|messages are on their] way")
 
 
 def check_claims(patient: Patient) -> Iterator[Finding]:
     """Check that every claim has a heartbeat."""
     flow = patient.flow
     if flow.abandoned:
-        words = f"{flow.abandoned:,} stages are claimed without a heartbeat"
+        words = f"{say_counted(flow.abandoned, '[stage is|stages are]')} claimed without a heartbeat"
         yield Finding("claims", "error", words, "celeriac doctor --repair takes them back", "claims")
     if flow.discoveries:
-        words = f"{flow.discoveries:,} discoveries are running without a heartbeat"
+        discoveries = say_counted(flow.discoveries, "[discovery is|discoveries are]")
+        words = f"{discoveries} running without a heartbeat"
         yield Finding("claims", "warning", words, "start beat and a worker: the sweep takes them up")
     if not flow.abandoned and not flow.discoveries:
         yield Finding("claims", "ok", "every claim has its heartbeat")

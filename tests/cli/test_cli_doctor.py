@@ -69,6 +69,13 @@ def test_sizes_are_said_as_everywhere_else(call, alive, monkeypatch):
     assert "Redis 8 answers in 1 ms, 1.5 MB used" in shown
 
 
+def test_one_of_anything_is_said_as_one(call, alive, monkeypatch):
+    monkeypatch.setattr("runner.patient.ask_broker", lambda *_: house_checks_broker(celery=1))
+    shown = call("doctor").out
+    assert "1 lives, with 1 process\n" in shown
+    assert "1 message waits" in shown
+
+
 def test_strict_takes_warnings_for_errors(call, alive, monkeypatch, folder):
     from runner import house_checks
 
@@ -79,10 +86,10 @@ def test_strict_takes_warnings_for_errors(call, alive, monkeypatch, folder):
     assert call("doctor", "--strict").code == exit_codes.UNSOUND
 
 
-def house_checks_broker():
+def house_checks_broker(**messages):
     from runner.broker_checks import BrokerReport
 
-    return BrokerReport("Redis 8", 1_500_000, 0, "noeviction", 0, 1, {})
+    return BrokerReport("Redis 8", 1_500_000, 0, "noeviction", 0, 1, messages)
 
 
 def test_workers_are_listed_with_what_they_run(call, alive):

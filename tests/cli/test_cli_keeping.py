@@ -52,6 +52,11 @@ def test_a_backup_is_verified_and_restored_elsewhere_and_here(kept, folder):
     assert "before-restore" in here.err
 
 
+def test_one_of_anything_in_a_backup_is_said_as_one(conn, call):
+    tracker.upsert_items(conn, "notes", [{"key": "a.txt"}])
+    assert ": 1 item, 0 results, " in call("backup", "one.db").err
+
+
 def test_json_tells_of_a_backup_and_of_what_was_restored(kept, folder):
     made, verified, restored, compacted = kept(
         [

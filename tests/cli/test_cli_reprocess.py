@@ -114,7 +114,7 @@ def test_a_canary_shows_old_and_new_side_by_side_and_then_counts(soup, shell, co
     assert ["with[1]", "pepper", "moved from with[0]"] in cells
     assert ["with[2]", "oil", "removed"] in cells
     assert "canary of 1: other results for 100% of read" in ended.err
-    assert "of the canary, 1 items count" in ended.err
+    assert "of the canary, 1 item counts" in ended.err
     found = {one["key"]: one for one in json.loads(shell("results", "soup", "read", "--json").out)}
     assert (found["leek"]["result"]["text"], found["leek"]["attempt"]) == ("a hot soup of leek", 2)
     assert found["pea"]["attempt"] == 1
