@@ -63,9 +63,7 @@ def _enqueue_one(
     from runner.given_items import read_item
 
     try:
-        item = read_item(
-            {"key": key, "data": _read_object("{}" if data is None else data), "priority": priority}
-        )
+        item = read_item({"key": key, "data": _read_data(data), "priority": priority})
         if stage is not None:
             _enqueue_at(job, item, stage, as_json=as_json)
             return
@@ -123,6 +121,13 @@ def _read_batches(
             batch = []
     if batch:
         yield batch
+
+
+def _read_data(text: str | None) -> dict[str, Any]:
+    try:
+        return {} if text is None else _read_object(text)
+    except ValueError as error:
+        raise ValueError(f"--data: {error}") from None
 
 
 def _read_object(text: str | bytes) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import re
 import sys
 from contextlib import contextmanager
 from importlib import import_module
@@ -249,12 +250,12 @@ def _is_no_text(argument: str) -> bool:
     return any("\ud800" <= letter <= "\udfff" for letter in argument)
 
 
-LISTED_BY = {
-    "job": "celeriac status",
-    "stage of job": "celeriac status JOB",
-    "item in job": "celeriac items JOB",
-}
-"""By what somebody named that is not there, as the message begins, the command that lists what is."""
+LISTED_BY = (
+    (re.compile(r"stage of job '([^']+)' .*"), r"celeriac status \1"),
+    (re.compile(r"item in job '([^']+)' .*"), r"celeriac items \1"),
+    (re.compile(r"job"), "celeriac status"),
+)
+"""By what was named that is not there, as the message has it, the command that lists what is."""
 
 
 def _say(error: CeleriacError) -> str:
@@ -269,8 +270,8 @@ def _say_list(error: CeleriacError) -> str:
     """Name the command that lists what there is, where none is like what was asked for."""
     if not isinstance(error, NotFoundError) or error.nearest is not None:
         return ""
-    lists = (command for what, command in LISTED_BY.items() if f"{error.what} ".startswith(f"{what} "))
-    return next((f"; `{command}` lists them" for command in lists), "")
+    found = ((what.fullmatch(error.what), command) for what, command in LISTED_BY)
+    return next((f"; `{match.expand(command)}` lists them" for match, command in found if match), "")
 
 
 def _code_of(error: CeleriacError) -> int:

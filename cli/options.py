@@ -25,6 +25,10 @@ class WholeNumber(click.IntRange):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Read it."""
+        try:
+            int(value)
+        except ValueError:
+            self.fail(f"{value!r} is no whole number", param, ctx)
         number: int = super().convert(value, param, ctx)
         if number > LARGEST:
             self.fail(f"{number} is too large a number", param, ctx)

@@ -204,7 +204,9 @@ class JobSpec(JobEntry):
         for stage in self.stages:
             if stage.name == name:
                 return stage
-        raise NotFoundError("stage", f"{self.name}.{name}", find_nearest(name, list(self.stage_names)))
+        raise NotFoundError(
+            f"stage of job {self.name!r} named", name, find_nearest(name, list(self.stage_names))
+        )
 
     def children(self, name: str) -> tuple[str, ...]:
         """List the stages that need this one, directly. Raises `NotFoundError`."""

@@ -133,7 +133,9 @@ def test_thousands_of_lines_go_in_batches(shell, conn):
 
 
 REFUSED = {
-    "enqueue hand x --data [1]": (exit_codes.INVALID, "a JSON object is wanted"),
+    "enqueue hand x --data [1]": (exit_codes.INVALID, "--data: a JSON object is wanted"),
+    "enqueue hand x --data x": (exit_codes.INVALID, "--data: not JSON"),
+    "undo notes": (exit_codes.INVALID, "'notes' is no whole number"),
     "enqueue hand x --at read_fil": (exit_codes.NOT_FOUND, "did you mean 'read_file'?"),
     "enqueue hnd -": (exit_codes.NOT_FOUND, "did you mean 'hand'?"),
     "retry notes --stage read_fil": (exit_codes.NOT_FOUND, "did you mean 'read_file'?"),

@@ -134,7 +134,11 @@ def test_what_is_no_rename_is_removed_and_added(shell_each, tracked, folder, no_
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        ("rename-stage notes read_fil digest", exit_codes.NOT_FOUND, "no stage 'notes.digest'"),
+        (
+            "rename-stage notes read_fil digest",
+            exit_codes.NOT_FOUND,
+            "no stage of job 'notes' named 'digest'",
+        ),
         ("rename-stage notes read_fil summarise_text", exit_codes.NOT_FOUND, "did you mean 'read_file'"),
         ("rename-stage notes read_file summarise_text", exit_codes.UNUSABLE, "rename it there first"),
         ("rename-stage note read_file digest", exit_codes.NOT_FOUND, "did you mean 'notes'"),

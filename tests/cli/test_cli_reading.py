@@ -119,8 +119,12 @@ def test_an_unknown_key_names_the_nearest(call, tracked, key, meant):
     [
         ("show zzz KEY", "no job 'zzz'; `celeriac status` lists them"),
         ("run zzz", "no job 'zzz'; `celeriac status` lists them"),
-        ("results notes zzz", "no stage of job 'notes' named 'zzz'; `celeriac status JOB` lists them"),
-        ("show notes zzz", "no item in job 'notes' with key 'zzz'; `celeriac items JOB` lists them"),
+        ("results notes zzz", "no stage of job 'notes' named 'zzz'; `celeriac status notes` lists them"),
+        ("show notes zzz", "no item in job 'notes' with key 'zzz'; `celeriac items notes` lists them"),
+        (
+            "rename-stage notes a zzz",
+            "no stage of job 'notes' named 'zzz'; `celeriac status notes` lists them",
+        ),
     ],
 )
 def test_what_is_like_nothing_there_is_answered_with_the_command_that_lists_it(call, tracked, line, lists):

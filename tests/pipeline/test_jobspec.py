@@ -74,7 +74,7 @@ def test_needs_are_filled_in_for_stages_made_in_python_too():
 
 
 def test_a_stage_that_is_not_there_gets_the_nearest():
-    with pytest.raises(NotFoundError, match=r"no stage 'j.fecth'; did you mean 'fetch'\?"):
+    with pytest.raises(NotFoundError, match=r"no stage of job 'j' named 'fecth'; did you mean 'fetch'\?"):
         job("fetch").stage("fecth")
     with pytest.raises(NotFoundError):
         job("fetch").children("fecth")
