@@ -90,6 +90,13 @@ class ImapMailbox(BaseDiscovery):
             None, description="A PEM file with a certificate to trust beside those of the system."
         )
 
+        @field_validator("host")
+        @classmethod
+        def _can_be_found(cls, host: str) -> str:
+            if host.count(":") == 1 or ".." in host:
+                raise ValueError("no name of a mail server, such as imap.example.org; its port is `port`")
+            return host
+
         @field_validator("user", "folder", "criteria")
         @classmethod
         def _fits_in_a_line(cls, text: str) -> str:

@@ -353,10 +353,12 @@ def test_answers_that_nobody_asked_for_are_no_messages(memory):
         ({"folder": "a\nb"}, "line break"),
         ({"password": "a\r\nb"}, "line break"),
         ({"host": "a b"}, "host"),
+        ({"host": "imap.example.org:993"}, "its port is `port`"),
+        ({"host": "imap..example.org"}, "no name of a mail server"),
         ({"max_bytes": 1}, "max_bytes"),
     ],
 )
-def test_what_would_be_another_command_is_a_mistake_in_jobs_yaml(params, about):
+def test_what_would_be_another_command_or_is_no_host_is_a_mistake_in_jobs_yaml(params, about):
     with pytest.raises(ValidationError, match=about):
         ImapMailbox({"host": "a", "user": "b", "password": "c", **params})
 
