@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.lines import write_line
 from cli.options import json_option, limit_option
 
 if TYPE_CHECKING:
@@ -35,8 +36,10 @@ def hosts_command(limit: int, *, as_json: bool) -> None:
         reports = list_hosts(conn, limit)
     if as_json:
         write_json(reports)
-    else:
+    elif reports:
         _show(reports)
+    else:
+        write_line("no host was asked yet", err=True)
 
 
 def _show(reports: list[HostReport]) -> None:

@@ -178,8 +178,10 @@ def pauses_command(*, as_json: bool) -> None:
         held = list_pauses(conn)
     if as_json:
         write_json(held)
-    else:
+    elif held:
         _show(held)
+    else:
+        write_line("nothing is paused", err=True)
 
 
 def _show(held: list[Pause]) -> None:

@@ -132,6 +132,14 @@ def test_what_is_like_nothing_there_is_answered_with_the_command_that_lists_it(c
     assert (ended.code, ended.err) == (exit_codes.NOT_FOUND, f"celeriac: {lists}\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "words"), [("pauses", "nothing is paused"), ("hosts", "no host was asked yet")]
+)
+def test_where_there_is_nothing_to_list_it_is_said(call, tracked, command, words):
+    ended = call(command)
+    assert (ended.code, ended.out, ended.err) == (exit_codes.OK, "", f"{words}\n")
+
+
 def test_a_key_like_no_other_names_none(call, tracked):
     assert "did you mean" not in call("show", "notes", "something else").err
 
