@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.jobspec import StageSpec
 
 LONGEST_BACKOFF_SECONDS = 3600.0
+"""As far as doubling goes; a `backoff` in jobs.yaml that is longer stays as it is."""
 
 LATEST_MS = 253_402_300_799_000
 """The end of the year 9999, which every reader of the tracker can still show."""
@@ -52,7 +53,7 @@ def judge_failure(spec: StageSpec, retries: int, failure: Failure) -> Ending:
 
 def backoff_seconds(first: float, retries: int) -> float:
     """Tell how long to wait before the next retry: doubled each time, and half to one and a half of that."""
-    wait = min(first * 2.0 ** min(retries, 30), LONGEST_BACKOFF_SECONDS)
+    wait = min(first * 2.0 ** min(retries, 30), max(first, LONGEST_BACKOFF_SECONDS))
     return wait * random.uniform(0.5, 1.5)  # noqa: S311 - jitter keeps retries apart, it guards nothing
 
 

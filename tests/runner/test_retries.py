@@ -79,7 +79,12 @@ def test_retries_are_spread_over_ever_longer_waits_within_bounds():
 
 
 def test_a_backoff_is_finite_after_any_number_of_retries():
-    assert backoff_seconds(86_400, 10**6) <= LONGEST_BACKOFF_SECONDS * 1.5
+    assert backoff_seconds(30, 10**6) <= LONGEST_BACKOFF_SECONDS * 1.5
+
+
+def test_a_backoff_of_more_than_an_hour_is_waited_for_and_not_doubled():
+    day = 86_400
+    assert all(day * 0.5 <= backoff_seconds(day, retries) <= day * 1.5 for retries in (0, 1, 10**6))
 
 
 def test_a_long_backoff_is_parked(open_workshop):
