@@ -40,7 +40,8 @@ class NewFiles:
         Raises `OperatorError` where something cannot be written.
         """
         if taken := [str(path) for path in self.files if os.path.lexists(path)]:
-            raise click.UsageError(f"{', '.join(taken)} exists already; nothing was written")
+            verb = "exists" if len(taken) == 1 else "exist"
+            raise click.UsageError(f"{', '.join(taken)} {verb} already; nothing was written")
         try:
             for path, text in self.files.items():
                 path.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,10 @@ def name_class(name: str) -> str:
 
 def _plan_for_project(word: Literal["handler", "strategy"], name: str) -> NewFiles:
     folder = Path("my_handlers" if word == "handler" else "my_strategies")
+    if (module := folder.with_suffix(".py")).exists():
+        raise click.UsageError(
+            f"a folder {folder}/ would hide {module} from Python: give that file another name; nothing was written"
+        )
     path = f"{folder}.{name}:{name_class(name)}"
     texts = {"handler": (new_texts.HANDLER, new_texts.HANDLER_TEST)}
     source, test = texts.get(word, (new_texts.STRATEGY, new_texts.STRATEGY_TEST))

@@ -70,6 +70,17 @@ def test_a_link_that_leads_nowhere_is_not_written_over(shell, folder):
     assert (ended.code, "exists already; nothing was written" in ended.err) == (exit_codes.INVALID, True)
 
 
+@pytest.mark.parametrize(
+    ("word", "module"), [("handler", "my_handlers.py"), ("strategy", "my_strategies.py")]
+)
+def test_a_module_that_the_new_folder_would_hide_is_named_and_nothing_written(shell, folder, word, module):
+    (folder / module).write_text("")
+    ended = shell("new", word, "word_count")
+    assert ended.code == exit_codes.INVALID
+    assert f"would hide {module} from Python: give that file another name" in ended.err
+    assert list(folder.glob("my_*")) == [folder / module]
+
+
 def test_what_is_written_passes_its_own_tests_unchanged(project):
     (project / "pytest.ini").write_text("[pytest]\n")
     assert "4 passed" in run_tool(
