@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,14 @@ def faults(shop, **more):
 
 def test_a_sound_house_has_nothing_wrong(shop):
     assert faults(shop) == []
+    assert faults(shop, full=True) == []
+
+
+def test_a_job_that_is_removed_as_the_documents_say_leaves_a_sound_house(shop):
+    page = (Path(doctor.__file__).parent.parent / "docs" / "running.md").read_text()
+    shop.conn.execute(re.search(r"```sql\n(.*?)```", page, re.DOTALL)[1])
+    assert shop.conn.execute("SELECT count(*) FROM results").fetchone()[0] == 0
+    assert tracker.all_job_stats(shop.conn) == {}
     assert faults(shop, full=True) == []
 
 
