@@ -96,7 +96,7 @@ def finish_chore(conn: Connection, taken: Chore, detail: Mapping[str, Any]) -> N
 
 
 def fail_chore(conn: Connection, taken: Chore, error: str) -> None:
-    """Record why a chore failed; it is tried again later, up to four times. One event. Commits."""
+    """Record why a chore failed; it is tried again later, until it was tried four times. One event. Commits."""
     retry_at = None
     if taken.attempt < MOST_ATTEMPTS:
         retry_at = now_ms() + FIRST_WAIT_MS * 4 ** (taken.attempt - 1)
