@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 
 import apsw
 import pytest
@@ -109,3 +111,11 @@ def test_every_view_can_be_read_of_an_empty_tracker(conn):
     )]  # fmt: skip
     for (name,) in views:
         assert conn.execute(f"SELECT * FROM {name}").fetchall() == []  # noqa: S608 - our own names
+
+
+def test_the_documents_name_every_view_for_people(conn):
+    page = (Path(tracker.__file__).parent.parent / "docs" / "architecture.md").read_text()
+    views = conn.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'view' AND name LIKE 'v!_%' ESCAPE '!'"
+    ).fetchall()
+    assert sorted(re.findall(r"^\| `(v_\w+)`", page, re.MULTILINE)) == sorted(name for (name,) in views)
