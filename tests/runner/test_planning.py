@@ -189,7 +189,7 @@ def test_a_job_that_was_woken_before_it_came_or_was_off_from_the_first_is_new(sh
 
 
 def test_a_rename_is_for_what_jobs_yaml_calls_so(five):
-    with pytest.raises(NotFoundError, match=r"papers\.pull"):
+    with pytest.raises(NotFoundError, match="no stage of job 'papers' named 'pull'"):
         rename(five.runtime, "papers", "extract", "pull", "ann")
     edit(five, *THREE, step("pull"))
     with pytest.raises(OperatorError, match="still has a stage 'extract': rename it there first"):
