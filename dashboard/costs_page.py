@@ -14,8 +14,8 @@ from dashboard.visitors import Needs
 from pipeline.problems import InvalidValueError
 from pipeline.since import Since
 from tracker.budgets import list_budget_reports
-from tracker.clock import format_ms, now_ms, to_datetime, to_ms
-from tracker.costs import DAY_MS, HEADINGS, By, CostReport, read_costs
+from tracker.clock import DAY_MS, format_ms, now_ms, to_datetime, to_ms
+from tracker.costs import HEADINGS, By, CostReport, read_costs
 from tracker.forecasts import list_forecasts, total_usd
 
 if TYPE_CHECKING:

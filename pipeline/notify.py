@@ -22,10 +22,12 @@ class TroubleKind(StrEnum):
     BREAKER = "breaker"
     BUDGET = "budget"
     SILENT = "silent"
+    SOURCE = "source"
     FAILURES = "failures"
     DISCOVERY = "discovery"
     HELD = "held"
     MAINTENANCE = "maintenance"
+    JOBS_FILE = "jobs_file"
 
 
 KINDS = ("url", "webhook", "mail", "apprise")

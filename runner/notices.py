@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import structlog
@@ -13,15 +14,16 @@ from runner.telling import tell
 from tracker import notices
 from tracker.clock import now_ms
 from tracker.notice_messages import note_sent, note_unsent, take_message
-from tracker.troubles import list_general_troubles, list_job_troubles
+from tracker.troubles import Trouble, list_general_troubles, list_job_troubles
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pipeline.filespec import JobsFile
     from pipeline.notify import ChannelSpec, NotifySpec
+    from pipeline.problems import JobsFileInvalidError
     from runner.runtime import Runtime
-    from tracker.troubles import Key, Trouble
+    from tracker.troubles import Key
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +64,8 @@ def _list_troubles(runtime: Runtime, known: set[Key]) -> Iterator[Trouble]:
     jobs, conn = runtime.jobs, runtime.tracker
     if jobs.notify is None and not any(job.notify for job in jobs.jobs.values()):
         return
-    for trouble in list_general_troubles(conn, list(jobs.maintenance.schedules)):
+    refused = _list_refusal(runtime.watch.refusal)
+    for trouble in chain(list_general_troubles(conn, list(jobs.maintenance.schedules)), refused):
         if _wants(_find_spec(jobs, trouble.job), trouble.kind):
             yield trouble
     for job in jobs.enabled_jobs:
@@ -71,6 +74,14 @@ def _list_troubles(runtime: Runtime, known: set[Key]) -> Iterator[Trouble]:
             for trouble in list_job_troubles(conn, job.name, spec.failed_share, known):
                 if _wants(spec, trouble.kind):
                     yield trouble
+
+
+def _list_refusal(refusal: JobsFileInvalidError | None) -> Iterator[Trouble]:
+    if refusal is not None:
+        first, *more = str(refusal).splitlines()
+        others = f"; and {len(more)} more: celeriac check" if more else ""
+        words = f"jobs.yaml is refused; running processes keep the last good one: {first}{others}"
+        yield Trouble(TroubleKind.JOBS_FILE, "", "", words)
 
 
 def _find_spec(jobs: JobsFile, job: str) -> NotifySpec | None:

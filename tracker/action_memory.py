@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tracker.clock import now_ms
+from tracker.clock import DAY_MS, now_ms
 from tracker.connection import Connection, write
 
 if TYPE_CHECKING:
     from tracker.actions import Action
 
-DAY_MS = 86_400_000
 
 REMEMBERED_ACTIONS = 20
 REMEMBERED_DAYS = 7

@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+DAY_MS = 86_400_000
 
 AHEAD_MS = 2_000
 """What this machine noted for so much later than now was noted before its clock was set back."""

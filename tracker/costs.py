@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Self
 
+from tracker.clock import DAY_MS
 from tracker.spending import QUARTER_MS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from tracker.connection import Connection
-
-DAY_MS = 86_400_000
 
 By = Literal["job", "stage", "model", "day"]
 

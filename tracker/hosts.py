@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pipeline.host_waits import LONGEST_APPOINTMENT_SECONDS, choose_wait
-from tracker.clock import CLOCKS_DIFFER_MS, now_ms
+from tracker.clock import CLOCKS_DIFFER_MS, DAY_MS, now_ms
 from tracker.connection import Connection, write
 from tracker.events import append_event
 from tracker.pauses import Pause, list_domains, list_pauses
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tracker.rows import Row
 
 SECOND_US = 1_000_000
-KEEP_ROBOTS_MS = 7 * 86_400_000
+KEEP_ROBOTS_MS = 7 * DAY_MS
 """How long a robots.txt is kept after it was good: while its origin does not answer, the old one holds."""
 
 

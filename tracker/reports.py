@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline.lifecycle import Status
 from tracker import events, results
 from tracker.budgets import BudgetReport, describe
-from tracker.clock import now_ms
+from tracker.clock import DAY_MS, now_ms
 from tracker.costs import sum_spent
 from tracker.held import count_held
 from tracker.lanes import find_oldest_fresh
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from tracker.connection import Connection
-
-DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,9 @@ KEPT_YIELDS = 20
 SILENT_AFTER = 3
 """How many looks in a row must find nothing, where things used to be, for a source to count as gone silent."""
 
+FAILING_AFTER = 3
+"""How many looks in a row must fail for a source to count as failing."""
+
 SURGE_FACTOR, SURGE_LEAST, SURGE_AFTER = 10, 20, 5
 """New things are a surge above so many times the source's own median, from so many on, after so many looks."""
 
@@ -211,16 +214,37 @@ class SourceHealth:
 LIST_EMPTY = """
 SELECT source, etag, last_modified, looked_at, success_at, changed_at, error, failures, empty_looks, yields
   FROM source_state
- WHERE job_id = :job_id AND empty_looks >= :silent_after
+ WHERE job_id = :job_id AND empty_looks >= :silent_after AND looked_at >= :since
  ORDER BY source
  LIMIT 1000
 """
 
 
-def list_silent(conn: Connection, job_id: str) -> list[tuple[str, int]]:
-    """List the sources of a job that have gone silent, at most 1,000, each with how many looks in a row were empty."""
-    rows = conn.execute(LIST_EMPTY, {"job_id": job_id, "silent_after": SILENT_AFTER}).fetchall()
+def list_silent(conn: Connection, job_id: str, since: int) -> list[tuple[str, int]]:
+    """
+    List the sources of a job that have gone silent, at most 1,000, each with how many looks in a row were empty.
+
+    One that was not looked at since an instant (Unix ms) is left out.
+    """
+    rows = conn.execute(
+        LIST_EMPTY, {"job_id": job_id, "silent_after": SILENT_AFTER, "since": since}
+    ).fetchall()
     return [(row["source"], row["empty_looks"]) for row in rows if _State.read(row).used_to_find()]
+
+
+LIST_FAILING = """
+SELECT source, failures, error
+  FROM source_state
+ WHERE job_id = :job_id AND failures >= :failing_after AND looked_at >= :since
+ ORDER BY source
+ LIMIT 1000
+"""
+
+
+def list_failing(conn: Connection, job_id: str, since: int) -> list[tuple[str, int, str]]:
+    """List the sources that fail, like `list_silent`, each with how often in a row, and how it failed last."""
+    asked = {"job_id": job_id, "failing_after": FAILING_AFTER, "since": since}
+    return [tuple(row) for row in conn.execute(LIST_FAILING, asked).fetchall()]
 
 
 _AS_STORED = ("source", "looked_at", "success_at", "changed_at", "error", "failures", "empty_looks")

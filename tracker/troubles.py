@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from pipeline.notify import TroubleKind
 from tracker.chores import find_last_chore
-from tracker.clock import format_ms, now_ms
+from tracker.clock import DAY_MS, format_ms, now_ms
 from tracker.held import count_held
 from tracker.jobs import get_job_error
-from tracker.sources import list_silent
+from tracker.sources import list_failing, list_silent
 from tracker.spending import EVERYTHING
 
 if TYPE_CHECKING:
@@ -79,19 +79,12 @@ def list_job_troubles(
     conn: Connection, job_id: str, failed_share: float, known: Collection[Key]
 ) -> Iterator[Trouble]:
     """
-    List what is wrong with one job: silent sources, failures, discovery, held items.
+    List what is wrong with one job: its sources, failures, discovery, held items.
 
     `known` are the troubles that people know of already: a share of failures ends at half of what it began at, and a
     discovery that is tried again now has not succeeded yet.
     """
-    for source, empty_looks in list_silent(conn, job_id):
-        name = f"the source {source}" if source else "its source"
-        yield Trouble(
-            TroubleKind.SILENT,
-            job_id,
-            source,
-            f"{name} used to have something, and had nothing {empty_looks} times in a row",
-        )
+    yield from _list_sources_in_trouble(conn, job_id, known)
     is_known = (TroubleKind.FAILURES.value, job_id, "") in known
     if words := _say_failures(conn, job_id, failed_share / 2 if is_known else failed_share):
         yield Trouble(TroubleKind.FAILURES, job_id, "", words)
@@ -104,6 +97,35 @@ def list_job_troubles(
             "",
             f"{held:,} found items wait until somebody lets them in: celeriac approve {job_id}",
         )
+
+
+def _list_sources_in_trouble(conn: Connection, job_id: str, known: Collection[Key]) -> Iterator[Trouble]:
+    """
+    List the sources that have gone silent, or fail.
+
+    While looking for items fails as a whole, that is told, and not each source; but what people know of is not over.
+    """
+    since = _find_since(conn, job_id)
+    for source, empty_looks in list_silent(conn, job_id, since):
+        words = f"used to have something, and had nothing {empty_looks} times in a row"
+        yield Trouble(TroubleKind.SILENT, job_id, source, f"{_name_source(source)} {words}")
+    fails_as_a_whole = get_job_error(conn, job_id) is not None
+    for source, failures, error in list_failing(conn, job_id, since):
+        words = f"{_name_source(source)} failed {failures} times in a row: {error}"
+        trouble = Trouble(TroubleKind.SOURCE, job_id, source, words)
+        if not fails_as_a_whole or trouble.key in known:
+            yield trouble
+
+
+def _name_source(source: str) -> str:
+    return f"the source {source}" if source else "its source"
+
+
+def _find_since(conn: Connection, job_id: str) -> int:
+    """Find since when (Unix ms) a job's source has been looked at, if it still is one: for a day, or three looks."""
+    looks = conn.execute(LAST_LOOKS, {"job_id": job_id}).fetchall()
+    third = looks[TROUBLED_AFTER - 1]["started_at"] if len(looks) >= TROUBLED_AFTER else 0
+    return min(third, now_ms() - DAY_MS)
 
 
 COUNT_ENDED = """
@@ -123,7 +145,7 @@ def _say_failures(conn: Connection, job_id: str, share: float) -> str | None:
 
 
 LAST_LOOKS = """
-SELECT outcome, attempt - waits
+SELECT outcome, attempt - waits AS tries, started_at
   FROM discovery_runs
  WHERE job_id = :job_id
  ORDER BY run_id DESC
@@ -140,9 +162,9 @@ def _has_failed(conn: Connection, job_id: str) -> bool | None:
     looks = conn.execute(LAST_LOOKS, {"job_id": job_id}).fetchall()
     if not looks:
         return None
-    last: str | None = looks[0][0]
-    in_vain = takewhile(lambda look: look[0] != "found", looks)
-    tries = sum(tries for outcome, tries in in_vain if outcome in {"unavailable", "failed"})
+    last: str | None = looks[0]["outcome"]
+    in_vain = takewhile(lambda look: look["outcome"] != "found", looks)
+    tries = sum(look["tries"] for look in in_vain if look["outcome"] in {"unavailable", "failed"})
     return last == "failed" or (last == "unavailable" and tries >= TROUBLED_AFTER)
 
 

@@ -507,5 +507,5 @@ def _see_workers(conn: Connection) -> None:
         "SELECT item_id, stage, attempt FROM item_stages WHERE status = 'in_progress' AND job_id = 'podcasts'"
     ).fetchall():
         tell_progress(conn, row[0], row[1], row[2], done=3, total=5, note="parts heard")
-    words = "The source Night School has failed 2 times in a row: radio.example.net answered 502"
-    open_notice(conn, Trouble(TroubleKind.SILENT, "podcasts", SHOWS[2], words), ())
+    words = f"the source {SHOWS[2]} failed 3 times in a row: radio.example.net answered 502"
+    open_notice(conn, Trouble(TroubleKind.SOURCE, "podcasts", SHOWS[2], words), ())

@@ -211,6 +211,114 @@ def test_a_silent_source_held_items_a_failing_discovery_and_a_failed_chore_are_t
     assert told()[-1].startswith("celeriac: over after 2 m: papers: held")
 
 
+def look_at(conn, **errors):
+    """Look at the sources of `papers`: at one that works, and at others, with how each failed or None."""
+    run = discoveries.begin_discovery(conn, "papers")
+    looks = [sources.SourceLook("good", found=2)]
+    looks += [
+        sources.SourceLook(name, found=2 * (error is None), error=error) for name, error in errors.items()
+    ]
+    discoveries.finish_discovery(conn, run, discoveries.Findings(looks=looks))
+
+
+def look_all_in_vain(conn):
+    run = discoveries.begin_discovery(conn, "papers")
+    looks = [sources.SourceLook(name, error="no network") for name in ("good", "gone")]
+    discoveries.fail_discovery(conn, run, "no network", None, discoveries.Findings(looks=looks))
+
+
+def test_a_source_that_fails_again_and_again_beside_others_that_work_is_told(open_watched, told, clock):
+    shop = open_watched()
+    for _ in range(2):
+        look_at(shop.conn, gone="answered 404")
+    review_notices(shop.runtime)
+    assert told() == []
+    for _ in range(2):
+        look_at(shop.conn, gone="answered 404")
+        review_notices(shop.runtime)
+    (opened,) = told()
+    assert opened.startswith(
+        "celeriac: papers: source: gone\nthe source gone failed 3 times in a row: answered 404"
+    )
+    look_at(shop.conn, gone=None)
+    review_notices(shop.runtime)
+    pass_time(clock, minutes=2)
+    review_notices(shop.runtime)
+    assert told()[1].startswith("celeriac: over after 2 m: papers: source: gone")
+
+
+def test_while_no_source_works_the_discovery_is_told_and_not_each_of_them(open_watched, told, clock):
+    shop = open_watched()
+    for _ in range(3):
+        look_all_in_vain(shop.conn)
+        review_notices(shop.runtime)
+    assert [words.split("\n")[0] for words in told()] == ["celeriac: papers: discovery"]
+
+
+def test_a_source_that_fails_is_not_over_while_no_other_works_either(open_watched, told, clock):
+    shop = open_watched()
+    for _ in range(3):
+        look_at(shop.conn, gone="answered 404")
+    review_notices(shop.runtime)
+    look_all_in_vain(shop.conn)
+    for _ in range(2):
+        review_notices(shop.runtime)
+        pass_time(clock, minutes=5)
+    heads = [words.split("\n")[0] for words in told()]
+    assert heads == ["celeriac: papers: source: gone", "celeriac: papers: discovery"]
+
+
+@pytest.mark.parametrize("found", [None, 0])
+def test_what_is_looked_at_no_more_is_no_trouble_a_day_later(found, open_watched, told, clock):
+    shop = open_watched()
+    look_at(shop.conn, gone=None)
+    for _ in range(3):
+        with write(shop.conn):
+            look = sources.SourceLook("gone", found=found or 0, error=None if found == 0 else "answered 404")
+            sources.record_looks(shop.conn, "papers", [look])
+    for _ in range(3):
+        pass_time(clock, hours=7)
+        look_at(shop.conn)
+    review_notices(shop.runtime)
+    assert len(told()) == 1
+    pass_time(clock, hours=4)
+    for _ in range(2):
+        review_notices(shop.runtime)
+        pass_time(clock, minutes=2)
+    assert told()[1].startswith("celeriac: over")
+
+
+def test_what_is_looked_at_once_a_week_is_a_trouble_all_the_while(open_watched, told, clock):
+    shop = open_watched()
+    for _ in range(4):
+        look_at(shop.conn, gone="answered 404")
+        pass_time(clock, days=6)
+        review_notices(shop.runtime)
+        pass_time(clock, days=1)
+        review_notices(shop.runtime)
+    assert len(told()) == 1
+
+
+def test_an_edit_of_jobs_yaml_that_is_refused_is_told(open_watched, told, clock):
+    shop = open_watched()
+    path = shop.runtime.settings.jobs
+    before = path.read_text()
+    path.write_text(before.replace("papers", "no such name"))
+    shop.look_again()
+    review_notices(shop.runtime)
+    (opened,) = told()
+    assert opened.startswith(
+        "celeriac: jobs_file\njobs.yaml is refused; running processes keep the last good one: "
+    )
+    assert "no such name" in opened
+    path.write_text(before)
+    shop.look_again()
+    for _ in range(2):
+        review_notices(shop.runtime)
+        pass_time(clock, minutes=2)
+    assert told()[1].startswith("celeriac: over after 2 m: jobs_file")
+
+
 def test_a_discovery_that_only_waited_for_a_paused_host_has_not_failed(open_watched, told, clock):
     shop = open_watched()
     conn = shop.conn
