@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from pipeline.breaker import BreakerSpec
 from pipeline.budget import BudgetSpec
+from pipeline.catalog import EXTRAS
 from pipeline.durations import parse_duration
 from pipeline.filespec import Defaults, HostSpec, JobsDocument
 from pipeline.jobspec import JobEntry, StageSpec
@@ -88,3 +90,11 @@ def test_every_example_is_in_order(load_jobs, example):
 
 def test_there_are_examples():
     assert len(EXAMPLES) >= 4
+
+
+def test_every_extra_is_documented_with_what_needs_it():
+    page = (Path(__file__).parents[2] / "docs" / "running.md").read_text(encoding="utf-8")
+    documented = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page, re.MULTILINE))
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert set(documented) == set(project["project"]["optional-dependencies"])
+    assert [name for name, extra in EXTRAS.items() if f"`{name}`" not in documented[extra]] == []
