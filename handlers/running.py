@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import os
+import signal
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -29,8 +30,8 @@ def run_handler(handler: Handler, context: HandlerContext) -> Outcome:
 
     A `RetryLaterError` becomes `RetryLater`, and so does a `SourceUnavailableError` that says when to come back, as a
     busy host does. Raises `HandlerContractError` for anything that is no outcome, a
-    result that is not JSON, or a `sys.exit`; TimeoutError when an async handler is still running at the
-    deadline; and whatever else the handler raised. Not for calling inside a running event loop.
+    result that is not JSON, a `sys.exit`, or a KeyboardInterrupt of its own; TimeoutError when an async handler is
+    still running at the deadline; and whatever else the handler raised. Not for calling inside a running event loop.
     """
     return check_outcome(handler, _run(handler, partial(_call, handler, context), context.deadline))
 
@@ -73,6 +74,11 @@ def _run(handler: Handler, call: Callable[[], Any], deadline: datetime) -> Any:
         raise HandlerContractError(
             f"{handler} called sys.exit({error.code!r}); return GiveUp instead"
         ) from error
+    except KeyboardInterrupt as error:
+        # Nobody's Ctrl-C where that is ignored, as in a worker's processes: given back, it would come again for ever.
+        if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+            raise
+        raise HandlerContractError(f"{handler} raised KeyboardInterrupt; return GiveUp instead") from error
     except Exception as error:
         if (outcome := _as_expected(error)) is None:
             raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -67,6 +68,24 @@ def test_a_result_that_is_not_json_is_refused(make_context):
 def test_sys_exit_in_a_handler_is_a_failure_of_the_handler(make_context):
     with pytest.raises(HandlerContractError, match=r"Doing called sys\.exit\(3\)"):
         run_handler(Doing(lambda _: _raise(SystemExit(3))), make_context())
+
+
+def test_a_keyboard_interrupt_where_ctrl_c_is_ignored_is_a_failure_of_the_handler(make_context):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with pytest.raises(HandlerContractError, match="Doing raised KeyboardInterrupt"):
+            run_handler(Doing(lambda _: _raise(KeyboardInterrupt())), make_context())
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_while_a_handler_runs_is_no_failure_of_it(make_context):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_handler(Doing(lambda _: _raise(KeyboardInterrupt())), make_context())
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_worker_told_to_stop_is_not_taken_for_a_failing_handler(make_context):

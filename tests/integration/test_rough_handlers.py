@@ -11,6 +11,7 @@ ROUGH = """
 import os, signal, sys, time
 
 def exits(context): sys.exit(3)
+def interrupts(context): raise KeyboardInterrupt
 def forks(context):
     os.fork()
     return {"forked": True}
@@ -32,7 +33,7 @@ def too_slow_and_deaf(context):
 """
 
 FUNCTIONS = (
-    "exits forks prints returns_nothing raises dies too_slow too_slow_and_deaf".split()  # noqa: SIM905 - a list to read
+    "exits interrupts forks prints returns_nothing raises dies too_slow too_slow_and_deaf".split()  # noqa: SIM905 - a list to read
 )
 
 
@@ -80,8 +81,9 @@ def reason(house: House, name: str) -> str:
 def test_a_handler_that_exits_forks_prints_raises_or_returns_nothing_ends_its_stage_alone(
     house: House,
 ) -> None:
-    run_jobs(house, "exits", "forks", "prints", "returns_nothing", "raises")
+    run_jobs(house, "exits", "interrupts", "forks", "prints", "returns_nothing", "raises")
     assert "sys.exit(3)" in reason(house, "exits") or "SystemExit" in reason(house, "exits")
+    assert "KeyboardInterrupt" in reason(house, "interrupts")
     assert reason(house, "forks") == "done: "
     assert reason(house, "prints") == "done: "
     assert house.count("SELECT lines FROM attempt_logs WHERE job_id = 'prints'") == 2
