@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.aside import printing_aside
 from pipeline.sources import list_own_files
 from pipeline.versions import hash_version
 
@@ -23,7 +24,9 @@ def handler_version(handler_class: type[Handler], params: Mapping[str, Any]) -> 
     """
     if handler_class.VERSION is not None:
         return handler_class.VERSION
-    return hash_version(handler_class.__qualname__, handler_class.list_source_modules(params), params)
+    with printing_aside(children=False):  # the handler `python` imports its function
+        modules = handler_class.list_source_modules(params)
+    return hash_version(handler_class.__qualname__, modules, params)
 
 
 def list_handler_files(handler_class: type[Handler], params: Mapping[str, Any]) -> list[Path]:

@@ -13,6 +13,7 @@ from functools import cache
 from importlib import import_module
 from typing import Any, Literal
 
+from pipeline.aside import printing_aside
 from pipeline.errors import MissingExtraError, PluginImportError, UnknownNameError
 
 STRATEGIES = {
@@ -162,7 +163,8 @@ def load(kind: Kind, name: str) -> Any:
         raise UnknownNameError(kind.word, name, sorted(kind.table), find_nearest(name, sorted(kind.table)))
     module_name, _, attribute = path.partition(":")
     try:
-        module = import_module(module_name)
+        with printing_aside(children=False):
+            module = import_module(module_name)
     except ModuleNotFoundError as error:
         if name in EXTRAS and error.name:
             raise MissingExtraError(kind.word, name, EXTRAS[name], error.name) from error

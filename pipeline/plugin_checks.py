@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
+from pipeline.aside import printing_aside
 from pipeline.catalog import HANDLER, OFFLINE, Kind, load
 from pipeline.errors import CeleriacError, MissingExtraError, NoContactError, UnknownNameError
 from pipeline.fields import Seconds
@@ -115,7 +116,8 @@ def _check_class(
     resolved, unset = _resolve(use, environment)
     yield from unset.values()
     try:
-        findings = _validate(model, resolved, use, data)
+        with printing_aside(children=False):  # the handler `python` imports its function
+            findings = _validate(model, resolved, use, data)
     except MissingExtraError as error:  # which some values of its parameters need, and others do not
         yield Lack(Finding(use.name_path, str(error)))
         return

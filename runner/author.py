@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+from pipeline.aside import printing_aside
 from pipeline.errors import ArtifactError, NotFoundError
 from pipeline.lifecycle import Status
 from runner.advance import advance
@@ -193,7 +194,8 @@ def _work_through(runtime: Runtime, job: JobSpec, key: str, wanted: frozenset[st
 
 def _try_stage(runtime: Runtime, job: JobSpec, item_id: int, key: str, stage: str) -> StageTrial:
     began = time.monotonic()
-    advance(runtime, item_id, stage, attempt=1)
+    with printing_aside():
+        advance(runtime, item_id, stage, attempt=1)
     seconds = round(time.monotonic() - began, 3)
     report = read_attempt_report(runtime.tracker, item_id, stage, attempt=1)
     return StageTrial(

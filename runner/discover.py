@@ -16,6 +16,7 @@ from discovery.base import BATCH
 from discovery.items import admit_items
 from discovery.memory import Batch, EnoughError, recall_nothing
 from pipeline import catalog
+from pipeline.aside import printing_aside
 from pipeline.errors import (
     HostPausedError,
     JobsFileError,
@@ -260,10 +261,13 @@ def make_strategy(job: JobSpec, access: Access) -> BaseDiscovery:
 
 def find_items(strategy: BaseDiscovery, receive: Receive) -> None:
     """Run a strategy to its end; `receive` also gets what it returns instead of handing it over."""
-    returned = asyncio.run(strategy.discover())
-    for_the_first_time = admit_items(returned, strategy.refused)  # it overrode the template, and its checks
-    while batch := list(islice(for_the_first_time, BATCH)):
-        receive(Batch(batch))
+    with printing_aside():
+        returned = asyncio.run(strategy.discover())
+        for_the_first_time = admit_items(
+            returned, strategy.refused
+        )  # it overrode the template, and its checks
+        while batch := list(islice(for_the_first_time, BATCH)):
+            receive(Batch(batch))
 
 
 def collect_found(runtime: Runtime, job: JobSpec, limit: int | None = None) -> list[FoundItem]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from handlers.running import run_handler
+from pipeline.aside import printing_aside
 from pipeline.errors import NotFoundError
 from pipeline.outcomes import Outcome, Skip
 from runner.attempt import Work, make_context
@@ -151,7 +152,8 @@ def _rehearse_stage(
             item_files=prepared.item_files,
         )
         context = make_context(work, runtime.http, _tell_cost, desk=desk)
-        return run_handler(prepared.handler, context)
+        with printing_aside():
+            return run_handler(prepared.handler, context)
     except runtime.stop_errors:
         raise
     except BaseException as error:  # noqa: BLE001 - to show what a handler raises is what this is for

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from handlers.places import ItemFiles
 from handlers.versions import handler_version
 from pipeline import catalog
+from pipeline.aside import printing_aside
 from pipeline.errors import JobsFileError, PluginError
 from pipeline.redaction import KNOWN
 from pipeline.variables import fill_from_environment, resolve_params
@@ -57,7 +58,8 @@ def _learn_variables(job: JobSpec) -> None:
 def make_handler(name: str, params: Mapping[str, Any]) -> tuple[Handler, str]:
     """Make a handler by its name, its parameters' variables resolved here; and its version, of the unresolved."""
     handler_class = catalog.load(catalog.HANDLER, name)
-    handler = handler_class(resolve_params(fill_from_environment(handler_class, params)))
+    with printing_aside(children=False):
+        handler = handler_class(resolve_params(fill_from_environment(handler_class, params)))
     KNOWN.learn_model(getattr(handler, "params", None))
     return handler, handler_version(handler_class, params)
 

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from handlers.running import run_handler
+from pipeline.aside import printing_aside
 from pipeline.errors import SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater, Skip
 from pipeline.redaction import KNOWN
@@ -79,7 +80,8 @@ def run_aside(
     began = time.monotonic()
     try:
         context = make_context(work, runtime.http, record, desk=desk)
-        ended: dict[str, Any] = describe_outcome(run_handler(handler, context))
+        with printing_aside():
+            ended: dict[str, Any] = describe_outcome(run_handler(handler, context))
     except runtime.stop_errors:
         raise
     except BaseException as error:  # noqa: BLE001 - to show what a handler raises is what this is for
