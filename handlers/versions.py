@@ -23,7 +23,7 @@ def handler_version(handler_class: type[Handler], params: Mapping[str, Any]) -> 
     and the parameters; see `pipeline.versions`.
     """
     if handler_class.VERSION is not None:
-        return handler_class.VERSION
+        return str(handler_class.VERSION)  # `VERSION = 3` is natural, and the tracker holds texts
     with printing_aside(children=False):  # the handler `python` imports its function
         modules = handler_class.list_source_modules(params)
     return hash_version(handler_class.__qualname__, modules, params)

@@ -33,6 +33,13 @@ def test_a_declared_version_is_the_version():
     assert handler_version(Declared, {"path": "x"}) == "2026-11"
 
 
+def test_a_declared_number_is_a_text_as_the_tracker_holds_it():
+    class Counted(ReadFile):
+        VERSION = 3
+
+    assert handler_version(Counted, {}) == "3"
+
+
 def test_without_one_it_is_twelve_hex_digits():
     version = handler_version(ReadFile, {})
     assert len(version) == 12
