@@ -32,7 +32,7 @@ class $Name(Handler):
     Input: a needed result with `text`, else the item's data. Result: `{"words"}`. Endings: Skip for a text of
     fewer words than wanted, and without any input; GiveUp when what it needs has no text.
     Idempotent: it only computes; the same text gives the same result.
-    Example: {handler: "$path", params: {least: 3}}
+    Example: {name: $name, handler: "$path", params: {least: 3}}
     """
 
     class Params(HandlerParams):

@@ -21,7 +21,7 @@ def show_example(kind: Kind, name: str, said: Docstring) -> str:
     """Write a job for below `jobs:`, or a stage for below `stages:`."""
     given = parse_yaml(said.entries.get("Example", "").encode()).data
     if kind is not STRATEGY:
-        return _write_yaml([given or name])
+        return _write_yaml([_name_stage(name, given)])
     job = {
         "discovery": given or {"strategy": name},
         **({} if name in UNSCHEDULED else {"schedule": "@hourly"}),
@@ -36,6 +36,13 @@ def _choose_stage(data: str) -> str:
         if field in data:
             return handler
     return "summarise_text"
+
+
+def _name_stage(handler: str, given: Any) -> Any:
+    """Name the stage of a handler of one's own, as jobs.yaml wants it; a stage of ours has the handler's name."""
+    if ":" not in handler:
+        return given or handler
+    return {"name": _name_job(handler), **(given or {"handler": handler})}
 
 
 def _name_job(name: str) -> str:

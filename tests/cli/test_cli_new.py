@@ -106,7 +106,7 @@ def test_what_is_written_can_be_tried_and_described_at_once(project, shell_each,
     handler, strategy = shell_each(
         ["handlers my_handlers.word_count:WordCount", "strategies my_strategies.bulletin:Bulletin"]
     )
-    assert "- handler: my_handlers.word_count:WordCount" in handler.out
+    assert "- name: word_count\n  handler: my_handlers.word_count:WordCount" in handler.out
     assert "my_strategies.bulletin:Bulletin" in strategy.out
 
 

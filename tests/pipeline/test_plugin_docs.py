@@ -68,6 +68,34 @@ def kitchen(monkeypatch):
     monkeypatch.setitem(sys.modules, "kitchen", module)
 
 
+class Plain:
+    """Do what needs no example."""
+
+    class Params(BaseModel):
+        pass
+
+    def run(self, _):
+        return {}
+
+
+class Shown(Plain):
+    """
+    Do as the example says.
+
+    Example: {handler: "sample_stages:Shown", params: {}}
+    """
+
+
+def test_the_example_of_a_handler_of_ones_own_is_a_stage_with_a_name(monkeypatch):
+    module = types.ModuleType("sample_stages")
+    module.Plain, module.Shown = Plain, Shown
+    monkeypatch.setitem(sys.modules, "sample_stages", module)
+    for name, kind in (("plain", "Plain"), ("shown", "Shown")):
+        (stage,) = parse_yaml(describe_plugin(HANDLER, f"sample_stages:{kind}").example.encode()).data
+        assert (stage["name"], stage["handler"]) == (name, f"sample_stages:{kind}")
+    load.cache_clear()
+
+
 def test_required_parameters_come_first(pages):
     assert [each.name for each in pages.parameters] == ["pages", "limit", "api_key", "token"]
     assert [each.required for each in pages.parameters] == [True, False, False, False]
