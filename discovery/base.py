@@ -11,6 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from http import HTTPStatus
+from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -140,7 +141,9 @@ class BaseDiscovery:
         `PluginError` when it returns no list.
         """
         async with self.looking():
-            found: object = await self.fetch_items()
+            found: object = self.fetch_items()
+            if isawaitable(found):
+                found = await found
             if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
                 raise PluginError(
                     f"{type(self).__name__}.fetch_items returned {found!r:.80}; return a list of items"

@@ -142,6 +142,14 @@ def test_a_strategy_that_returns_no_list_is_told_so(returned):
         asyncio.run(Given({"items": returned}).discover())
 
 
+def test_fetch_items_may_be_a_plain_function():
+    class Plain(Given):
+        def fetch_items(self):
+            return self.params.items
+
+    assert asyncio.run(Plain({"items": [{"key": "a"}]}).discover()) == [FoundItem("a")]
+
+
 def test_what_a_strategy_raises_is_raised():
     class Down(BaseDiscovery):
         async def fetch_items(self):
