@@ -99,7 +99,7 @@ def _check_class(
     plugin: Any, use: PluginUse, environment: Mapping[str, str], data: Any
 ) -> Iterator[Finding | Lack]:
     entry, model = ENTRY_POINTS[use.kind.word], getattr(plugin, "Params", None)
-    if not (
+    if not isinstance(plugin, type) or not (
         isinstance(model, type) and issubclass(model, BaseModel) and callable(getattr(plugin, entry, None))
     ):
         allowed = f"a class with {entry}() and a Params model"

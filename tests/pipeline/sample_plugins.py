@@ -56,5 +56,8 @@ class RaisingStep:
     run = Step.run
 
 
+an_instance = Step()
+
+
 class NeitherOfThem:
     pass

@@ -78,6 +78,7 @@ CASES = [
     ("name: second", "name: first", 23, "jobs.papers.stages[1]", ..., "duplicate stage 'first'", "each name once"),
     ("handler: sample_plugins:Step\n        params", "handler: fetchh\n        params", 16, "jobs.papers.stages[0].handler", "fetchh", "did you mean 'fetch'?", "article, "),
     ("sample_plugins:Step\n        params", "sample_plugins:NeitherOfThem\n        params", 16, "jobs.papers.stages[0].handler", ..., "is no handler", "run()"),
+    ("sample_plugins:Step\n        params", "sample_plugins:an_instance\n        params", 16, "jobs.papers.stages[0].handler", ..., "is no handler", "a class"),
     ("sample_plugins:Step\n        params", "sample_plugins:EndlessStep\n        params", 16, "jobs.papers.stages[0].handler", ..., "is no duration: 'for ever'", "30s, 15m"),
     ("{characters: 5}", "{character: 5}", 17, "jobs.papers.stages[0].params.character", 5, "did you mean 'characters'?", "characters"),
     ("{characters: 5}", "{characters: few}", 17, "jobs.papers.stages[0].params.characters", "few", "'few' is not a whole number", ""),
