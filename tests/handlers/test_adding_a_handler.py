@@ -14,7 +14,7 @@ import pytest
 from handlers.base import HandlerContext
 from handlers.contract import MAX_DEPTH
 from handlers.python import Python
-from handlers.running import run_handler
+from handlers.running import run_handler, run_handler_together
 from pipeline.catalog import HANDLER, load
 from pipeline.outcomes import GiveUp, Skip
 
@@ -35,7 +35,7 @@ def written(tmp_path, monkeypatch):
 
 
 def test_every_python_block_names_its_file():
-    assert len(FILES) == PAGE.count("```python") == 3
+    assert len(FILES) == PAGE.count("```python") == 4
 
 
 def test_the_script_that_tries_the_handler_passes(written):
@@ -53,6 +53,14 @@ def test_the_function_works_as_the_yaml_says(written, make_context):
     handler = Python({"function": "kitchen:count_words", "arguments": {"least": 3}})
     assert run_handler(handler, make_context(data={"text": "a b c"})) == {"words": 3}
     assert run_handler(handler, make_context(data={"text": "a"})) == Skip("only 1 words")
+
+
+def test_the_handler_of_many_items_works_on_many_and_on_one(written, make_context):
+    handler = load(HANDLER, "shout_together:ShoutTogether")({})
+    contexts = [make_context(data={"text": "hello"}), make_context()]
+    assert handler.takes_batches()
+    assert run_handler_together(handler, contexts) == [{"text": "HELLO"}, GiveUp("no text")]
+    assert run_handler(handler, contexts[0]) == {"text": "HELLO"}
 
 
 def test_the_page_explains_everything_in_a_context():
