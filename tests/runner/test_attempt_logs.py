@@ -402,6 +402,29 @@ def test_old_logs_are_forgotten_with_the_history_but_not_those_of_what_is_failed
     assert attempts_of(shop, "good")[0].log is None
 
 
+def test_of_what_is_failed_still_the_earlier_logs_are_forgotten(open_workshop):
+    shop = open_workshop(papers=job(step("read", retries=1)))
+    shop.acts["read"] = say("here", then=fail)
+    shop.run("bad")
+    shop.conn.execute("UPDATE item_stages SET retry_at = 1 WHERE retry_at IS NOT NULL")  # later
+    shop.deliver(shop.publisher.countdowns.pop())
+    assert (shop.status("bad", "read"), count_logs(shop)) == ("failed", 2)
+    assert forget_history(shop.conn, tracker.clock.now_ms() + 1000) == 2  # the failure too
+    assert [one.log is None for one in attempts_of(shop, "bad")] in ([False, True], [True, False])
+    assert "here" in log_of(shop, "bad").text
+
+
+@pytest.mark.parametrize("behind", range(1, 6))
+def test_a_clock_that_was_behind_for_a_while_has_no_young_log_forgotten(open_workshop, behind):
+    shop = open_workshop(papers=job(step("read")))
+    shop.acts["read"] = say("here")
+    shop.run(*"abcdef")
+    shop.conn.execute("UPDATE attempt_logs SET ended_at = 1000")
+    shop.conn.execute("UPDATE attempt_logs SET ended_at = 1 WHERE log_id = ?", (behind,))
+    forget_history(shop.conn, 500)
+    assert count_logs(shop) >= 5
+
+
 def test_a_log_has_the_new_name_of_its_stage(shop):
     shop.acts["read"] = say("here")
     shop.run("a")

@@ -13,8 +13,10 @@ from workshop import job, step
 import tracker
 from runner import maintenance
 from runner.maintenance import do_chores
+from tracker import discoveries
 from tracker.chores import find_last_chore
 from tracker.connection import write
+from tracker.discoveries import Findings
 from tracker.retention import forget_costs, forget_events, forget_history
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -177,6 +179,32 @@ def test_the_last_failure_of_what_is_failed_still_is_kept_however_old(open_kept,
     pass_time(clock, days=100)
     do_chores(shop.runtime)
     assert len(shop.failures()) == 1
+
+
+def test_of_what_is_failed_still_the_earlier_failures_are_forgotten(open_workshop, clock):
+    shop = open_workshop(papers=job(step("fetch", retries=1)))
+    shop.acts["fetch"] = lambda _: 1 / 0
+    shop.run("a")
+    pass_time(clock, hours=2)
+    shop.deliver(shop.publisher.countdowns.pop())
+    assert shop.status("a", "fetch") == "failed"
+    assert len(shop.failures()) == 2
+    pass_time(clock, days=100)
+    assert forget_history(shop.conn, tracker.clock.now_ms()) == 1
+    assert [row["attempt"] for row in shop.failures()] == [2]
+
+
+def test_the_last_hundred_looks_of_a_job_and_those_that_come_again_are_kept_however_old(shop, clock):
+    conn = shop.conn
+    run = discoveries.begin_discovery(conn, "papers")
+    discoveries.fail_discovery(conn, run, "away", retry_at=10**15)
+    for _ in range(120):
+        run = discoveries.begin_discovery(conn, "papers")
+        discoveries.finish_discovery(conn, run, Findings())
+    pass_time(clock, days=400)
+    assert forget_history(conn, tracker.clock.now_ms()) == 19
+    kept = [row[0] for row in conn.execute("SELECT run_id FROM discovery_runs ORDER BY run_id")]
+    assert kept == [1, *range(21, 122)]
 
 
 def test_files_that_nothing_refers_to_are_removed(open_kept, clock):

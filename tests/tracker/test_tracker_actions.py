@@ -348,6 +348,27 @@ def test_an_undo_leaves_in_backfill_what_waited_there_of_a_fresh_item(conn, open
     assert read_rows(conn) == before
 
 
+def test_an_undo_leaves_a_stage_that_is_switched_off_meanwhile_left_out(conn, opened_id, stage_statuses):
+    tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
+    cancelled = do(conn, "cancel", "extract")
+    assert cancelled.done == 2
+    tracker.skip_disabled_stages(conn, "papers", ["fetch", "store"])
+    undone = undo(conn, cancelled.action_id)
+    assert (undone.done, undone.passed) == (0, 2)
+    assert stage_statuses("a")[1] == "skipped"
+
+
+def test_an_undo_leaves_nothing_over_budget_that_has_ended(conn, add_opened):
+    fail(conn, *add_opened("a"))
+    do(conn, "retry", how={"by": "failed"})
+    with tracker.write(conn):
+        conn.execute("UPDATE item_stages SET over_budget = 1 WHERE stage = 'fetch'")
+    assert undo(conn).done == 1
+    assert conn.execute("SELECT status, over_budget FROM item_stages WHERE stage = 'fetch'").fetchall() == [
+        ("failed", 0)
+    ]
+
+
 def test_an_undo_makes_no_item_fresh_again_that_is_through_meanwhile(conn, opened_id):
     tracker.mark_stage_done(conn, opened_id, "fetch", STAGES)
     reset = do(conn, "reset", "fetch")
