@@ -51,6 +51,7 @@ def test_a_public_address_is_let_through():
         ("localhost", "LocalHost."),
         ("::1", "[::1]"),
         ("::ffff:127.0.0.1", "127.0.0.0/8"),
+        ("::ffff:127.0.0.1", "::ffff:127.0.0.1"),
     ],
 )
 def test_a_host_on_the_allow_list_may_be_reached(host, allowed):

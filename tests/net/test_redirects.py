@@ -114,3 +114,10 @@ def test_credentials_that_a_redirect_names_are_shown_nowhere(client, httpserver)
     httpserver.expect_request("/new").respond_with_data("moved")
     assert client.fetch_now(httpserver.url_for("/old")).url == httpserver.url_for("/new")
     assert "Authorization" not in httpserver.log[-1][0].headers
+
+
+def test_who_asks_for_the_head_alone_asks_for_no_more_where_it_is_led(client, httpserver):
+    httpserver.expect_request("/old").respond_with_data("", 301, {"Location": "/new"})
+    httpserver.expect_request("/new").respond_with_data("moved")
+    asyncio.run(client.fetch(httpserver.url_for("/old"), method="HEAD"))
+    assert [request.method for request, _ in httpserver.log] == ["HEAD", "HEAD"]

@@ -53,6 +53,7 @@ REFUSING = [
     "\ufeffuser-agent: *\r\ndisallow: /page # all of it",
     "User-agent: *\nAllow: /\nUser-agent: Celeriac\nDisallow: /",
     "User-agent: *\nSitemap: https://example.org/s.xml\nDisallow: /page",
+    "User-agent: Celeriac\nSitemap: https://example.org/s.xml\nUser-agent: other\nDisallow: /page",
     "User-agent: Celeriac\n# and so is\n\nUser-agent: other\nDisallow: /page",
 ]
 LETTING = [
@@ -102,6 +103,13 @@ def test_who_asks_for_years_of_patience_is_asked_again_after_a_day(get, manners,
         get()
     known = manners.recall_robots(httpserver.url_for("/")[:-1])
     assert 0 < known.good_until - time.time() <= GOOD_SECONDS
+
+
+def test_a_site_without_robots_txt_is_asked_for_it_once_a_day(get, manners, httpserver):
+    serve(httpserver, status=404)
+    get()
+    known = manners.recall_robots(httpserver.url_for("/")[:-1])
+    assert known.good_until - time.time() > GOOD_SECONDS - 3600
 
 
 def test_without_being_asked_to_nobody_looks_at_robots_txt(make_client, httpserver):
