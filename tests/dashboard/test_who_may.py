@@ -93,6 +93,24 @@ def test_a_wrong_password_leaves_the_name_where_it_was_typed(visit, accounts):
     assert 'name="name" value="ann &#34;the&#34; &lt;first&gt;"' in answer.text
 
 
+def test_where_the_only_token_was_revoked_nobody_needs_one(visit, conn):
+    token_id, _ = make_token(conn, "ci", "viewer", "test")
+    assert visit().get("/").status_code == 303
+    access.revoke_token(conn, token_id, "test")
+    assert visit().get("/").status_code == 200
+
+
+def test_however_many_names_are_tried_only_so_many_are_remembered(monkeypatch):
+    monkeypatch.setattr(login, "REMEMBERED", 100)
+    throttle = Throttle()
+    for _ in range(FREE_TRIES):
+        throttle.begin_try("who has to wait")
+    for number in range(1000):
+        throttle.begin_try(f"name {number}")
+    assert len(throttle._wrong) <= 102
+    assert throttle.begin_try("who has to wait") > 0
+
+
 def test_a_login_is_over_after_a_week(log_in):
     browser = log_in("viewer")
     assert browser.get("/").status_code == 200
