@@ -191,6 +191,13 @@ def test_when_the_time_is_up_one_probe_goes_through_and_its_success_lifts_the_pa
     assert tracker.get_retry_info(shop.conn, "papers")["auto_unpauses"] == 0
 
 
+def test_while_a_probe_is_on_its_way_no_other_is_sent(open_shop, clock):
+    shop = open_shop()
+    trip(shop)
+    assert wait_for_probe(shop, clock, 15).sent == 1
+    assert (shop.dispatch(), sweep(shop.runtime).sent) == (0, 0)
+
+
 def test_a_probe_that_fails_doubles_the_pause_up_to_the_longest(open_shop, clock):
     shop, minutes = open_shop(), []
     trip(shop)

@@ -11,9 +11,10 @@ import pytest
 from workshop import job, step
 
 import tracker
+from pipeline.outcomes import RetryLater
 from runner import group_commit
 from runner.group_commit import GroupCommit
-from runner.lost import give_back_waiting
+from runner.lost import give_back_crashed, give_back_waiting
 from tests.waiting import PATIENCE_SECONDS, wait_until
 from tracker.claims import claim
 
@@ -122,6 +123,14 @@ def test_a_failure_is_settled_at_once(shop, group, elsewhere):
     run_next(shop, group)
     run_next(shop, group)
     assert elsewhere("a", "b", "c") == ["done", "failed", "in_progress"]
+
+
+def test_a_wait_is_settled_at_once(shop, group, elsewhere):
+    shop.acts["fetch"] = lambda context: RetryLater(3600, "quota") if context.key == "b" else {}
+    send(shop, "a", "b", "c")
+    run_next(shop, group)
+    run_next(shop, group)
+    assert elsewhere("a", "b", "c") == ["done", "pending", "in_progress"]
 
 
 def test_how_long_a_stage_took_does_not_count_what_it_waited_for(shop, group):
@@ -260,6 +269,14 @@ def test_a_process_that_is_stopped_in_a_settling_loses_nothing_that_ended(shop, 
     group.close()
     assert elsewhere("a", "b") == ["done", "done"]
     assert [shop.result(key, "fetch")["key"] for key in "ab"] == ["a", "b"]
+
+
+def test_a_duplicate_that_died_here_takes_nothing_from_a_worker_of_another_machine(shop, elsewhere):
+    (item_id,) = shop.add("a")
+    shop.dispatch()
+    claim(shop.conn, item_id, "fetch", 1, worker="elsewhere.example.org:99999999")
+    give_back_crashed(shop.runtime, item_id, "fetch", 1, reason="killed")
+    assert elsewhere("a") == ["in_progress"]
 
 
 def test_what_a_process_held_that_died_is_given_back_and_is_no_crash(shop, elsewhere):

@@ -79,6 +79,19 @@ def test_a_large_file_is_not_while_others_have_it_open_and_that_is_told(emptied,
     assert done.emptied
 
 
+def test_a_file_with_little_to_give_back_is_not_rewritten_among_others_and_that_is_told(emptied, holder):
+    assert compact(emptied).rewritten
+    done = compact(emptied)
+    assert not done.rewritten
+    assert "too little to give back" in done.why_not
+
+
+def test_compacting_leaves_the_temporary_files_of_its_process_where_they_were(emptied):
+    compact(emptied)
+    with tracker.open_db(emptied) as conn:
+        assert not conn.pragma("temp_store_directory")
+
+
 def test_too_little_room_is_told_before_anything_is_written(emptied, monkeypatch):
     before = emptied.stat().st_size
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())

@@ -169,7 +169,17 @@ def test_many_costs_are_renamed_though_there_are_few_events(conn, worked):
     assert list_renames(conn) == []
 
 
+def test_what_is_spent_later_under_the_former_name_is_of_another_stage(conn, worked):
+    renamed = rename_stage(conn, "papers", "fetch", "get")
+    tracker.log_cost(conn, "papers", 0.5, "shop", item_id=worked[0], stage="fetch", attempt=1)
+    while carry_history(conn, renamed, 1000):
+        pass
+    costs = conn.execute("SELECT stage, usd FROM costs ORDER BY cost_id").fetchall()
+    assert [tuple(row) for row in costs] == [("get", 0.25), ("fetch", 0.5)]
+
+
 def test_a_name_that_was_used_before_and_has_no_items_left_is_free(conn, worked):
+    conn.execute("INSERT INTO stage_counts (job_id, stage) VALUES ('papers', 'get')")
     rename(conn)
     rename(conn, "get", "fetch")
     assert tracker.stage_stats(conn, "papers")["fetch"]["done"] == 1
