@@ -4,6 +4,7 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 
 import pytest
+import time_machine
 
 from net.client import PoliteClient
 
@@ -11,6 +12,13 @@ from net.client import PoliteClient
 @pytest.fixture
 def client():
     return PoliteClient(contact="ops@example.org", allow_hosts=["127.0.0.1", "localhost"], total_seconds=20)
+
+
+@pytest.fixture
+def noon():
+    """Stop the clock by which waits are told, but not the one by which answers are waited for."""
+    with time_machine.travel("2026-03-01T12:00:00Z", tick=False):
+        yield
 
 
 @pytest.fixture

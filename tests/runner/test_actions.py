@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
 from dataclasses import replace
 
 import pytest
@@ -21,6 +20,7 @@ from runner.explain import explain_item, find_job
 from runner.leases import LeaseKeeper
 from runner.reprocess import make_wish, quote, reprocess
 from runner.sweep import sweep
+from tests.waiting import wait_until
 from tracker import claims
 from tracker.action_batches import do_batch, next_page
 from tracker.actions import begin, get_action, list_actions
@@ -225,20 +225,17 @@ def test_an_item_that_is_under_way_is_not_reopened(shop):
 
 
 def test_a_handler_that_asks_is_told_that_it_was_cancelled_at_the_next_renewal(shop, settings):
-    """The lease keeper's round is short here; the handler waits until it is told, with a limit."""
+    """The lease keeper's round is short here."""
     keeper = LeaseKeeper(str(settings.db_path), every_seconds=0.05)
     shop.runtime._keeper = (os.getpid(), keeper)
-    told, patience = [], threading.Event()
+    told = []
 
     def wait_until_told(context):
         order = Order("cancel", "papers", "ann", how=EVERY_ITEM, reason="cancelled by ann")
         actions.carry_out(shop.runtime, order, total=1)
-        for _ in range(400):
-            if context.cancelled():
-                told.append(context.stage)
-                return {"text": "too late"}
-            patience.wait(0.05)
-        return {"text": "never told"}
+        wait_until(context.cancelled)
+        told.append(context.stage)
+        return {"text": "too late"}
 
     shop.acts["fetch"] = wait_until_told
     shop.run("a")

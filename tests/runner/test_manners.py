@@ -68,7 +68,7 @@ def test_a_host_that_nobody_asked_is_not_slowed(manners):
 
 
 def test_robots_are_recalled_alike(manners):
-    robots = KnownRobots(200, "User-agent: *\nDisallow: /é", round(time.time()) + 5.0)
+    robots = KnownRobots(200, "User-agent: *\nDisallow: /é", round(time.time()) + 3600.0)
     manners.keep_robots("https://example.org", robots)
     assert manners.recall_robots("https://example.org") == robots
     assert manners.recall_robots("https://example.net") is None
@@ -122,12 +122,14 @@ def test_a_stage_heeds_robots_txt_unless_told_otherwise(open_workshop, httpserve
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_throttled_stage_comes_back_when_its_host_is_free_and_loses_no_retry(open_workshop, serve, status):
+def test_a_throttled_stage_comes_back_when_its_host_is_free_and_loses_no_retry(
+    open_workshop, serve, clock, status
+):
     shop = open_workshop(papers=job(fetching(retries=0)))
     shop.run("a", data={"url": serve(status)})
     row = shop.row("a", "fetch")
     assert (row["status"], row["retries"], shop.failures()) == ("pending", 0, [])
-    assert row["retry_at"] / 1000 == pytest.approx(time.time() + 60, abs=10)
+    assert row["retry_at"] / 1000 == time.time() + 60
     assert shop.events("host_slowed", job_id=None)[0]["detail"]["host"] == HOST
 
 
@@ -144,7 +146,7 @@ def test_a_host_slowed_by_one_job_is_left_alone_by_another(open_workshop, httpse
     assert item
 
 
-def test_any_handler_may_let_a_time_to_come_back_pass(open_workshop):
+def test_any_handler_may_let_a_time_to_come_back_pass(open_workshop, clock):
     def busy(_):
         raise SourceUnavailableError("come back", 120.0)
 
@@ -152,7 +154,7 @@ def test_any_handler_may_let_a_time_to_come_back_pass(open_workshop):
     shop.acts["fetch"] = busy
     shop.run("a")
     assert (shop.status("a", "fetch"), shop.failures()) == ("pending", [])
-    assert shop.row("a", "fetch")["retry_at"] / 1000 == pytest.approx(time.time() + 120, abs=10)
+    assert shop.row("a", "fetch")["retry_at"] / 1000 == time.time() + 120
 
 
 def test_a_discovery_waits_for_a_host_that_a_stage_would_not(open_workshop, serve):
@@ -161,13 +163,13 @@ def test_a_discovery_waits_for_a_host_that_a_stage_would_not(open_workshop, serv
     assert shop.runtime.access(shop.spec()).http._turns.patience_seconds == 300
 
 
-def test_a_busy_host_is_an_error_that_says_when(open_workshop, serve):
+def test_a_busy_host_is_an_error_that_says_when(open_workshop, serve, clock):
     shop = open_workshop(papers=job(fetching()))
     url = serve()
     slow_host(shop.conn, HOST, 120, "429", 0, "w:1")
     with pytest.raises(HostBusyError) as caught:
         shop.runtime.http.fetch_now(url)
-    assert caught.value.retry_after_seconds == pytest.approx(120, abs=5)
+    assert caught.value.retry_after_seconds == 120
 
 
 def test_a_dry_run_writes_nothing_of_its_manners(settings, db_path, open_workshop, serve):
