@@ -46,12 +46,21 @@ def test_costs_of_all_jobs_are_one_json_object_with_their_total(call):
 
 @pytest.mark.usefixtures("spent")
 @pytest.mark.parametrize(
-    ("by", "heads"), [("model", {"big", None}), ("day", None), ("stage", None), ("job", None)]
+    ("by", "heads"),
+    [
+        ("model", {"big": 4.234, None: 0.01}),
+        ("day", {"2020": 3.0, "today": 1.244}),
+        ("stage", {"read_file": 3.0, "summarise_text": 1.234, None: 0.01}),
+        ("job", {"notes": 4.234, "hand": 0.01}),
+    ],
 )
 def test_costs_can_be_added_up_by_any_heading(call, by, heads):
     told = json.loads(call("costs", "--by", by, "--json").out)
-    assert round(sum(one["usd"] for one in told["costs"]), 3) == 4.244
-    assert heads is None or {one["model"] for one in told["costs"]} == heads
+    added = {}
+    for one in told["costs"]:
+        head = one[by] if by != "day" else "2020" if one[by].startswith("2020") else "today"
+        added[head] = round(added.get(head, 0) + one["usd"], 3)
+    assert added == heads
 
 
 @pytest.mark.usefixtures("spent")

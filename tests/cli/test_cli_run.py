@@ -195,7 +195,7 @@ def test_a_test_run_works_on_a_copy_and_leaves_the_tracker_as_it_was(shell, trac
     before = (folder / "data" / "tracker.db").read_bytes()
     ended = shell("run", "notes", "--test", "--single-pass")
     assert ended.code == exit_codes.FAILED  # the copy has the real one's failure
-    assert "notes: 1 done, 1 pending, 1 failed" in ended.out or "2 found" in ended.err
+    assert "2 found" in ended.err
     assert "on a copy of the tracker, which is gone now" in ended.out
     assert (folder / "data" / "tracker.db").read_bytes() == before
     assert tracker.get_stages_dict(tracked, "notes").keys() == {"a.txt", "b.txt", "c.txt"}

@@ -55,7 +55,7 @@ def test_an_entry_has_a_chart_of_its_last_24_hours_that_says_it_in_words(visit, 
 
 def test_a_group_shows_its_traceback_and_the_items_that_are_failed_with_it(visit, group):
     page = visit().get(f"/failures/{group.id}").text
-    assert "Traceback" in page or "TimeoutError: no answer in 30 s" in page
+    assert "TimeoutError: no answer in 30 s" in page
     assert all(f"key={key}" in page for key in "abc")
 
 

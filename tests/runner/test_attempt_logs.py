@@ -218,7 +218,7 @@ def test_what_a_thread_logs_when_the_attempt_is_over_is_not_kept(shop):
     assert kept[0].count == 0
 
 
-def test_a_million_lines_cost_a_bounded_memory_and_leave_the_first_and_the_last(shop):
+def test_very_many_lines_cost_a_bounded_memory_and_leave_the_first_and_the_last(shop):
     leave_out_others()
 
     def read(_):

@@ -94,7 +94,8 @@ def test_slots_missed_while_all_was_down_are_made_up_once(open_workshop):
 
 def test_a_new_job_is_looked_at_without_waiting_for_its_first_slot(open_workshop):
     shop = open_workshop(**DAILY)
-    sweep(shop.runtime)
+    with time_machine.travel(NOON, tick=False):
+        sweep(shop.runtime)
     assert shop.publisher.discoveries == [("papers", None, True)]
 
 

@@ -57,7 +57,7 @@ def write_notify(shop, notify, **top):
     path = shop.runtime.settings.jobs
     path.write_text(json.dumps({**json.loads(path.read_text()), "notify": notify, **top}))
     shop.look_again()
-    assert shop.runtime.jobs.notify or notify is None
+    assert bool(shop.runtime.jobs.notify) == (notify is not None)
 
 
 def pause_by_breaker(shop, reason="10 failures in a row: fetch: TimeoutError"):
