@@ -17,8 +17,6 @@ TEXTS = {
     "arrows": '-dash, comma:"quote" back\\slash',
 }
 
-ALLOWED = {"html", "head", "meta", "title", "link", "script", "body"}
-
 
 class _Reader(HTMLParser):
     def __init__(self):

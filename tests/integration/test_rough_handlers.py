@@ -32,11 +32,6 @@ def too_slow_and_deaf(context):
             pass
 """
 
-FUNCTIONS = (
-    "exits interrupts forks prints returns_nothing raises dies too_slow too_slow_and_deaf".split()  # noqa: SIM905 - a list to read
-)
-
-
 def jobs(*names: str, timeout: str = "30s") -> str:
     entries = "".join(
         f"""
