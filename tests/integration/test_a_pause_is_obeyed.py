@@ -1,8 +1,7 @@
-"""A pause is obeyed within a second by sixteen workers, also for messages already on their way to them."""
+"""A pause is obeyed at once by sixteen workers, also for messages already on their way to them."""
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,6 +29,11 @@ def nothing(context):
 """
 
 ITEMS = 2000
+CLAIMED_SINCE = """
+SELECT count(*) FROM events
+ WHERE kind = 'claim' AND stage LIKE '%s'
+   AND event_id > (SELECT event_id FROM events WHERE kind = 'pause')
+"""
 
 
 @pytest.fixture
@@ -45,14 +49,13 @@ def busy_house(house: House) -> House:
 
 
 @pytest.mark.parametrize("target", [["many"], ["--all"]], ids=" ".join)
-def test_a_pause_is_obeyed_within_a_second_and_lifted_as_fast(busy_house: House, target: list[str]) -> None:
-    paused = busy_house.celeriac("pause", *target, "--reason", "why", "--json")
-    since_at = json.loads(paused.stdout)["pause"]["since_at"]
+def test_once_it_is_paused_nothing_begins_until_the_pause_is_lifted(
+    busy_house: House, target: list[str]
+) -> None:
+    assert busy_house.celeriac("pause", *target, "--reason", "why").returncode == 0
     busy_house.wait(lambda: busy_house.count("SELECT sum(in_progress + queued) FROM stage_counts") == 0)
-    last_claim = busy_house.count("SELECT max(at) FROM events WHERE kind = 'claim'")
-    last_ending = busy_house.count("SELECT max(ended_at) FROM item_stages")
-    assert last_claim - since_at <= 1000
-    assert last_ending - since_at <= 1000
+    assert busy_house.count("SELECT count(*) FROM events WHERE kind = 'pause'") == 1
+    assert busy_house.count(CLAIMED_SINCE % "%") == 0
     settled = busy_house.settled()
     assert settled < 2 * ITEMS
     assert busy_house.celeriac("unpause", *target).returncode == 0
@@ -63,6 +66,6 @@ def test_a_paused_stage_stands_while_the_other_goes_on_to_its_end(busy_house: Ho
     assert busy_house.celeriac("pause", "many", "--stage", "two", "--reason", "why").returncode == 0
     done = "SELECT done FROM stage_counts WHERE stage = '%s'"
     busy_house.wait(lambda: busy_house.count(done % "one") == ITEMS)
-    stood_at = busy_house.count("SELECT since_at FROM pauses")
-    assert busy_house.count("SELECT max(started_at) FROM item_stages WHERE stage = 'two'") - stood_at <= 1000
+    assert busy_house.count(CLAIMED_SINCE % "one") > 0
+    assert busy_house.count(CLAIMED_SINCE % "two") == 0
     assert busy_house.count(done % "two") < ITEMS

@@ -45,8 +45,8 @@ def test_ten_jobs_on_eight_processes_ask_one_host_no_more_often_than_it_allows(
         assert house.celeriac("wake", job).returncode == 0
     house.wait(lambda: house.settled() == JOBS * PAGES)
     assert len(asked) == JOBS * PAGES  # once each: who has to wait does not ask
-    took = asked[-1] - asked[0]
-    assert (len(asked) - 1) / took <= RATE * 1.02
+    # of the first of all, too, each process may have had one on its way
+    assert asked[-1] - asked[0] >= (len(asked) - 1 - PROCESSES) / RATE
     # in no second more than its rate, and what each process had on its way when the second began
     most = max(sum(1 for other in asked if at <= other < at + 1) for at in asked)
     assert most <= RATE + PROCESSES
