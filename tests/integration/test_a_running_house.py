@@ -16,7 +16,7 @@ version: 1
 jobs:
   small:
     discovery: {strategy: manual, items: [a, b, c]}
-    schedule: {every: 1h}
+    schedule: {every: 30d}
     stages:
       - {name: one, handler: python, params: {function: "steps:one"}}
 """
@@ -34,7 +34,7 @@ def small_house(house: House, jobs: str = MANUAL) -> None:
     house.write_jobs(jobs)
 
 
-def test_a_slot_is_discovered_once_with_two_beats_and_made_up_once_after_a_stop(house: House) -> None:
+def test_a_job_that_nobody_looked_at_yet_is_discovered_once_with_two_beats(house: House) -> None:
     small_house(house)
     house.start_worker()
     house.start_beat()
