@@ -6,7 +6,6 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import httpx2
 
 import dashboard
 from tests.ports import find_free_port
+from tests.waiting import wait_until
 
 ROOT = Path(dashboard.__file__).parent.parent
 
@@ -31,14 +31,12 @@ class HouseProcess:
         return f"http://127.0.0.1:{self.port}"
 
     def wait_until_it_answers(self):
-        until = time.monotonic() + 60
-        while True:
-            with contextlib.suppress(httpx2.TransportError):
-                if httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200:
-                    return
-            assert self.process.poll() is None, self.log.read_text()
-            assert time.monotonic() < until, self.log.read_text()
-            time.sleep(0.05)
+        wait_until(self._answers, self.log.read_text)
+
+    def _answers(self):
+        assert self.process.poll() is None, self.log.read_text()
+        with contextlib.suppress(httpx2.TransportError):
+            return httpx2.get(f"{self.url}/healthz", trust_env=False).status_code == 200
 
 
 @contextlib.contextmanager

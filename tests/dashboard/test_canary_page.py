@@ -20,6 +20,7 @@ from dashboard.house import House, Served
 from pipeline.settings import Settings
 from runner import kept_canaries
 from runner.runtime import Runtime
+from tests.waiting import wait_until
 from tracker.actions import list_actions
 from tracker.items import get_item
 
@@ -50,10 +51,7 @@ def begin(browser, number, **said):
 
 
 def wait_for_the_end(browser, url):
-    until = time.monotonic() + 90
-    while "hx-trigger" in browser.get(url).text:
-        assert time.monotonic() < until
-        time.sleep(0.1)
+    wait_until(lambda: "hx-trigger" not in browser.get(url).text)
 
 
 @pytest.fixture(scope="module")
@@ -78,11 +76,13 @@ def tried(tmp_path_factory, migrated_tracker):
         pages[name] = begin(browser, "3" if name == "three" else "2", **said)
         wait_for_the_end(browser, pages[name])
     runtime.close()
-    until = time.monotonic() + 90
-    while [*folder.glob("tracker.db-*")]:  # until the threads of the pages have closed it too
-        assert time.monotonic() < until
+
+    def is_closed():  # by the threads of the pages, too
         with tracker.open_db(settings.db_path):
             pass  # the last to close folds the log into the file, if it may write
+        return not [*folder.glob("tracker.db-*")]
+
+    wait_until(is_closed)
     return folder, pages
 
 

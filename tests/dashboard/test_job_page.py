@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import re
-import time
 
 import pytest
 
 import tracker
 from dashboard.job_page import SHOWN_SOURCES
 from pipeline.budget import BudgetSpec
+from tests.waiting import wait_until
 from tracker.budgets import remember_budgets
 from tracker.connection import write
 from tracker.discoveries import Findings, begin_discovery, finish_discovery
@@ -447,9 +447,7 @@ def test_what_takes_long_goes_on_behind_the_page(conn, visit, monkeypatch):
     monkeypatch.setattr("dashboard.deeds.PATIENCE_SECONDS", 0.0)
     went_to = visit().post("/jobs/papers/retry").headers["location"]
     action_id = int(went_to.partition("done=")[2])
-    limit = time.monotonic() + 30
-    while tracker.actions.get_action(conn, action_id).finished_at is None:
-        assert time.monotonic() < limit
+    wait_until(lambda: tracker.actions.get_action(conn, action_id).finished_at)
     assert "retry of papers: 300 stages" in visit().get(went_to).text
 
 

@@ -19,6 +19,7 @@ from werkzeug import Response
 from net.client import PoliteClient
 from pipeline.catalog import STRATEGY, load
 from pipeline.errors import SourceError
+from tests.waiting import PATIENCE_SECONDS
 
 ROOT = Path(__file__).parents[2]
 MEASURED = Path(__file__).with_name("measured.py")
@@ -316,7 +317,7 @@ def test_a_document_of_200_mebibytes_is_left_where_it_is(name, measure, raw):
     told = measure(name, url)
     assert not told["keys"]
     assert "is over 20,971,520 bytes" in told["said"]
-    assert hung_up.wait(10)
+    assert hung_up.wait(PATIENCE_SECONDS)
 
 
 @every_kind

@@ -13,8 +13,7 @@ from discovery.stdin_lines import StdinLines
 from discovery.stdin_pipe import IncomingLines
 from discovery.text_lines import MAX_LINE_BYTES
 from pipeline.errors import SourceRejectedError
-
-WAIT_SECONDS = 20
+from tests.waiting import PATIENCE_SECONDS
 
 
 @contextmanager
@@ -42,7 +41,7 @@ def pipe_in(memory):
             try:
                 return memory.discover(StdinLines, params, stdin=stream)
             finally:
-                writer.join(WAIT_SECONDS)
+                writer.join(PATIENCE_SECONDS)
 
     return pipe_in
 
@@ -102,10 +101,10 @@ def test_a_line_is_handed_over_when_it_comes_though_the_pipe_stays_open(access):
         try:
             for line in (b"first\n", b"second\n"):
                 pipe.write(line)
-                assert arrived.acquire(timeout=WAIT_SECONDS)
+                assert arrived.acquire(timeout=PATIENCE_SECONDS)
         finally:
             pipe.close()
-            reader.join(WAIT_SECONDS)
+            reader.join(PATIENCE_SECONDS)
         assert not reader.is_alive()
 
 
