@@ -1,13 +1,17 @@
-"""A plugin of pytest: how the tests are run."""
+"""A plugin of pytest: how the tests are run, and the file that most of them begin with."""
 
 from __future__ import annotations
 
 import gc
 import os
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -48,3 +52,14 @@ def pytest_collection_finish() -> None:
     """Look for garbage from now on, but not among what is there already."""
     gc.freeze()
     gc.enable()
+
+
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Make the tracker's file that every test gets its own copy of."""
+    import tracker
+
+    path = tmp_path_factory.mktemp("template") / "tracker.db"
+    with tracker.open_db(path):
+        pass  # the last to close folds the log into the file
+    return path

@@ -64,15 +64,6 @@ def closed_port():
     return find_free_port()
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory):
-    """Make the file that every test gets its own copy of."""
-    path = tmp_path_factory.mktemp("template") / "tracker.db"
-    with tracker.open_db(path):
-        pass  # the last to close folds the log into the file
-    return path
-
-
 @pytest.fixture
 def conn(folder, migrated_file):
     """Open the folder's tracker."""

@@ -19,20 +19,11 @@ from tracker.access import find_account, put_account
 ROLES = ("viewer", "operator", "admin")
 
 
-@pytest.fixture(scope="session")
-def migrated_tracker(tmp_path_factory):
-    """Make the file that every test gets its own copy of."""
-    path = tmp_path_factory.mktemp("template") / "tracker.db"
-    with tracker.open_db(path):
-        pass
-    return path
-
-
 @pytest.fixture
-def settings(tmp_path, migrated_tracker):
+def settings(tmp_path, migrated_file):
     made = Settings(jobs=tmp_path / "jobs.yaml", data=tmp_path)
     made.jobs.write_text(JOBS)
-    shutil.copy(migrated_tracker, made.db_path)
+    shutil.copy(migrated_file, made.db_path)
     return made
 
 

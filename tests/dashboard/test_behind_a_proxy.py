@@ -37,12 +37,12 @@ LINKS = re.compile(r'(?:href|src|action|formaction|hx-get|data-prefix)="(/[^"]*|
 
 
 @pytest.fixture(scope="module")
-def settings(tmp_path_factory, migrated_tracker):
+def settings(tmp_path_factory, migrated_file):
     """One house for all of these tests: it has one item, and ada."""
     folder = tmp_path_factory.mktemp("house")
     made = Settings(jobs=folder / "jobs.yaml", data=folder)
     made.jobs.write_text(JOBS)
-    shutil.copy(migrated_tracker, made.db_path)
+    shutil.copy(migrated_file, made.db_path)
     with tracker.open_db(made.db_path) as conn:
         add_account(conn, "ada", "operator", PASSWORD, "test")
         tracker.upsert_items(conn, "papers", [{"key": "a"}])

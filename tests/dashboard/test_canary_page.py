@@ -55,14 +55,14 @@ def wait_for_the_end(browser, url):
 
 
 @pytest.fixture(scope="module")
-def tried(tmp_path_factory, migrated_tracker):
+def tried(tmp_path_factory, migrated_file):
     """Run some canaries in one house, of which every test gets a copy: its folder, and their pages."""
     folder = tmp_path_factory.mktemp("tried")
     settings = Settings(jobs=folder / "jobs.yaml", data=folder)
     papers = folder / "papers"
     papers.mkdir()
     settings.jobs.write_text(jobs_reading(papers))
-    shutil.copy(migrated_tracker, settings.db_path)
+    shutil.copy(migrated_file, settings.db_path)
     with tracker.open_db(settings.db_path) as conn:
         store(conn, papers)
     runtime = Runtime(settings, publisher=None)

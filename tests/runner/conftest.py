@@ -7,19 +7,9 @@ import sys
 import pytest
 from workshop import PLUGINS, ListPublisher, Workshop, job, step, write_jobs
 
-import tracker
 from pipeline import catalog
 from pipeline.settings import Settings
 from runner.runtime import Runtime
-
-
-@pytest.fixture(scope="session")
-def migrated_tracker(tmp_path_factory):
-    """Make the file that every test gets its own copy of."""
-    path = tmp_path_factory.mktemp("template") / "tracker.db"
-    with tracker.open_db(path):
-        pass  # the last to close folds the log into the file
-    return path
 
 
 @pytest.fixture
@@ -28,8 +18,8 @@ def settings(tmp_path):
 
 
 @pytest.fixture
-def db_path(settings, migrated_tracker):
-    shutil.copy(migrated_tracker, settings.db_path)
+def db_path(settings, migrated_file):
+    shutil.copy(migrated_file, settings.db_path)
     return settings.db_path
 
 

@@ -10,15 +10,6 @@ from tracker.plan import make_plan, open_items
 STAGES = ["fetch", "extract", "store"]
 
 
-@pytest.fixture(scope="session")
-def migrated_file(tmp_path_factory):
-    """Make the file that every test gets its own copy of."""
-    path = tmp_path_factory.mktemp("template") / "tracker.db"
-    with tracker.open_db(path):
-        pass  # the last to close folds the log into the file
-    return path
-
-
 @pytest.fixture
 def db_path(migrated_file, tmp_path):
     return shutil.copy(migrated_file, tmp_path / "tracker.db")
