@@ -60,6 +60,8 @@ def _show(runtime: Runtime, job: str, finished: Finished, stages: list[StageRepo
         write_line(report.budget.words)
     if finished.next_due_at:
         write_line(f"the next is due {say_when(finished.next_due_at)}")
+    for queue in finished.unserved:
+        write_line(f"no worker serves the queue {queue}: celeriac worker --remote --queues {queue}")
     if finished.statuses["failed"]:
         write_line(f"What failed:  celeriac items {job} --status failed;  again:  celeriac retry {job}")
     if runtime.run.is_test:

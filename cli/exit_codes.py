@@ -21,7 +21,7 @@ SOURCE = 5
 """The source could not be had now; it is tried again at the time shown."""
 
 WAITING = 6
-"""Nothing failed, but some items wait for a time to come, or for a pause to be lifted."""
+"""Nothing failed, but some items wait for a time to come, for a pause to be lifted, or for a worker of their queue."""
 
 CHANGES = 7
 """`celeriac plan --exit-code`: jobs.yaml has something that is not applied yet."""

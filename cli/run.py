@@ -53,8 +53,8 @@ def run_command(
     Discovers, then works through the same tasks as ever until nothing is due. Uses the workers of a running
     `celeriac up` or of CELERIAC_BROKER_URL if any answer; otherwise, and always with --limit, --item, --stage or
     --test, it starts workers of its own and stops them at the end. Waits for retries that are due within a minute,
-    unless --single-pass says otherwise. Exit code 0 only if every item is done; 1 if any failed, 5 if the source is
-    away, 6 if some wait.
+    unless --single-pass says otherwise, and as long for a worker of a queue that none serves. Exit code 0 only if every
+    item is done; 1 if any failed, 5 if the source is away, 6 if some wait.
 
     \b
     Examples:

@@ -263,9 +263,8 @@ def find_items(strategy: BaseDiscovery, receive: Receive) -> None:
     """Run a strategy to its end; `receive` also gets what it returns instead of handing it over."""
     with printing_aside():
         returned = asyncio.run(strategy.discover())
-        for_the_first_time = admit_items(
-            returned, strategy.refused
-        )  # it overrode the template, and its checks
+        # what overrides the template leaves out its checks
+        for_the_first_time = admit_items(returned, strategy.refused)
         while batch := list(islice(for_the_first_time, BATCH)):
             receive(Batch(batch))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -12,16 +13,18 @@ from runner.discover import Discovered, discover
 from runner.dispatch import dispatch_job
 from runner.search_keeping import keep_search
 from runner.sweep import sweep
-from tracker import items, jobs, recovery, stages
+from tracker import items, jobs, recovery, stages, stats
 from tracker.applying import find_change
 from tracker.backlog import count_statuses, read_backlog
 from tracker.clock import now_ms
 from tracker.holds import find_reached
 from tracker.progress import list_progress
+from tracker.workers import count_serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pipeline.jobspec import JobSpec
     from runner.context import RunContext
     from runner.runtime import Runtime
     from tracker.backlog import Backlog
@@ -30,7 +33,7 @@ ALL_ITEMS = 2**31
 LOOK_SECONDS = 0.1
 SWEEP_EVERY_SECONDS = 1.0
 WAIT_SECONDS = 60.0
-"""A pass waits for retries that are due within this time, and leaves later ones to the next."""
+"""A pass waits for retries that are due within this time, and for workers far away; then it leaves them to the next."""
 
 LAST_SEARCH_SECONDS = 2.0
 """How long a pass reads in, at its end, what can be searched: no sweep may follow it."""
@@ -46,10 +49,15 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What a pass came to: its items by status, and when (Unix ms) the next of them is due, if any waits."""
+    """
+    What a pass came to: its items by status, and when (Unix ms) the next of them is due, if any waits.
+
+    `unserved` are the queues on which its stages wait, and that no worker serves.
+    """
 
     statuses: dict[str, int]
     next_due_at: int | None
+    unserved: list[str]
 
     @property
     def all_done(self) -> bool:
@@ -95,10 +103,11 @@ def work_until_nothing_is_due(
     """
     Send what is ready until nothing is due within a minute, and yield the backlog at every look.
 
-    A paused job, or one whose budget is reached, is waited for only if that lifts itself within that time.
+    A paused job, or one whose budget is reached, is waited for only if that lifts itself within that time. So are
+    stages that only workers far from the file run, if there are none.
     `still_alive` is called at every look, to see to the workers.
     """
-    job, swept_at = runtime.jobs.get_job(job_id), 0.0
+    job, swept_at, served_at = runtime.jobs.get_job(job_id), 0.0, time.monotonic()
     while True:
         if time.monotonic() - swept_at >= SWEEP_EVERY_SECONDS:
             sweep(runtime, only=job_id)
@@ -107,7 +116,10 @@ def work_until_nothing_is_due(
             dispatch_job(runtime, job)
         left = _look(runtime, job_id)
         yield left
-        if not _is_worth_waiting(runtime, job_id, left):
+        if left.running or not _is_unserved(runtime, job, left.queued):
+            served_at = time.monotonic()
+        nobody_comes = time.monotonic() - served_at > WAIT_SECONDS
+        if nobody_comes or not _is_worth_waiting(runtime, job_id, left):
             keep_search(runtime, job_id, LAST_SEARCH_SECONDS)
             return
         still_alive()
@@ -134,6 +146,24 @@ def _is_worth_waiting(runtime: Runtime, job_id: str, left: Backlog) -> bool:
     return left.is_moving or (not runtime.run.single_pass and _is_soon(left.next_retry_at))
 
 
+def _is_unserved(runtime: Runtime, job: JobSpec, queued: int) -> bool:
+    """Tell whether all that was sent waits where no worker is."""
+    return bool(queued) and sum(_count_unserved(runtime, job).values()) >= queued
+
+
+def _count_unserved(runtime: Runtime, job: JobSpec) -> dict[str, int]:
+    """Count the stages that wait, by the queue of workers far from the file, of each that no worker serves."""
+    far = [stage for stage in job.stages if stage.remote]
+    if not far:
+        return {}
+    counts, served = stats.stage_stats(runtime.tracker, job.name), count_serving(runtime.tracker)
+    waiting: Counter[str] = Counter()
+    for stage in far:
+        if stage.queue not in served and stage.name in counts:
+            waiting[stage.queue] += counts[stage.name]["queued"]
+    return dict(+waiting)
+
+
 def _is_soon(due_at: int | None) -> bool:
     return due_at is not None and due_at <= now_ms() + WAIT_SECONDS * 1000
 
@@ -142,4 +172,5 @@ def finish_pass(runtime: Runtime, job_id: str) -> Finished:
     """Sum up what the pass came to."""
     conn = runtime.tracker
     statuses = count_statuses(conn, job_id, runtime.run.active_items)
-    return Finished(statuses, _look(runtime, job_id).next_retry_at)
+    unserved = sorted(_count_unserved(runtime, runtime.jobs.get_job(job_id)))
+    return Finished(statuses, _look(runtime, job_id).next_retry_at, unserved)

@@ -11,10 +11,13 @@ from workshop import job, step
 import tracker
 from pipeline.errors import NotFoundError, SourceUnavailableError
 from pipeline.outcomes import GiveUp, RetryLater
+from runner import single_pass
 from runner.context import RunContext
 from runner.single_pass import finish_pass, prepare_pass, work_until_nothing_is_due
 from tracker.claims import claim
+from tracker.clock import now_ms
 from tracker.dispatch import take_back_stamps
+from tracker.workers import WorkerWord, note_worker
 
 
 @pytest.fixture(autouse=True)
@@ -163,6 +166,42 @@ def test_a_pass_waits_for_a_retry_that_is_due_soon(shop):
         shop.publisher.waiting.extend(shop.publisher.countdowns)
         shop.publisher.countdowns.clear()
     assert finish_pass(shop.runtime, "papers").all_done
+
+
+@pytest.fixture
+def far_shop(open_workshop, monkeypatch):
+    """A job with a stage far away, whose workers a pass waits for only shortly."""
+    monkeypatch.setattr(single_pass, "WAIT_SECONDS", 0.2)
+    shop = open_workshop(papers=job(step("fetch"), step("model", queue="gpu", remote=True)))
+    found(shop, "a", "b")
+    return shop
+
+
+def work_beside_the_file(shop):
+    """Work off what waits, up to what is far away."""
+    waiting = shop.publisher.waiting
+    while waiting and waiting[0].stage != "model":
+        shop.take()
+
+
+def test_a_pass_ends_where_no_worker_serves_a_queue_and_says_so(far_shop):
+    prepare_pass(far_shop.runtime, "papers", RunContext(), cold=True)
+    for _ in work_until_nothing_is_due(far_shop.runtime, "papers", lambda: work_beside_the_file(far_shop)):
+        pass
+    assert (far_shop.status("a", "fetch"), far_shop.status("a", "model")) == ("done", "pending")
+    assert finish_pass(far_shop.runtime, "papers").unserved == ["gpu"]
+
+
+def test_a_pass_waits_for_a_worker_far_away_that_serves_the_queue(far_shop):
+    now = now_ms()
+    note_worker(far_shop.conn, WorkerWord("there", 7, "far@there", [8], ["gpu"], "1", True, False, now, now))
+    prepare_pass(far_shop.runtime, "papers", RunContext(), cold=True)
+    began = time.monotonic()
+    for _ in work_until_nothing_is_due(far_shop.runtime, "papers", lambda: work_beside_the_file(far_shop)):
+        if time.monotonic() - began > 1:  # five times as long as for one that is not there
+            far_shop.work()
+    finished = finish_pass(far_shop.runtime, "papers")
+    assert (finished.all_done, finished.unserved) == (True, [])
 
 
 def test_a_pass_leaves_a_later_retry_to_the_next_and_says_when_it_is_due(shop):
