@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from math import isfinite
 
 from pipeline.durations import DURATION_UNITS
 from pipeline.errors import CeleriacError
@@ -47,6 +48,8 @@ class RetryLater:
         """Refuse an ending that names no time, or two."""
         if (self.delay is None) == (self.at is None):
             raise ValueError("RetryLater takes either a delay or an instant")
+        if isinstance(self.delay, float) and not isfinite(self.delay):
+            raise ValueError(f"RetryLater takes a delay that ends, not {self.delay}")
         if self.at is not None and self.at.tzinfo is None:
             raise ValueError("RetryLater(at=…) takes an aware datetime")
 
@@ -84,7 +87,8 @@ def _read_delay(text: str) -> float:
     found = _RETRY_IN.search(text)
     if not found or (unit := DURATION_UNITS.get(found[2].lower())) is None:
         return DEFAULT_RETRY_DELAY_SECONDS
-    return float(found[1]) * unit
+    seconds = float(found[1]) * unit
+    return seconds if isfinite(seconds) else DEFAULT_RETRY_DELAY_SECONDS
 
 
 Outcome = dict[str, object] | Skip | RetryLater | GiveUp
