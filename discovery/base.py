@@ -69,6 +69,13 @@ log = structlog.get_logger("discovery")
 _REQUIRED = object()
 
 
+def require_items(returned: object, by: str) -> Iterable[object]:
+    """Give back what a method returned. Raises `PluginError` when it is no list of items, nor another row of them."""
+    if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | Mapping):
+        raise PluginError(f"{by} returned {returned!r:.80}; return a list of items")
+    return returned
+
+
 class StrategyParams(BaseModel):
     """The parameters that jobs.yaml may give; others are refused. Describe each field: the docs show it."""
 
@@ -144,11 +151,7 @@ class BaseDiscovery:
             found: object = self.fetch_items()
             if isawaitable(found):
                 found = await found
-            if not isinstance(found, Iterable) or isinstance(found, str | bytes | Mapping):
-                raise PluginError(
-                    f"{type(self).__name__}.fetch_items returned {found!r:.80}; return a list of items"
-                )
-            await self.hand_over(found)
+            await self.hand_over(require_items(found, f"{type(self).__name__}.fetch_items"))
         return self.kept
 
     @asynccontextmanager

@@ -7,12 +7,13 @@ from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from inspect import isawaitable
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import structlog
 
-from discovery.base import BATCH
+from discovery.base import BATCH, require_items
 from discovery.items import admit_items
 from discovery.memory import Batch, EnoughError, recall_nothing
 from pipeline import catalog
@@ -262,11 +263,17 @@ def make_strategy(job: JobSpec, access: Access) -> BaseDiscovery:
 def find_items(strategy: BaseDiscovery, receive: Receive) -> None:
     """Run a strategy to its end; `receive` also gets what it returns instead of handing it over."""
     with printing_aside():
-        returned = asyncio.run(strategy.discover())
+        returned = asyncio.run(_await_found(strategy))
         # what overrides the template leaves out its checks
-        for_the_first_time = admit_items(returned, strategy.refused)
+        items = require_items(returned, f"{type(strategy).__name__}.discover")
+        for_the_first_time = admit_items(items, strategy.refused)
         while batch := list(islice(for_the_first_time, BATCH)):
             receive(Batch(batch))
+
+
+async def _await_found(strategy: BaseDiscovery) -> object:
+    found: object = strategy.discover()  # an override may be a plain function
+    return await found if isawaitable(found) else found
 
 
 def collect_found(runtime: Runtime, job: JobSpec, limit: int | None = None) -> list[FoundItem]:

@@ -11,6 +11,7 @@ import tracker
 from discovery.base import FoundItem
 from runner.discover import discover
 from runner.sweep import sweep
+from runner.trial import try_job
 
 
 def raising(error):
@@ -50,6 +51,17 @@ def test_a_strategy_that_returns_no_list_fails_its_run(open_workshop, returned, 
     shop.plugins.find = lambda: returned
     assert discover(shop.runtime, "papers").error
     assert tracker.get_job_error(shop.conn, "papers")
+
+
+@pytest.mark.parametrize("strategy", ["Source", "WholeSource", "PlainSource"])
+@pytest.mark.parametrize("returned", [None, "a text", {"key": "a"}])
+def test_a_strategy_that_returns_no_list_is_told_what_to_return(open_workshop, returned, strategy):
+    shop = open_workshop(papers=job(step("fetch"), strategy=strategy))
+    shop.plugins.find = lambda: returned
+    method = "fetch_items" if strategy == "Source" else "discover"
+    told = f"{strategy}.{method} returned {returned!r}; return a list of items"
+    assert discover(shop.runtime, "papers").error == told
+    assert try_job(shop.runtime, "papers", 3).error == told
 
 
 MIXED = [

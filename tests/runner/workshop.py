@@ -59,6 +59,11 @@ class WholeSource(BaseDiscovery):
     """Overrides the whole of discover()."""
     async def discover(self):
         return find()
+
+class PlainSource(BaseDiscovery):
+    """Overrides the whole of discover() by a plain function."""
+    def discover(self):
+        return find()
 '''
 
 
