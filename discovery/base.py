@@ -27,6 +27,7 @@ from discovery.memory import (
     Look,
     Recalled,
     digest_wanted,
+    find_cursor_fault,
     find_place,
     name_place,
     name_source,
@@ -177,7 +178,8 @@ class BaseDiscovery:
 
         Takes what `fetch_items` may return. They are stored in transactions of at most 1,000, the cursor (any
         JSON value) in the transaction of the last; so a crash loses nothing that came before. Items of another
-        source than `source` say so themselves. To move the cursor alone, hand over nothing with it.
+        source than `source` say so themselves. To move the cursor alone, hand over nothing with it. Raises
+        `PluginError` for a cursor that is not JSON.
         """
         if source:
             self.looks.setdefault(source, Look())  # it was looked at, also when nothing was there
@@ -204,6 +206,8 @@ class BaseDiscovery:
         return [item.as_found() for item in self._kept.values()]
 
     def _pass_on(self, batch: Batch) -> None:
+        if fault := find_cursor_fault(batch.cursor):
+            raise PluginError(f"{type(self).__name__} handed over a cursor that is not JSON: {fault}")
         self._handed_over += len(batch.items)
         if self._access is not None and self._access.receive is not None:
             self._access.receive(batch)

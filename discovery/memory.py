@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from dataclasses import dataclass, field
 from enum import Enum
@@ -90,6 +91,24 @@ class Receive(Protocol):
 
 class EnoughError(Exception):
     """Whoever receives the items wants no more: the discovery ends here, well."""
+
+
+def find_cursor_fault(cursor: Any) -> str | None:
+    """
+    Say why a cursor cannot be remembered, or None when it can.
+
+    >>> find_cursor_fault({"page": {1}})
+    'Object of type set is not JSON serializable'
+    """
+    if cursor is Keep.CURSOR:
+        return None
+    try:
+        json.dumps(cursor, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        return str(error)
+    except RecursionError:
+        return "it is nested too deep"
+    return None
 
 
 def recall_nothing(source: str) -> Recalled:

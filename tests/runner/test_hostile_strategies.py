@@ -12,6 +12,7 @@ from discovery.base import FoundItem
 from runner.discover import discover
 from runner.sweep import sweep
 from runner.trial import try_job
+from tracker.sources import read_memory
 
 
 def raising(error):
@@ -62,6 +63,28 @@ def test_a_strategy_that_returns_no_list_is_told_what_to_return(open_workshop, r
     told = f"{strategy}.{method} returned {returned!r}; return a list of items"
     assert discover(shop.runtime, "papers").error == told
     assert try_job(shop.runtime, "papers", 3).error == told
+
+
+WITHIN_ITSELF: list[object] = []
+WITHIN_ITSELF.append(WITHIN_ITSELF)
+
+
+@pytest.mark.parametrize("cursor", [{1, 2}, float("nan"), {"page": [float("inf")]}, b"x", WITHIN_ITSELF])
+def test_a_cursor_that_is_not_json_is_refused_alike_in_a_look_and_a_trial(open_workshop, cursor):
+    shop = open_workshop(papers=job(step("fetch"), strategy="CursorSource"))
+    shop.plugins.find = lambda: cursor
+    looked = discover(shop.runtime, "papers")
+    assert looked.error.startswith("CursorSource handed over a cursor that is not JSON: ")
+    assert looked.found == 0
+    assert try_job(shop.runtime, "papers", 3).error == looked.error
+
+
+@pytest.mark.parametrize("cursor", [None, 7, "2026", ["a", 1.5], {"page": {"at": None}}])
+def test_a_cursor_may_be_any_json(open_workshop, cursor):
+    shop = open_workshop(papers=job(step("fetch"), strategy="CursorSource"))
+    shop.plugins.find = lambda: cursor
+    assert discover(shop.runtime, "papers").error is None
+    assert read_memory(shop.conn, "papers", "records").cursor == cursor
 
 
 MIXED = [

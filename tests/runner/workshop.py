@@ -60,6 +60,13 @@ class WholeSource(BaseDiscovery):
     async def discover(self):
         return find()
 
+class CursorSource(BaseDiscovery):
+    """Hands over an item, with the cursor that the test says."""
+    async def discover(self):
+        async with self.looking():
+            await self.hand_over([{"key": "a"}], source="records", cursor=find())
+        return self.kept
+
 class PlainSource(BaseDiscovery):
     """Overrides the whole of discover() by a plain function."""
     def discover(self):
