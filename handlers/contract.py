@@ -14,6 +14,9 @@ MAX_DEPTH = 500
 MAX_INTEGER_BITS = 14_000
 """About 4,200 digits: Python refuses to write longer integers as text."""
 
+MAX_SHOWN_STEPS = 20
+"""Of a place that is deeper, the beginning is shown."""
+
 ALLOWED = "a handler returns a result (a dict), Skip, RetryLater or GiveUp"
 
 
@@ -30,10 +33,11 @@ class _Place(NamedTuple):
     def __str__(self) -> str:
         steps: list[str] = []
         place: _Place | None = self
-        while place is not None and len(steps) < 50:
+        while place is not None:
             steps.append(place.step)
             place = place.parent
-        return "".join(reversed(steps))
+        steps.reverse()
+        return "".join(steps if len(steps) <= MAX_SHOWN_STEPS else [*steps[:4], "…"])
 
 
 def check_outcome(handler: object, outcome: object) -> Outcome:

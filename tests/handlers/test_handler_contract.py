@@ -58,6 +58,17 @@ def test_a_result_that_contains_itself_is_refused():
     assert "nested deeper than 500, or within itself" in find_json_fault(result)
 
 
+def test_a_place_that_is_deep_is_shown_by_its_beginning():
+    result = {}
+    result["d"] = result
+    assert find_json_fault(result) == "result.d.d.d…: nested deeper than 500, or within itself"
+    deep = b""
+    for _ in range(19):
+        deep = [deep]
+    assert find_json_fault({"a": deep}) == "result.a[0][0]…: bytes is not a JSON type"
+    assert find_json_fault({"a": deep[0]}) == f"result.a{'[0]' * 18}: bytes is not a JSON type"
+
+
 @pytest.mark.parametrize(("depth", "refused"), [(MAX_DEPTH - 1, False), (MAX_DEPTH, True), (100_000, True)])
 def test_a_result_may_nest_as_deep_as_sqlite_can_read_it(depth, refused):
     nested = {}
