@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline.branches import choose_branches
 from pipeline.catalog import find_nearest
 from pipeline.forms import FORMS
 from pipeline.problems import Finding, InvalidValueError, KeyPath, show_value, value_at
@@ -53,7 +54,9 @@ def explain(error: ValidationError, model: type[BaseModel], base: KeyPath, data:
     """
     details = error.errors(include_url=False, include_input=False)
     return [
-        _explain_one(detail, model, base, data) for detail in details if not _is_follow_up(detail, details)
+        _explain_one(detail, path, model, base, data)
+        for detail, path in choose_branches(details, model, base, data)
+        if not _is_follow_up(detail, details)
     ]
 
 
@@ -65,8 +68,10 @@ def _is_follow_up(detail: ErrorDetails, details: list[ErrorDetails]) -> bool:
     )
 
 
-def _explain_one(detail: ErrorDetails, model: type[BaseModel], base: KeyPath, data: Any) -> Finding:
-    path, context = base + detail["loc"], detail.get("ctx", {})
+def _explain_one(
+    detail: ErrorDetails, place: KeyPath, model: type[BaseModel], base: KeyPath, data: Any
+) -> Finding:
+    path, context = base + place, detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
         return explain_unknown_key(path, _known_keys(model, detail["loc"][:-1]))
     if detail["type"] == "missing":

@@ -115,6 +115,41 @@ def test_the_file_the_mistakes_are_made_in_is_right(load_jobs):
     assert load_jobs(GOOD).get_job("papers")
 
 
+@pytest.mark.parametrize(
+    ("item", "path", "message"),
+    [
+        ("{key: b, colour: red}", "items[1].colour", "unknown key 'colour'"),
+        ("{data: {}}", "items[1].key", "'key' is missing"),
+        ("{key: 5}", "items[1].key", "5 is not a text"),
+        ("{key: b, data: 3}", "items[1].data", "3 is not a mapping"),
+        ("7", "items[1]", "7 is not a text"),
+    ],
+)
+def test_a_mistake_in_an_item_of_manual_is_named_once_and_where_it_stands(problems_of, item, path, message):
+    text = GOOD.replace("sample_plugins:Source", "manual").replace("limit: 3", f"items: [a, {item}]")
+    (problem,) = problems_of(text)
+    assert problem.path == f"jobs.papers.discovery.{path}"
+    assert message in problem.message
+
+
+@pytest.mark.parametrize(
+    ("written", "path", "message"),
+    [
+        ("{slect: h1}", ".slect", "did you mean 'select'?"),
+        ("{select: 5}", ".select", "5 is not a text"),
+        ("3", "", "3 is not a text"),
+        ("[h1]", "", "['h1'] is not a text"),
+        ("{select: ul, fields: {b: {selct: li}}}", ".fields.b.selct", "did you mean 'select'?"),
+    ],
+)
+def test_a_mistake_where_a_text_or_a_mapping_may_stand_is_named_once(problems_of, written, path, message):
+    step = "handler: sample_plugins:Step\n        params: {characters: 5}"
+    select = f"handler: html_select\n        params: {{fields: {{a: {written}}}}}"
+    (problem,) = problems_of(GOOD.replace(step, select))
+    assert problem.path == f"jobs.papers.stages[0].params.fields.a{path}"
+    assert message in problem.message
+
+
 def test_all_mistakes_are_named_at_once_in_the_order_of_the_lines(problems_of):
     text = GOOD
     for old, new in (("version: 1", "version: 2"), ("limit: 3", "limit: 900"), ('"@daily"', "never"),
