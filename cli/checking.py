@@ -25,7 +25,8 @@ def check_command(path: Path | None, *, as_json: bool) -> None:
 
     Names every mistake at once, each with its line, the value and what is allowed. PATH is the file to check
     instead of CELERIAC_JOBS. Exit code 0: in order. 2: something is wrong. A job that only lacks something on
-    this machine (an extra, a variable) is named, and leaves the others alone: exit code 1.
+    this machine (an extra, a variable, a handler that can be made) is named, and leaves the others alone: exit
+    code 1.
 
     \b
     Examples:
@@ -37,7 +38,7 @@ def check_command(path: Path | None, *, as_json: bool) -> None:
     from pipeline.settings import load_settings
 
     try:
-        jobs = load_jobs_file(path or load_settings().jobs)
+        jobs = load_jobs_file(path or load_settings().jobs, make=True)
     except JobsFileInvalidError as error:
         if not as_json:
             raise

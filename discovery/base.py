@@ -130,6 +130,12 @@ class BaseDiscovery:
             raise JobsFileError(f"strategy {type(self).__name__} needs the parameter {name!r}")
         return value
 
+    @classmethod
+    def find_missing_method(cls) -> str | None:
+        """Name the method without which it finds nothing, or None when it is there."""
+        is_whole = cls.discover is not BaseDiscovery.discover
+        return None if is_whole or cls.fetch_items is not BaseDiscovery.fetch_items else "fetch_items()"
+
     # -- finding ------------------------------------------------------------------------------------------
 
     async def fetch_items(self) -> list[FoundItem]:

@@ -211,6 +211,11 @@ class Handler:
         return cls.run_batch is not Handler.run_batch
 
     @classmethod
+    def find_missing_method(cls) -> str | None:
+        """Name the method without which it cannot work on one item, or None when it is there."""
+        return "run()" if cls.run is Handler.run else None
+
+    @classmethod
     def list_source_modules(cls, params: Mapping[str, Any]) -> list[ModuleType]:  # noqa: ARG003 - for overriding
         """List the modules whose source makes this handler's version; `params` are unresolved."""
         ours = [kind for kind in cls.__mro__ if issubclass(kind, Handler) and kind is not Handler]

@@ -39,13 +39,14 @@ class JobChecker:
     """
     Checks jobs of one file. `data` is the file as written.
 
-    Without `plugins` no strategy and no handler is looked at, nor imported.
+    Without `plugins` no strategy and no handler is looked at, nor imported. With `make` the handlers are made.
     """
 
     data: Any
     defaults: Defaults
     environment: Mapping[str, str]
     plugins: bool = True
+    make: bool = False
 
     def check(self, name: str) -> JobCheck:
         """Check the job of this name."""
@@ -95,7 +96,7 @@ class JobChecker:
 
     def _check_plugins(self, base: KeyPath, entry: Mapping[str, Any], checked: JobCheck) -> None:
         for use, is_on in (*_strategy_use(base, entry), *_handler_uses(base, self._list_stages(entry))):
-            for found in check_plugin(use, self.environment, self.data):
+            for found in check_plugin(use, self.environment, self.data, make=self.make and is_on):
                 if not isinstance(found, Lack):
                     checked.wrong.append(found)
                 elif is_on:  # what is switched off may lack what it likes

@@ -38,12 +38,14 @@ def load_jobs_file(
     *,
     only: str | None = None,
     plugins: bool = True,
+    make: bool = False,
 ) -> JobsFile:
     """
     Read and check a jobs file, its strategies, handlers and their parameters included.
 
     With `only` just that job is looked into, if there is such a one. Without `plugins` nothing is imported: what a
-    strategy or handler would say against its parameters, and the timeouts that handlers declare, are left out.
+    strategy or handler would say against its parameters, and the timeouts that handlers declare, are left out. With
+    `make` the handlers are made too, as a worker does it: that may take long.
 
     `environment` holds the variables; without it, this process's own. Raises `JobsFileInvalidError` with all
     that is wrong. What only this machine lacks is in `unavailable`, and is not raised.
@@ -57,7 +59,7 @@ def load_jobs_file(
         )
         raise JobsFileInvalidError(str(path), [problem]) from error
     variables = current_environment() if environment is None else environment
-    return _check_document(path, source, parse_yaml(source), variables, only, plugins=plugins)
+    return _check_document(path, source, parse_yaml(source), variables, only, plugins=plugins, make=make)
 
 
 def _check_document(
@@ -68,13 +70,14 @@ def _check_document(
     only: str | None,
     *,
     plugins: bool,
+    make: bool,
 ) -> JobsFile:
     if not isinstance(document.data, dict):
         nothing = Problem(1, 1, "", "not a mapping", allowed="version: 1, and jobs: with a job a key")
         raise JobsFileInvalidError(str(path), document.problems or [nothing])
     top, wrong = _check_top(document)
     jobs = document.data.get("jobs")
-    checker = JobChecker(document.data, top.defaults, environment, plugins)
+    checker = JobChecker(document.data, top.defaults, environment, plugins, make)
     names = [name for name in (jobs if isinstance(jobs, dict) else ()) if only in (None, name)]
     checks = {name: checker.check(name) for name in names}
     wrong += [finding for check in checks.values() for finding in check.wrong]

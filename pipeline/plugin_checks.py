@@ -65,11 +65,14 @@ def _read_timeout(written: Any) -> float | None:
         return None
 
 
-def check_plugin(use: PluginUse, environment: Mapping[str, str], data: Any) -> Iterator[Finding | Lack]:
+def check_plugin(
+    use: PluginUse, environment: Mapping[str, str], data: Any, *, make: bool = False
+) -> Iterator[Finding | Lack]:
     """
     Import what is named and validate its parameters, variables resolved.
 
-    `data` is the whole file as written, from which values are quoted.
+    `data` is the whole file as written, from which values are quoted. With `make` a handler is also made, as a worker
+    makes it.
     """
     try:
         plugin = load(use.kind, use.name)
@@ -85,7 +88,10 @@ def check_plugin(use: PluginUse, environment: Mapping[str, str], data: Any) -> I
         yield Lack(finding) if use.name in use.kind.table else finding
     else:
         yield from _check_contact(use, environment)
-        yield from _check_class(plugin, use, environment, data)
+        found = list(_check_class(plugin, use, environment, data))
+        if make and not found and use.kind is HANDLER:
+            found += _make(plugin, use, environment)
+        yield from found
 
 
 def _check_contact(use: PluginUse, environment: Mapping[str, str]) -> Iterator[Lack]:
@@ -105,9 +111,7 @@ def _check_class(
         allowed = f"a class with {entry}() and a Params model"
         yield Finding(use.name_path, f"{use.name!r} is no {use.kind.word}", allowed)
         return
-    takes_batches = getattr(plugin, "takes_batches", None)  # a class need not be of our base
-    if use.batch_path is not None and not (takes_batches and takes_batches()):
-        yield Finding(use.batch_path, f"{use.name!r} works on one item at a time", "no `batch`", at_key=True)
+    yield from _check_methods(plugin, use)
     if (timeout := getattr(plugin, "TIMEOUT", None)) is not None and _read_timeout(timeout) is None:
         yield Finding(
             use.name_path, f"the TIMEOUT of {use.name!r} is no duration: {timeout!r}", "30s, 15m, 2h"
@@ -128,6 +132,31 @@ def _check_class(
         ):  # with a variable missing, only the others can be judged
             message = hide_variables(finding.message, use.params, environment)
             yield Finding(finding.path, message, finding.allowed, finding.at_key)
+
+
+def _check_methods(plugin: Any, use: PluginUse) -> Iterator[Finding]:
+    # a class need not be of our base
+    takes_batches, find_missing = (
+        getattr(plugin, name, None) for name in ("takes_batches", "find_missing_method")
+    )
+    if use.batch_path is not None:
+        if not (takes_batches and takes_batches()):
+            message = f"{use.name!r} works on one item at a time"
+            yield Finding(use.batch_path, message, "no `batch`", at_key=True)
+    elif find_missing and (missing := find_missing()):
+        allowed = "a stage with `batch`" if takes_batches and takes_batches() else ""
+        yield Finding(use.name_path, f"{use.name!r} has no {missing}", allowed)
+
+
+def _make(plugin: Any, use: PluginUse, environment: Mapping[str, str]) -> Iterator[Lack]:
+    resolved, _ = _resolve(replace(use, params=fill_from_environment(plugin, use.params)), environment)
+    try:
+        with printing_aside(children=False):
+            plugin(resolved)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a plugin's own constructor may raise anything
+        why = " ".join(f"{type(error).__name__}: {error}".split())
+        message = hide_variables(f"{use.name!r} cannot be made: {why}", use.params, environment)
+        yield Lack(Finding(use.name_path, message))
 
 
 def _resolve(use: PluginUse, environment: Mapping[str, str]) -> tuple[dict[str, Any], dict[str | int, Lack]]:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
+
+import pytest
 
 from cli import exit_codes
+from pipeline.catalog import load
 
 BROKEN = """version: 1
 jobs:
@@ -73,3 +77,80 @@ def test_handlers_beside_jobs_yaml_are_found(shell, folder):
     )
     # the console script, unlike `python -m`, does not look into the working directory by itself
     assert shell("check", PYTHONSAFEPATH="1").code == exit_codes.OK
+
+
+UNFINISHED = """
+from discovery.base import BaseDiscovery
+from handlers.base import Handler, HandlerParams
+
+
+class Empty(Handler):
+    pass
+
+
+class Together(Handler):
+    def run_batch(self, contexts):
+        return [{} for _ in contexts]
+
+
+class Unmakeable(Handler):
+    class Params(HandlerParams):
+        word: str = "none"
+
+    def __init__(self, params):
+        super().__init__(params)
+        raise OSError(f"no model\\nfor {self.params.word}")
+
+    def run(self, context):
+        return {}
+
+
+class Blind(BaseDiscovery):
+    pass
+"""
+
+
+@pytest.fixture
+def check_stage(call, folder, monkeypatch):
+    """Check a job with this stage and strategy."""
+    monkeypatch.syspath_prepend(folder)
+    monkeypatch.setenv("SECRET_WORD", "sesame-open")
+    (folder / "unfinished_plugins.py").write_text(UNFINISHED)
+
+    def check(stage, strategy="manual, items: [a]"):
+        (folder / "jobs.yaml").write_text(
+            f"version: 1\njobs:\n  a:\n    discovery: {{strategy: {strategy}}}\n    stages:\n      - {stage}\n"
+        )
+        return call("check")
+
+    yield check
+    sys.modules.pop("unfinished_plugins", None)
+    load.cache_clear()
+
+
+def test_a_handler_that_overrides_no_method_is_refused(check_stage):
+    ended = check_stage("{name: x, handler: 'unfinished_plugins:Empty'}")
+    assert ended.code == exit_codes.INVALID
+    assert "jobs.a.stages[0].handler: 'unfinished_plugins:Empty' has no run()" in ended.err
+
+
+def test_a_handler_of_batches_alone_needs_a_batch(check_stage):
+    ended = check_stage("{name: x, handler: 'unfinished_plugins:Together'}")
+    assert ended.code == exit_codes.INVALID
+    assert "has no run() (allowed: a stage with `batch`)" in ended.err
+    assert check_stage("{name: x, handler: 'unfinished_plugins:Together', batch: 5}").code == exit_codes.OK
+
+
+def test_a_strategy_that_overrides_no_method_is_refused(check_stage):
+    ended = check_stage("read_file", strategy="'unfinished_plugins:Blind'")
+    assert ended.code == exit_codes.INVALID
+    assert "jobs.a.discovery.strategy: 'unfinished_plugins:Blind' has no fetch_items()" in ended.err
+
+
+def test_a_handler_that_cannot_be_made_is_named_without_its_secrets(check_stage):
+    stage = "{name: x, handler: 'unfinished_plugins:Unmakeable', params: {word: '${SECRET_WORD}'}"
+    ended = check_stage(stage + "}")
+    assert ended.code == exit_codes.FAILED
+    assert "cannot run here" in ended.out
+    assert "'unfinished_plugins:Unmakeable' cannot be made: OSError: no model for ${SECRET_WORD}" in ended.err
+    assert check_stage(stage + ", enabled: false}").code == exit_codes.OK
