@@ -127,6 +127,9 @@ OFFLINE = frozenset(
 )
 """The short names that ask nobody on the web. The others need a contact, by which they say who asks."""
 
+ONLINE_WITH = {"notify": "webhook"}
+"""The parameters without which a short name asks nobody on the web either: a mail is no request."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Kind:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from pipeline.aside import printing_aside
-from pipeline.catalog import HANDLER, OFFLINE, Kind, load
+from pipeline.catalog import HANDLER, OFFLINE, ONLINE_WITH, Kind, load
 from pipeline.errors import CeleriacError, MissingExtraError, NoContactError, UnknownNameError
 from pipeline.fields import Seconds
 from pipeline.model_errors import explain
@@ -97,6 +97,7 @@ def check_plugin(
 def _check_contact(use: PluginUse, environment: Mapping[str, str]) -> Iterator[Lack]:
     # with neither a contact nor an allow-list, no request at all can be made
     goes_out = use.name in use.kind.table and use.name not in OFFLINE
+    goes_out = goes_out and (use.name not in ONLINE_WITH or ONLINE_WITH[use.name] in use.params)
     if goes_out and not (environment.get("CELERIAC_CONTACT") or environment.get("CELERIAC_ALLOW_HOSTS")):
         yield Lack(Finding(use.name_path, str(NoContactError(f"{use.kind.word} {use.name!r}"))))
 

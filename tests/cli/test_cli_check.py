@@ -154,3 +154,15 @@ def test_a_handler_that_cannot_be_made_is_named_without_its_secrets(check_stage)
     assert "cannot run here" in ended.out
     assert "'unfinished_plugins:Unmakeable' cannot be made: OSError: no model for ${SECRET_WORD}" in ended.err
     assert check_stage(stage + ", enabled: false}").code == exit_codes.OK
+
+
+def test_a_notice_by_mail_needs_no_contact_and_one_to_a_webhook_does(check_stage):
+    mail = "mail: {host: mail.example.org, sender: a@example.org, to: [b@example.org]}"
+    assert (
+        check_stage(f"{{name: tell, handler: notify, params: {{message: x, {mail}}}}}").code == exit_codes.OK
+    )
+    ended = check_stage(
+        "{name: tell, handler: notify, params: {message: x, webhook: 'https://example.org/'}}"
+    )
+    assert ended.code == exit_codes.FAILED
+    assert "handler 'notify' needs a contact: set CELERIAC_CONTACT" in ended.err
