@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, model_validator
 
 from handlers.base import Handler, HandlerParams
+from pipeline.sources import remember_sources
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -89,7 +90,9 @@ def import_function(path: str) -> Callable[..., Any]:
 
 def _import_module(name: str) -> ModuleType:
     try:
-        return import_module(name)
+        module = import_module(name)
     except (Exception, SystemExit) as error:
         # Importing a user's module runs it, so anything may come out, `sys.exit` included.
         raise ValueError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
+    remember_sources([module])
+    return module

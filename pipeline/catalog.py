@@ -8,6 +8,7 @@ installed breaks only the jobs that use it.
 from __future__ import annotations
 
 import difflib
+import sys
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -15,6 +16,7 @@ from typing import Any, Literal
 
 from pipeline.aside import printing_aside
 from pipeline.errors import MissingExtraError, PluginImportError, UnknownNameError
+from pipeline.sources import remember_sources
 
 STRATEGIES = {
     "arxiv": "discovery.arxiv:Arxiv",
@@ -176,6 +178,10 @@ def load(kind: Kind, name: str) -> Any:
         why = " ".join(f"{type(error).__name__}: {error}".split())  # a problem of jobs.yaml is one line
         raise PluginImportError(f"{kind.word} {name!r}: importing {module_name} raised {why}") from error
     try:
-        return getattr(module, attribute)
+        found = getattr(module, attribute)
     except AttributeError as error:
         raise PluginImportError(f"{kind.word} {name!r}: {module_name} has no {attribute!r}") from error
+    if kind is HANDLER and ":" in name:
+        bases = {each.__module__ for each in getattr(found, "__mro__", ())}
+        remember_sources(sys.modules[each] for each in sorted(bases) if each in sys.modules)
+    return found

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from types import ModuleType
 
 CONTRACT = frozenset(
@@ -42,6 +42,11 @@ def list_own_files(modules: Sequence[ModuleType]) -> list[Path]:
         for name, path, source in _walk(modules)
         if path and source and name.partition(".")[0] not in OWN_PACKAGES and not _is_installed(name, path)
     ]
+
+
+def remember_sources(modules: Iterable[ModuleType]) -> None:
+    """Read now what modules were just loaded from: an edit that comes later is not what this process runs."""
+    deque(_walk([each for each in modules if each.__name__.partition(".")[0] not in OWN_PACKAGES]), maxlen=0)
 
 
 def _walk(modules: Sequence[ModuleType]) -> Iterator[tuple[str, Path | None, _Source | None]]:

@@ -20,7 +20,7 @@ def hash_version(name: str, modules: Sequence[ModuleType], params: Mapping[str, 
     The source of the modules beside these that they import from counts as well; see `pipeline.sources`. The
     parameters are as jobs.yaml has them, variables unresolved, so that a changed prompt counts and a secret does
     not. A comment, a docstring or the layout makes no new version. The source is that of the moment when this
-    process first asked.
+    process loaded the handler, or first asked.
     """
     spelled = json.dumps(dict(params), sort_keys=True, default=str)
     parts = [name, *spell_sources(modules), spelled]

@@ -13,9 +13,10 @@ from types import MappingProxyType, ModuleType
 import pytest
 
 import handlers.article  # noqa: F401 - in sys.modules
-from handlers.python import Python
+from handlers.python import Python, import_function
 from handlers.read_file import ReadFile
 from handlers.versions import handler_version
+from pipeline.catalog import HANDLER, load
 from pipeline.sources import OWN_PACKAGES, spell_sources
 from pipeline.versions import hash_version
 
@@ -79,6 +80,23 @@ def test_a_changed_source_makes_another_version(user_module):
     second = handler_version(importlib.import_module(user_module(SOURCE.format("'a': 2"), "mine_b")).Mine, {})
     again = handler_version(importlib.import_module(user_module(SOURCE.format("'a': 2"), "mine_c")).Mine, {})
     assert first != second == again
+
+
+def test_a_handler_that_was_edited_after_it_was_loaded_has_the_version_of_what_runs(user_module):
+    before = handler_version(
+        importlib.import_module(user_module(SOURCE.format("'a': 1"), "as_it_was")).Mine, {}
+    )
+    name = user_module(SOURCE.format("'a': 1"), "edited_later")
+    loaded = load(HANDLER, f"{name}:Mine")
+    Path(sys.modules["edited_later"].__file__).write_text(SOURCE.format("'a': 2"))
+    assert handler_version(loaded, {}) == before
+
+
+def test_a_function_that_was_edited_after_it_was_loaded_has_the_version_of_what_runs(user_module):
+    import_function(f"{user_module(FUNCTION, 'work_edited_later')}:work")
+    Path(sys.modules["work_edited_later"].__file__).write_text(FUNCTION.replace("{}", "{'b': 1}"))
+    code = spell_sources([sys.modules["work_edited_later"]])
+    assert code == spell_sources([importlib.import_module(user_module(FUNCTION, "work_as_it_was"))])
 
 
 def test_the_source_of_a_users_function_counts_whether_or_not_it_is_imported_yet(user_module):
