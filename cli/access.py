@@ -34,9 +34,12 @@ def access_command(*, as_json: bool) -> None:
         write_json({"accounts": shown, "tokens": tokens})
         return
     write_table(
-        ["account", "role", "changed"], [(one.name, one.role, say_when(one.changed_at)) for one in accounts]
+        ["account", "role", "changed"],
+        [(one.name, one.role, say_when(one.changed_at)) for one in accounts],
+        "there is no account",
     )
-    out.print()
+    if accounts and tokens:
+        out.print()
     write_table(
         ["#token", "name", "role", "may", "last used", "ends"],
         [
@@ -50,6 +53,7 @@ def access_command(*, as_json: bool) -> None:
             )
             for one in tokens
         ],
+        "there is no token",
     )
 
 

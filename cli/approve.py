@@ -55,6 +55,6 @@ def _list(job: str, limit: int, *, as_json: bool) -> None:
         write_json(found)
         return
     rows = [(one.key, one.source, say_ago(one.held_at), shorten(one.data)) for one in found]
-    write_table(["key", "source", "found", "data"], rows)
+    write_table(["key", "source", "found", "data"], rows, f"nothing of {job} waits for approval")
     if total > len(found):
         err.print(f"and {total - len(found):,} more: --limit {total}")

@@ -73,10 +73,10 @@ def artifacts_list_command(limit: int, *, unused: bool, as_json: bool) -> None:
     if as_json:
         write_json(listed)
     else:
-        _show_list(listed)
+        _show_list(listed, "no kept file is without use" if unused else "no file is kept")
 
 
-def _show_list(listed: Sequence[Artifact]) -> None:
+def _show_list(listed: Sequence[Artifact], none: str) -> None:
     from cli.render import say_ago, write_table
 
     write_table(
@@ -92,6 +92,7 @@ def _show_list(listed: Sequence[Artifact]) -> None:
             )
             for one in listed
         ],
+        none,
     )
 
 

@@ -63,4 +63,5 @@ def show_events(events: Iterable[EventReport], *, of_one_item: bool = False) -> 
             )
             for e in events
         ],
+        "no event yet",
     )

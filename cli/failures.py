@@ -71,6 +71,7 @@ def _show(found: FailureGroups) -> None:
             )
             for group in found.groups
         ],
+        none="nothing is failed of what is asked for",
     )
     if not found.is_complete:
         write_line("there are more: only 100,000 failed stages were looked at; name a job or stage", err=True)

@@ -96,7 +96,7 @@ def _list_newest(job: str, status: str | None, limit: int, *, as_json: bool) -> 
         )
         for one in reports
     ]
-    write_table(["key", "status", "#priority", "discovered", "stages"], rows)
+    write_table(["key", "status", "#priority", "discovered", "stages"], rows, "no such item")
 
 
 @click.command("show")

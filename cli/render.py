@@ -76,30 +76,37 @@ def write_csv(columns: Iterable[str], rows: Iterable[Sequence[Any]]) -> None:
     writer.writerows(rows)
 
 
-def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+def write_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], none: str = "") -> None:
     """
-    Write a table. A column whose name begins with `#` is of numbers, and is set to the right.
+    Write a table, or to standard error the words `none`, if there are any, in place of one without rows.
+
+    A column whose name begins with `#` is of numbers, and is set to the right.
 
     On a terminal, cells are folded so that it fits; the first column never is, because people copy from it.
     Elsewhere the table is as wide as it needs to be, so that nothing is cut for a pipe.
     """
     table = _make_table(columns, rows)
+    if none and not table.row_count:
+        write_line(none, err=True)
+        return
     if out.is_terminal:
         out.print(table)
     else:
         _write_unfolded(table)
 
 
-def write_noted_table(columns: Sequence[str], rows: Iterable[Sequence[Any]], named_by: int = 1) -> None:
+def write_noted_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], named_by: int = 1, none: str = ""
+) -> None:
     """
     Write a table whose last column is of longer texts: notes, reasons, errors.
 
     On a terminal that is too narrow to give them `NOTE_WIDTH` columns they stand below the table, each on a line of
-    its own behind the first `named_by` cells of its row.
+    its own behind the first `named_by` cells of its row. Without rows it is as `write_table`.
     """
     rows = [tuple(row) for row in rows]
-    if not out.is_terminal or _has_room(columns, rows):
-        write_table(columns, rows)
+    if not rows or not out.is_terminal or _has_room(columns, rows):
+        write_table(columns, rows, none)
         return
     write_table(columns[:-1], [row[:-1] for row in rows])
     noted = [

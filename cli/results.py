@@ -91,6 +91,7 @@ def _show_results(reports: Iterable[ResultReport | PastResult]) -> None:
     write_table(
         ["key", "stage", "#attempt", "version", "result"],
         [(one.key, one.stage, one.attempt, one.handler_version, shorten(one.result, 120)) for one in reports],
+        "no such result",
     )
 
 

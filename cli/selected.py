@@ -36,9 +36,15 @@ def list_selected(asked: Asked, after: str | None, limit: int, *, as_json: bool)
         write_json({"items": page.rows, "next_after": next_after})
         return
     if wanted.selects_stages:
-        write_table(["job", "key", "stage", "status", "#attempt", "reason"], map(_as_stage, page.rows))
+        write_table(
+            ["job", "key", "stage", "status", "#attempt", "reason"],
+            map(_as_stage, page.rows),
+            "no such stage",
+        )
     else:
-        write_table(["job", "key", "status", "#priority", "discovered"], map(_as_item, page.rows))
+        write_table(
+            ["job", "key", "status", "#priority", "discovered"], map(_as_item, page.rows), "no such item"
+        )
     if next_after is not None:
         write_line(f"there are more: --after {next_after}", err=True)
 

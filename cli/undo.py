@@ -70,7 +70,8 @@ def _describe(action: Action) -> str:
 def _say(undone: ActedOnMany) -> str:
     from runner.saying import say_count
 
-    left = f"; {undone.passed:,} had moved on and stay as they are" if undone.passed else ""
+    stay = "stays as it is" if undone.passed == 1 else "stay as they are"
+    left = f"; {undone.passed:,} had moved on and {stay}" if undone.passed else ""
     return f"{say_count(undone.items, undone.counts.removesuffix('s'))} put back{left}"
 
 
@@ -98,7 +99,8 @@ def _list(*, as_json: bool) -> None:
         )
         for one in found
     ]
-    write_table(["#action", "act", "job", "stage", "by", "when", "#changed", "state"], rows)
+    columns = ["#action", "act", "job", "stage", "by", "when", "#changed", "state"]
+    write_table(columns, rows, "nothing was done yet that could be undone")
 
 
 def _state(action: Action, known: Mapping[int, Action]) -> str:

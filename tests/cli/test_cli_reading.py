@@ -133,10 +133,24 @@ def test_what_is_like_nothing_there_is_answered_with_the_command_that_lists_it(c
 
 
 @pytest.mark.parametrize(
-    ("command", "words"), [("pauses", "nothing is paused"), ("hosts", "no host was asked yet")]
+    ("line", "words"),
+    [
+        ("pauses", "nothing is paused"),
+        ("hosts", "no host was asked yet"),
+        ("access", "there is no account\nthere is no token"),
+        ("approve notes --list", "nothing of notes waits for approval"),
+        ("artifacts list", "no file is kept"),
+        ("artifacts list --unused", "no kept file is without use"),
+        ("events hand", "no event yet"),
+        ("failures hand", "nothing is failed of what is asked for"),
+        ("items hand", "no such item"),
+        ("items notes --filter age:>900d", "no such item"),
+        ("items --filter attempt:>99", "no such stage"),
+        ("results hand read_file", "no such result"),
+    ],
 )
-def test_where_there_is_nothing_to_list_it_is_said(call, tracked, command, words):
-    ended = call(command)
+def test_where_there_is_nothing_to_list_it_is_said(call, tracked, line, words):
+    ended = call(*line.split())
     assert (ended.code, ended.out, ended.err) == (exit_codes.OK, "", f"{words}\n")
 
 
