@@ -91,7 +91,6 @@ def _show_each(items: Iterable[ItemTrial]) -> Iterator[ItemTrial]:
 def _branch(one: StageTrial) -> tuple[str, list[str]]:
     from cli.tree import list_lines, shorten_trace
     from pipeline.durations import format_duration
-    from pipeline.money import format_usd
 
     parts = [one.ending.replace("_", " ")]
     if one.delay_seconds is not None:
@@ -100,12 +99,18 @@ def _branch(one: StageTrial) -> tuple[str, list[str]]:
     if one.seconds:
         parts.append(f"{one.seconds:.2f} s")
     if one.costs:
-        unknown = any(cost.usd is None for cost in one.costs)
-        parts.append("unknown price" if unknown else format_usd(one.usd))
+        parts.append(_say_spent([one]))
     lines = [f"{one.reason}"] if one.reason else []
     lines += shorten_trace(one.trace) if one.trace else []
     lines += list_lines(one.result) if one.result is not None else []
     return f"{one.stage}: {', '.join(parts)}", lines
+
+
+def _say_spent(stages: Sequence[StageTrial]) -> str:
+    from cli.costs import say_spent
+
+    unknown = sum(cost.usd is None for one in stages for cost in one.costs)
+    return say_spent(sum(one.usd for one in stages), unknown)
 
 
 def _conclude(
@@ -113,13 +118,11 @@ def _conclude(
 ) -> None:
     from collections import Counter
 
-    from pipeline.money import format_usd
-
     counted = Counter(one.ending.replace("_", " ") for one in stages)
     worked = sum(one.seconds for one in stages)
     write_line(
         f"{job}: {found} found in {looked_seconds:.1f} s; stages: "
         f"{', '.join(f'{count} {ending}' for ending, count in counted.items()) or 'none'}, {worked:.1f} s; "
-        f"{seconds:.1f} s in all, {format_usd(sum(one.usd for one in stages))}; nothing was kept",
+        f"{seconds:.1f} s in all, {_say_spent(stages)}; nothing was kept",
         err=True,
     )

@@ -19,6 +19,8 @@ from pipeline.outcomes import RetryLater, Skip
 class Spend(Handler):
     def run(self, context):
         context.cost(0.25, "shop")
+        if context.key == "b.txt":
+            context.cost(None, "stall")
         pointer = context.artifact("page.html", b"<html>")
         return {"nested": {"list": [1, 2], "text": "x" * 500}, "page": pointer}
 
@@ -92,6 +94,15 @@ def test_it_shows_each_result_as_a_tree_with_its_cost_and_time(shell):
     assert lines[-2:] == ["└─ after: not reached", "     a stage that it needs did not end well"]
     assert "stages: 2 done, 1 failed, 1 not reached" in ended.err
     assert "$0.2500; nothing was kept" in ended.err
+
+
+def test_what_is_known_of_a_cost_and_what_is_not_are_both_said_of_a_stage_and_of_all(shell):
+    ended = shell("test", "mine", "--key", "b.txt")
+    assert any(
+        "spend: done, " in line and line.endswith("$0.2500 and 1 of unknown price")
+        for line in ended.out.splitlines()
+    )
+    assert "$0.2500 and 1 of unknown price; nothing was kept" in ended.err
 
 
 def test_a_failure_is_shown_with_the_frames_of_its_own_code(shell):
