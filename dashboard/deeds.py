@@ -221,5 +221,6 @@ def describe(action: Action) -> Done:
         return Done(f"{name}{where}: {far}{left}", action, counts)
     tried = action.detail.get("canary")
     left = f"; of the canary, {tried:,} items count" if tried else ""
-    left += f"; {action.passed:,} had moved on and stay as they are" if action.passed else ""
+    stay = "stays as it is" if action.passed == 1 else "stay as they are"
+    left += f"; {action.passed:,} had moved on and {stay}" if action.passed else ""
     return Done(f"{name}{where}: {action.done:,} {counts}{left}", action, counts)

@@ -186,6 +186,21 @@ def test_an_undo_says_how_many_had_moved_on(shell, failed):
 @pytest.mark.parametrize(
     ("moved_on", "said"),
     [
+        (["b.txt"], "2 stages put back; 1 had moved on and stays as it is"),
+        (["b.txt", "d.txt"], "1 stage put back; 2 had moved on and stay as they are"),
+    ],
+    ids=len,
+)
+def test_an_undo_says_in_words_what_stays(shell, failed, moved_on, said):
+    shell("retry", "notes", "--yes")
+    for key in moved_on:
+        tracker.mark_stage_in_progress(failed, find_id(failed, key), "read_file", STAGES)
+    assert said in shell("undo", "--yes").err
+
+
+@pytest.mark.parametrize(
+    ("moved_on", "said"),
+    [
         ([], "undone by 2"),
         (["b.txt"], "undone by 2, which put back 2 of 3"),
         (["b.txt", "d.txt", "e.txt"], "undone by 2, which put back none"),
