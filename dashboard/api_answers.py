@@ -59,5 +59,13 @@ def say_invalid(errors: Sequence[Any]) -> str:
     said = []
     for error in errors[:5]:
         place = ".".join(str(part) for part in error.get("loc", ())[1:]) or "the body"
-        said.append(f"{place}: {error.get('msg', 'not allowed')}")
+        said.append(f"{place}: {_say_fault(error)}")
     return "; ".join(said)
+
+
+def _say_fault(error: Any) -> str:
+    if error.get("type") == "extra_forbidden":
+        return "is not known here"
+    if error.get("type") == "missing":
+        return "is missing"
+    return str(error.get("msg", "not allowed")).removeprefix("Value error, ")
