@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from math import isfinite
+from math import isnan
 
 from pipeline.durations import DURATION_UNITS
 from pipeline.errors import CeleriacError
@@ -48,18 +48,18 @@ class RetryLater:
         """Refuse an ending that names no time, or two."""
         if (self.delay is None) == (self.at is None):
             raise ValueError("RetryLater takes either a delay or an instant")
-        if isinstance(self.delay, float) and not isfinite(self.delay):
-            raise ValueError(f"RetryLater takes a delay that ends, not {self.delay}")
+        if isinstance(self.delay, float) and isnan(self.delay):
+            raise ValueError("RetryLater takes a delay that is a number")
         if self.at is not None and self.at.tzinfo is None:
             raise ValueError("RetryLater(at=…) takes an aware datetime")
 
     def delay_seconds(self, now: datetime | None = None) -> float:
-        """Tell how long to wait from `now`; never negative."""
+        """Tell how long to wait from `now`: never negative, and never longer than a timedelta can be."""
         if self.at is not None:
             return max(0.0, (self.at - (now or datetime.now(UTC))).total_seconds())
         if isinstance(self.delay, timedelta):
             return max(0.0, self.delay.total_seconds())
-        return max(0.0, float(self.delay or 0))
+        return min(max(0.0, float(self.delay or 0)), timedelta.max.total_seconds())
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +87,7 @@ def _read_delay(text: str) -> float:
     found = _RETRY_IN.search(text)
     if not found or (unit := DURATION_UNITS.get(found[2].lower())) is None:
         return DEFAULT_RETRY_DELAY_SECONDS
-    seconds = float(found[1]) * unit
-    return seconds if isfinite(seconds) else DEFAULT_RETRY_DELAY_SECONDS
+    return float(found[1]) * unit
 
 
 Outcome = dict[str, object] | Skip | RetryLater | GiveUp

@@ -8,7 +8,7 @@ import subprocess
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
@@ -75,8 +75,8 @@ class House:
         except redis.RedisError:
             return False
 
-    def redis(self) -> redis.Redis:
-        return redis.Redis.from_url(f"unix://{self.socket_directory}/broker.sock")
+    def redis(self, **options: Any) -> redis.Redis:
+        return redis.Redis.from_url(f"unix://{self.socket_directory}/broker.sock", **options)
 
     def start(self, *celery: str) -> Process:
         """Start a Celery command of the house, its output in a file."""

@@ -120,7 +120,7 @@ def spell(secret: str) -> set[bytes]:
 def listening(house: House) -> Iterator[list[bytes]]:
     """Write down every command that the broker is sent meanwhile."""
     heard: list[bytes] = []
-    client = house.redis()
+    client = house.redis(socket_timeout=None)  # nothing may come for a while, on a busy machine
     with client.monitor() as monitor:
 
         def listen() -> None:

@@ -17,6 +17,7 @@ NOON = datetime(2026, 11, 25, 12, tzinfo=UTC)
         (RetryLater(at=NOON + timedelta(hours=1)), 3600),
         (RetryLater(at=NOON - timedelta(hours=1)), 0),
         (RetryLater(-5), 0),
+        (RetryLater(float("inf")), timedelta.max.total_seconds()),
     ],
 )
 def test_a_later_time_is_a_delay_from_now_and_never_negative(ending, seconds):
@@ -29,10 +30,9 @@ def test_an_ending_without_a_time_or_with_two_is_refused():
             RetryLater(**times)
 
 
-@pytest.mark.parametrize("delay", [float("nan"), float("inf")])
-def test_a_delay_that_never_ends_is_refused(delay):
-    with pytest.raises(ValueError, match=f"not {delay}"):
-        RetryLater(delay)
+def test_a_delay_that_is_no_number_is_refused():
+    with pytest.raises(ValueError, match="is a number"):
+        RetryLater(float("nan"))
 
 
 def test_an_instant_without_a_time_zone_is_refused():
@@ -49,7 +49,6 @@ def test_an_instant_without_a_time_zone_is_refused():
         ("retry in 3 weeks", 1_814_400),
         ("no time named", DEFAULT_RETRY_DELAY_SECONDS),
         ("retry in 5 parsecs", DEFAULT_RETRY_DELAY_SECONDS),
-        pytest.param(f"retry in {'9' * 400}s", DEFAULT_RETRY_DELAY_SECONDS, id="beyond all numbers"),
     ],
 )
 def test_the_older_words_name_the_delay_in_the_text(text, seconds):
