@@ -120,7 +120,7 @@ CAUSES = (
           "`celeriac sources {job}` shows each source; `celeriac wake {job}` looks now", sending.find_look_failed),
     Cause("next_look", "{left}; looks for more {at}: {schedule}", "`celeriac wake {job}` looks now",
           sending.find_next_look),
-    Cause("no_schedule", "{left}; looks for more {when}", "`celeriac wake {job}` looks now",
+    Cause("no_schedule", "{left}; looks for more {when}", "`{command} {job}` looks now",
           sending.find_no_schedule),
 )  # fmt: skip
 """The table."""

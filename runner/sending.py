@@ -217,7 +217,16 @@ def find_no_schedule(place: Place) -> Words | None:
         return None
     left = "no item yet" if not place.facts.items.total else "every item is through"
     is_refused = place.file.state == "unknown"
-    return {"left": left, "when": "as the last good jobs.yaml says" if is_refused else "only when asked"}
+    return {
+        "left": left,
+        "when": "as the last good jobs.yaml says" if is_refused else "only when asked",
+        "command": "… | celeriac discover" if _is_piped_in(place) else "celeriac wake",
+    }
+
+
+def _is_piped_in(place: Place) -> bool:
+    """Tell whether items come by a pipe, which a worker has not."""
+    return place.file.spec is not None and place.file.spec.discovery.strategy == "stdin_lines"
 
 
 def _next_slot(place: Place) -> int | None:

@@ -653,6 +653,13 @@ def test_a_job_without_a_schedule_looks_when_asked(house):
     shop = house(**ONE)
     told = why_job(shop).cause
     assert (told.cause, told.words) == ("no_schedule", "no item yet; looks for more only when asked")
+    assert told.do == "`celeriac wake papers` looks now"
+
+
+def test_a_job_of_what_is_piped_in_is_not_sent_to_the_workers_who_have_no_pipe(house):
+    shop = house(papers={"discovery": {"strategy": "stdin_lines"}, "stages": [step("fetch")]})
+    told = why_job(shop).cause
+    assert (told.cause, told.do) == ("no_schedule", "`… | celeriac discover papers` looks now")
 
 
 def test_a_job_whose_jobs_yaml_is_refused_looks_as_the_last_good_one_says(house):
