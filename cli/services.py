@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.lines import write_line
 from cli.options import concurrency_option, loglevel_option
+
+if TYPE_CHECKING:
+    from pipeline.filespec import JobsFile
 
 
 def become_celery(*arguments: str) -> None:
@@ -74,7 +77,7 @@ def worker_command(
     if remote:
         os.environ["CELERIAC_FAR"] = "1"
     else:
-        require_ready()
+        _warn_of_unknown(queues or "", require_ready())
     arguments = ["--pool", pool, "--loglevel", loglevel, "--without-mingle", "--without-gossip"]
     if concurrency:
         arguments += ["--concurrency", str(concurrency)]
@@ -83,6 +86,15 @@ def worker_command(
     if hostname:
         arguments += ["--hostname", hostname]
     become_celery("worker", *arguments)
+
+
+def _warn_of_unknown(queues: str, jobs: JobsFile) -> None:
+    from pipeline.jobspec import OWN_QUEUES
+
+    known = sorted({*OWN_QUEUES, *jobs.queues})
+    for name in dict.fromkeys(queue.strip() for queue in queues.split(",")):
+        if name and name not in known:
+            write_line(f"jobs.yaml names no queue {name!r}; it names {', '.join(known)}", err=True)
 
 
 @click.command("beat")
@@ -102,16 +114,16 @@ def beat_command(loglevel: str) -> None:
     become_celery("beat", "--loglevel", loglevel)
 
 
-def require_ready() -> None:
-    """Refuse to start with a jobs.yaml or a tracker that cannot be used, in words."""
+def require_ready() -> JobsFile:
+    """Refuse to start with a jobs.yaml or a tracker that cannot be used, in words; what jobs.yaml says."""
     from pipeline.jobs_file import load_jobs_file
     from pipeline.settings import load_settings
     from tracker.connection import open_db
 
     settings = load_settings()
-    load_jobs_file(settings.jobs)
+    jobs = load_jobs_file(settings.jobs)
     with open_db(settings.db_path):
-        pass
+        return jobs
 
 
 @click.command("flower")

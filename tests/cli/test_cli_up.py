@@ -221,6 +221,14 @@ def test_a_worker_that_is_told_no_queue_does_not_serve_all(call, monkeypatch, qu
     assert (ended.code, "--queues names none" in ended.err) == (exit_codes.INVALID, True)
 
 
+def test_a_worker_says_which_of_its_queues_jobs_yaml_does_not_name(call, monkeypatch):
+    monkeypatch.setattr(sys, "argv", [])
+    monkeypatch.setattr("celery.__main__.main", lambda: None)
+    ended = call("worker", "--queues", "celery, nix")
+    assert ended.code == exit_codes.OK
+    assert ended.err == "jobs.yaml names no queue 'nix'; it names celery, tracker\n"
+
+
 def test_flower_for_others_asks_for_a_password(call):
     ended = call("flower", "--address", "0.0.0.0")  # noqa: S104 - it is refused
     assert ended.code == exit_codes.INVALID
