@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from http import HTTPStatus
 from inspect import isawaitable
@@ -16,10 +15,9 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict
 
 from discovery.access import Access
-from discovery.items import AdmittedItem, FoundItem, admit_items
+from discovery.items import AdmittedItem, FoundItem, admit_items, require_items
 from discovery.memory import (
     Batch,
     EnoughError,
@@ -33,13 +31,14 @@ from discovery.memory import (
     name_source,
     unmark_validator,
 )
+from discovery.params import FreeParams, StrategyParams
 from discovery.readers import ItemPage, ReadItems, ReadRows
 from discovery.urls import TBS_MAP, canonical_url, hash_url
 from net.video_ids import extract_video_id
 from pipeline.errors import HostPausedError, JobsFileError, PluginError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
     from net.body import Sink
     from net.client import Fetched
@@ -68,25 +67,6 @@ BATCH = 1000
 
 log = structlog.get_logger("discovery")
 _REQUIRED = object()
-
-
-def require_items(returned: object, by: str) -> Iterable[object]:
-    """Give back what a method returned. Raises `PluginError` when it is no list of items, nor another row of them."""
-    if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | Mapping):
-        raise PluginError(f"{by} returned {returned!r:.80}; return a list of items")
-    return returned
-
-
-class StrategyParams(BaseModel):
-    """The parameters that jobs.yaml may give; others are refused. Describe each field: the docs show it."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class FreeParams(StrategyParams):
-    """Whatever jobs.yaml gives, for a strategy that declares nothing and asks by `require_param`."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
 
 
 class BaseDiscovery:

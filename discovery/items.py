@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from json import encoder as json_encoder
 from typing import TYPE_CHECKING, Any
 
+from pipeline.errors import PluginError
+
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterator
 
 MAX_KEY_BYTES = 1024
 MAX_DATA_BYTES = 1024 * 1024
@@ -75,6 +77,13 @@ class AdmittedItem:
     def as_found(self) -> FoundItem:
         """Give it back as what it was, with its data as JSON makes it."""
         return FoundItem(self.key, self.data, self.priority, self.version, self.source)
+
+
+def require_items(returned: object, by: str) -> Iterable[object]:
+    """Give back what a method returned. Raises `PluginError` when it is no list of items, nor another row of them."""
+    if not isinstance(returned, Iterable) or isinstance(returned, str | bytes | Mapping):
+        raise PluginError(f"{by} returned {returned!r:.80}; return a list of items")
+    return returned
 
 
 def admit_items(

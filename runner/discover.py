@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from discovery.base import BATCH, require_items
-from discovery.items import admit_items
+from discovery.base import BATCH
+from discovery.items import admit_items, require_items
 from discovery.memory import Batch, EnoughError, recall_nothing
 from pipeline import catalog
 from pipeline.aside import printing_aside
