@@ -68,11 +68,10 @@ def _describe(action: Action) -> str:
 
 
 def _say(undone: ActedOnMany) -> str:
-    from runner.saying import say_count
+    from runner.saying import say_count, say_moved_on
 
-    stay = "stays as it is" if undone.passed == 1 else "stay as they are"
-    left = f"; {undone.passed:,} had moved on and {stay}" if undone.passed else ""
-    return f"{say_count(undone.items, undone.counts.removesuffix('s'))} put back{left}"
+    put_back = say_count(undone.items, undone.counts.removesuffix("s"))
+    return f"{put_back} put back{say_moved_on(undone.passed)}"
 
 
 def _list(*, as_json: bool) -> None:

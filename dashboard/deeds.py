@@ -18,6 +18,7 @@ from pipeline.errors import CeleriacError, NotFoundError, OperatorError
 from runner import actions
 from runner.canary import approve_canary
 from runner.reprocess import reprocess
+from runner.saying import say_moved_on
 from tracker.actions import UNDO, get_action
 from tracker.acts import ACTS
 from tracker.clock import now_ms
@@ -221,6 +222,5 @@ def describe(action: Action) -> Done:
         return Done(f"{name}{where}: {far}{left}", action, counts)
     tried = action.detail.get("canary")
     left = f"; of the canary, {tried:,} items count" if tried else ""
-    stay = "stays as it is" if action.passed == 1 else "stay as they are"
-    left += f"; {action.passed:,} had moved on and {stay}" if action.passed else ""
+    left += say_moved_on(action.passed)
     return Done(f"{name}{where}: {action.done:,} {counts}{left}", action, counts)

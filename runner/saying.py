@@ -56,6 +56,16 @@ def say_counted(number: int, words: str) -> str:
     return f"{number:,} {agree(words, with_one=number == 1)}"
 
 
+def say_moved_on(passed: int) -> str:
+    """
+    Say how many an action left alone, behind what it changed; nothing where there are none.
+
+    >>> say_moved_on(0), say_moved_on(1)
+    ('', '; 1 had moved on and stays as it is')
+    """
+    return f"; {say_counted(passed, 'had moved on and [stays as it is|stay as they are]')}" if passed else ""
+
+
 SHOWN_REASONS = 3
 """How many of the reasons for which something was refused are said, the most frequent first."""
 
